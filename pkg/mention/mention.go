@@ -1,0 +1,257 @@
+// Package mention holds the words of the domain: posts, mentions, verdicts and
+// their labels. It imports only the standard library, and every other package
+// may import it.
+//
+// A [Post] is what a platform published. A [Mention] is a post seen as being
+// about one brand: a post that names two brands is two mentions. A [Verdict]
+// is what the classifier says of a mention.
+package mention
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// MaxText is the size in bytes at which the text of a post is cut. The post is
+// then marked [Post.Truncated].
+const MaxText = 256 << 10
+
+// Kind says what sort of utterance a post is.
+type Kind string
+
+const (
+	KindPost    Kind = "post"    // a message on a social network or forum
+	KindReview  Kind = "review"  // a review with or without a rating
+	KindArticle Kind = "article" // news, blogs, anything with a headline
+	KindNote    Kind = "note"    // what was said by phone or on a visit, logged by staff
+)
+
+// Intake says how a mention reached Earshot. Only live posts and notes page.
+type Intake string
+
+const (
+	Live   Intake = "live"   // fetched or received as it was published
+	Noted  Intake = "note"   // written down by staff in the desk
+	Bulked Intake = "import" // an import, a backfill or an archive
+)
+
+// Post is one public utterance as its platform gave it, before any brand was
+// found in it. Counts that the platform does not give are nil, not zero.
+type Post struct {
+	// Platform names the network, not the connector: "x", "bluesky",
+	// "mastodon", "appstore", "hackernews", "web", "note". Lower-case ASCII.
+	Platform string
+	// NativeID is the platform's own identifier, unique within Platform and
+	// the same whichever connector brought the post.
+	NativeID string
+	// Source is the id of the configured source that brought the post.
+	Source string
+	Kind   Kind
+	Intake Intake
+	URL    string // permalink; empty where the platform has none
+	Author Author
+	Title  string
+	Text   string // plain text, cleaned of markup, valid UTF-8
+	// Lang is the language the platform or author claims, a BCP 47 tag, or
+	// empty. The classifier decides for itself.
+	Lang    string
+	Rating  int // 1 to 5; 0 where there is none
+	Place   Place
+	Media   []Media
+	Thread  Thread
+	Metrics Metrics
+	// ReplyRef is what the connector needs to answer this post. Opaque to
+	// everyone else.
+	ReplyRef string
+
+	// PublishedAt is when the platform says it was published. It may be wrong.
+	PublishedAt time.Time
+	// EditedAt is the platform's time of the last edit; zero if never edited
+	// or not told.
+	EditedAt time.Time
+	// SeenAt is when Earshot first took the post in. Deadlines run from it.
+	SeenAt time.Time
+	// Deleted marks the revision by which the platform withdrew the post; Text
+	// and Author are then empty.
+	Deleted bool
+	// Truncated tells that Text was cut at MaxText.
+	Truncated bool
+}
+
+// Author is who wrote a post, as far as the platform tells.
+type Author struct {
+	ID     string // the platform's stable id of the account
+	Handle string // "@name" without the @; "name@server" on Mastodon
+	Name   string // display name
+	URL    string
+	Avatar string // picture address; only ever shown through the desk's proxy
+	// Followers is the reach of the account.
+	Followers *int64
+}
+
+// Place is the store, app, product or location within a brand that a post is
+// about.
+type Place struct {
+	ID   string
+	Name string
+}
+
+// MediaType is the sort of an attachment.
+type MediaType string
+
+const (
+	Image MediaType = "image"
+	Video MediaType = "video"
+	Audio MediaType = "audio"
+	Other MediaType = "other"
+)
+
+// Media is one attachment of a post.
+type Media struct {
+	Type MediaType
+	URL  string
+	Alt  string // the author's description
+}
+
+// Thread places a post within a conversation.
+type Thread struct {
+	ID     string // the platform's id of the conversation's root; empty if none
+	Parent string // the platform's id of the post answered to; empty if none
+	// ParentAuthor and ParentText are the post answered to, where the
+	// platform hands it along.
+	ParentAuthor string
+	ParentText   string
+}
+
+// Metrics are the platform's public counts at the time of fetching.
+type Metrics struct {
+	Likes, Reposts, Replies *int64
+}
+
+// Count returns a pointer to n, for counts that are known.
+func Count(n int64) *int64 { return &n }
+
+// Revision identifies one state of a post and orders states: a later edit has
+// a higher Time, and a deletion is the last revision of its moment.
+type Revision struct {
+	// Time is the platform's edit time, or, when it gives none, the time of
+	// publication for the first state and the time of fetching for a state
+	// whose content differs.
+	Time time.Time
+	// Hash is the first 16 hex digits of the SHA-256 over what a reader sees.
+	Hash string
+}
+
+// String returns the revision as it appears in message ids.
+func (r Revision) String() string {
+	return strconv.FormatInt(r.Time.UnixMilli(), 36) + "-" + r.Hash
+}
+
+// Compare orders revisions by time; at the same time by hash, so that every
+// process agrees. It returns -1, 0 or +1.
+func (r Revision) Compare(o Revision) int {
+	if c := r.Time.Compare(o.Time); c != 0 {
+		return c
+	}
+	return strings.Compare(r.Hash, o.Hash)
+}
+
+// ID identifies a mention and the case that may grow from it.
+type ID string
+
+// NewID returns the identity of the mention of brand in the post native of
+// platform: the first 26 characters of the lower-case base32 of SHA-256 over
+// the three, separated by zero bytes.
+func NewID(brand, platform, native string) ID {
+	buf := make([]byte, 0, 256)
+	buf = append(append(buf, brand...), 0)
+	buf = append(append(buf, platform...), 0)
+	buf = append(buf, native...)
+	sum := sha256.Sum256(buf)
+	var out [56]byte
+	base32Lower.Encode(out[:], sum[:])
+	return ID(out[:26])
+}
+
+var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// Valid tells whether id has the form that NewID gives.
+func (id ID) Valid() bool {
+	if len(id) != 26 {
+		return false
+	}
+	for i := range len(id) {
+		if c := id[i]; (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return true
+}
+
+// Mention is a post seen as being about one brand.
+type Mention struct {
+	ID    ID
+	Brand string // immutable slug of the brand, [a-z0-9-]
+	Post
+	Revision Revision
+}
+
+// Of returns the mention of brand in p, cut to MaxText, with its identity and
+// revision. It expects SeenAt to be set.
+func Of(brand string, p Post) Mention {
+	if len(p.Text) > MaxText {
+		cut := MaxText
+		for cut > 0 && !utf8.RuneStart(p.Text[cut]) {
+			cut--
+		}
+		p.Text, p.Truncated = p.Text[:cut], true
+	}
+	at := p.EditedAt
+	if at.IsZero() {
+		at = p.PublishedAt
+	}
+	if at.IsZero() || p.Deleted {
+		at = p.SeenAt
+	}
+	return Mention{
+		ID:       NewID(brand, p.Platform, p.NativeID),
+		Brand:    brand,
+		Post:     p,
+		Revision: Revision{Time: at.UTC().Truncate(time.Millisecond), Hash: p.hash()},
+	}
+}
+
+// hash covers what a reader sees, not counts or fetch times.
+func (p *Post) hash() string {
+	buf := make([]byte, 0, len(p.Title)+len(p.Text)+64)
+	buf = append(append(buf, p.Title...), 0)
+	buf = append(append(buf, p.Text...), 0)
+	buf = strconv.AppendInt(buf, int64(p.Rating), 10)
+	buf = strconv.AppendBool(append(buf, 0), p.Deleted)
+	for _, m := range p.Media {
+		buf = append(append(buf, 0), m.URL...)
+	}
+	sum := sha256.Sum256(buf)
+	return hex.EncodeToString(sum[:8])
+}
+
+// MessageID is the id under which m is published, so that a retry is dropped
+// while an edit is not.
+func (m *Mention) MessageID() string { return string(m.ID) + "." + m.Revision.String() }
+
+// Content returns title and text as one, the form that queries, classifier and
+// index read.
+func (p *Post) Content() string {
+	switch {
+	case p.Title == "":
+		return p.Text
+	case p.Text == "":
+		return p.Title
+	}
+	return p.Title + "\n" + p.Text
+}
