@@ -136,25 +136,21 @@ type Metrics struct {
 // Count returns a pointer to n, for counts that are known.
 func Count(n int64) *int64 { return &n }
 
-// Revision identifies one state of a post and orders states: a later edit has
-// a higher Time, and a deletion is the last revision of its moment.
+// Revision identifies one state of a post and orders states.
 type Revision struct {
-	// Time is the platform's edit time, or, when it gives none, the time of
-	// publication for the first state and the time of fetching for a state
-	// whose content differs.
+	// Time is the platform's edit time. Where it gives none, it is the time of
+	// fetching, or for an import, which may hold old states, of publication.
 	Time time.Time
 	// Hash is the first 16 hex digits of the SHA-256 over what a reader sees.
 	Hash string
 }
 
-// String returns the revision as it appears in message ids.
-func (r Revision) String() string {
-	return strconv.FormatInt(r.Time.UnixMilli(), 36) + "-" + r.Hash
-}
-
-// Compare orders revisions by time; at the same time by hash, so that every
-// process agrees. It returns -1, 0 or +1.
+// Compare orders revisions by time. The same content is the same revision,
+// whenever it was fetched. It returns -1, 0 or +1.
 func (r Revision) Compare(o Revision) int {
+	if r.Hash == o.Hash {
+		return 0
+	}
 	if c := r.Time.Compare(o.Time); c != 0 {
 		return c
 	}
@@ -213,10 +209,10 @@ func Of(brand string, p Post) Mention {
 	}
 	at := p.EditedAt
 	if at.IsZero() {
-		at = p.PublishedAt
-	}
-	if at.IsZero() || p.Deleted {
 		at = p.SeenAt
+		if p.Intake == Bulked && !p.PublishedAt.IsZero() {
+			at = p.PublishedAt
+		}
 	}
 	return Mention{
 		ID:       NewID(brand, p.Platform, p.NativeID),
@@ -240,9 +236,15 @@ func (p *Post) hash() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// MessageID is the id under which m is published, so that a retry is dropped
-// while an edit is not.
-func (m *Mention) MessageID() string { return string(m.ID) + "." + m.Revision.String() }
+// MessageID is the id under which m is published: a retry has the same one, an
+// edit has another.
+func (m *Mention) MessageID() string {
+	id := string(m.ID) + "." + m.Revision.Hash
+	if !m.EditedAt.IsZero() {
+		id += "." + strconv.FormatInt(m.EditedAt.UnixMilli(), 36)
+	}
+	return id
+}
 
 // Content returns title and text as one, the form that queries, classifier and
 // index read.
