@@ -1,0 +1,113 @@
+# `make` prints the targets. CI runs `make check`, and nothing that is not here.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BUF_VERSION := v1.75.0
+BUF         := bin/buf-$(BUF_VERSION)
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+IMAGE       ?= earshot:$(VERSION)
+# End-to-end tests are in one package and called TestE2E….
+E2E_PACKAGE := ./services/earshot
+FUZZTIME    ?= 5s
+
+##@ Run
+
+.PHONY: run
+run: ## start everything in one process, data in ./data, desk on http://127.0.0.1:8080
+	go run ./services/earshot serve
+
+.PHONY: demo
+demo: ## the same on a made-up day of mentions, data in ./data-demo; nothing leaves the machine
+	go run ./services/earshot serve --demo
+
+##@ Build
+
+.PHONY: build
+build: ## build bin/earshot, static
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/earshot ./services/earshot
+
+.PHONY: image
+image: ## build the container image
+	docker build --file deploy/Dockerfile --tag $(IMAGE) .
+
+.PHONY: proto
+proto: $(BUF) ## generate Go from proto/
+	cd proto && ../$(BUF) generate
+
+.PHONY: docs
+docs: ## generate docs/configuration.md
+	text=$$(go run ./services/earshot docs) && printf '%s\n' "$$text" > docs/configuration.md
+
+$(BUF):
+	GOBIN=$(CURDIR)/bin go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
+	mv bin/buf $@
+
+##@ Test
+
+.PHONY: test
+test: ## all tests; needs Go, and Chromium for the browser tests
+	go test -timeout 20m ./...
+
+.PHONY: race
+race: ## all but the end-to-end tests, with the race detector; needs a C compiler
+	go test -race -timeout 15m -skip '^TestE2E' ./...
+
+.PHONY: e2e
+e2e: ## end-to-end tests only: all-in-one and split, in a real browser
+	go test -count=1 -timeout 15m -run '^TestE2E' $(E2E_PACKAGE)
+
+.PHONY: bench
+bench: ## throughput, latency, start and memory; 10 minutes on an idle machine
+	go test -timeout 60m -run '^$$' -bench . -benchmem ./...
+
+# One fuzzer runs in one package at a time, so each gets a process of its own
+# with one worker, as many at once as there are cores.
+.PHONY: fuzz
+fuzz: ## run every fuzz test for FUZZTIME (5s)
+	grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' pkg services \
+	| sed -E 's|^(.*)/[^/]*:func (.*)$$|./\1 \2|' | sort \
+	| xargs -r -n 2 -P "$$(getconf _NPROCESSORS_ONLN)" bash -c \
+		'go test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -parallel 1 "$$0"'
+
+##@ Check
+
+.PHONY: fmt
+fmt: ## format, and modernise what `go fix` knows
+	go fix ./...
+	gofmt -s -w pkg services k8s
+
+.PHONY: lint
+lint: ## formatting, go vet, staticcheck
+	unformatted=$$(gofmt -s -l pkg services k8s); \
+	if [ -n "$$unformatted" ]; then printf 'not formatted, run make fmt:\n%s\n' "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+
+.PHONY: verify
+verify: $(BUF) ## generated files and go.mod are current; messages still read what is stored
+	cd proto && ../$(BUF) lint
+	tag=$$(git describe --tags --abbrev=0 2>/dev/null || true); \
+	if [ -n "$$tag" ]; then cd proto && ../$(BUF) breaking --against "../.git#tag=$$tag,subdir=proto"; fi
+	new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
+	(cd proto && ../$(BUF) generate --output "$$new/proto"); \
+	go run ./services/earshot docs > "$$new/configuration.md"; \
+	diff -r --exclude='*.proto' --exclude='buf*.yaml' "$$new/proto" proto || { echo 'proto: stale, run make proto'; exit 1; }; \
+	diff "$$new/configuration.md" docs/configuration.md || { echo 'docs: stale, run make docs'; exit 1; }
+	go mod tidy -diff
+
+.PHONY: check
+check: lint verify race fuzz e2e ## everything CI runs
+
+##@ Other
+
+.PHONY: clean
+clean: ## remove what was built; data stays
+	rm -rf bin coverage.out
+
+.PHONY: help
+help: ## print this
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
