@@ -1,0 +1,203 @@
+// Package config reads what processes are configured with: one YAML file,
+// secrets, and the settings of connectors, notifiers and search engines.
+//
+// Everything is strict and self-describing. An unknown key, a wrong type or a
+// missing value is an error with its line, all of them are reported at once,
+// and the reference is written from the struct tags that decoding uses.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// File is the configuration of a process. What people edit (brands, templates,
+// sources …) is not here but in the settings on the bus.
+//
+// Each single value can be overridden by an environment variable: bus.url by
+// EARSHOT_BUS_URL, and so on.
+type File struct {
+	Data   string `yaml:"data" doc:"Folder for everything the process keeps: embedded bus, embedded index, socket of the command line."`
+	Listen string `yaml:"listen" doc:"Address of the desk and the HTTP API. Port 0 picks a free one and prints it."`
+	URL    string `yaml:"url" doc:"Address under which people reach the desk, for the links in pages and e-mails. Empty: made from listen."`
+	Log    Log    `yaml:"log" doc:"Logging, to standard error."`
+	Bus    Bus    `yaml:"bus" doc:"The message bus, NATS JetStream: the only system of record."`
+	Search Search `yaml:"search" doc:"The search index. It can be rebuilt from the bus at any time."`
+	Limits Limits `yaml:"limits" doc:"What bounds the process."`
+}
+
+// Log configures logging.
+type Log struct {
+	Level  slog.Level `yaml:"level" doc:"Least level that is logged: debug, info, warn or error."`
+	Format string     `yaml:"format" enum:"auto,text,json" doc:"auto is text on a terminal and JSON elsewhere."`
+}
+
+// Bus configures the connection to NATS, or the embedded server.
+type Bus struct {
+	URL         string        `yaml:"url" doc:"Address of the NATS server, nats:// or tls://, several joined by commas. Empty: a server embedded in this process, with its files in the data folder and no open port."`
+	Credentials string        `yaml:"credentials" doc:"Path of the NATS credentials file of this process."`
+	Replicas    int           `yaml:"replicas" doc:"Copies of each stream, 1, 3 or 5, on a cluster."`
+	Sync        time.Duration `yaml:"sync" doc:"How often the embedded server forces its files to disk; a power cut loses at most this much, a crash of the process nothing. 0 forces every message."`
+}
+
+// Search configures the index.
+type Search struct {
+	Engine string `yaml:"engine" enum:"embedded,meilisearch" doc:"embedded keeps the index in the data folder and needs indexer and desk in one process; meilisearch is a server of its own."`
+	URL    string `yaml:"url" doc:"Address of the Meilisearch server."`
+	Key    Secret `yaml:"key" doc:"Key of the Meilisearch server."`
+	Prefix string `yaml:"prefix" doc:"Put before the names of Meilisearch indexes, so that installations can share a server."`
+}
+
+// Limits bounds the process.
+type Limits struct {
+	Retention    time.Duration `yaml:"retention" doc:"How long mentions are kept, on the bus and in the index."`
+	Backlog      Size          `yaml:"backlog" doc:"Size of the stream of fetched mentions that wait for the classifier. When it is full, fetching slows down."`
+	IntakeBody   Size          `yaml:"intake_body" doc:"Largest request body the HTTP API takes."`
+	FetchBody    Size          `yaml:"fetch_body" doc:"Largest answer taken from a platform, after decompression."`
+	FetchTimeout time.Duration `yaml:"fetch_timeout" doc:"Longest time a request to a platform may take."`
+	AllowPrivate []string      `yaml:"allow_private" doc:"Hosts (host or host:port), addresses or networks (10.1.0.0/16) that sources and notifiers may reach although they are private. All other private, loopback and link-local addresses are refused."`
+	Proxy        string        `yaml:"proxy" doc:"HTTP proxy for requests to platforms. The proxy must itself refuse private addresses."`
+}
+
+// Default returns the configuration of a process without a file: everything
+// embedded, in ./data.
+func Default() File {
+	return File{
+		Data:   "./data",
+		Listen: "127.0.0.1:8080",
+		Log:    Log{Format: "auto"},
+		Bus:    Bus{Replicas: 1, Sync: time.Second},
+		Search: Search{Engine: "embedded", Prefix: "earshot"},
+		Limits: Limits{
+			Retention: 400 * 24 * time.Hour, Backlog: 1 << 30, IntakeBody: 8 << 20,
+			FetchBody: 10 << 20, FetchTimeout: 30 * time.Second,
+		},
+	}
+}
+
+// Load reads the file at path over the defaults, then the environment. An
+// empty path means no file. Its error joins a [FieldError] for each mistake,
+// each naming the file.
+func Load(path string) (File, error) {
+	var raw []byte
+	if path != "" {
+		f, err := os.Open(path)
+		if err != nil {
+			return File{}, fmt.Errorf("configuration: %w", err)
+		}
+		defer f.Close()
+		if raw, err = io.ReadAll(io.LimitReader(f, maxInput+1)); err != nil {
+			return File{}, fmt.Errorf("configuration: %w", err)
+		}
+	}
+	f, err := load(raw, os.LookupEnv)
+	if err == nil {
+		return f, nil
+	}
+	errs := flatten(err)
+	for i, e := range errs {
+		if path != "" {
+			e = fmt.Errorf("%s: %w", path, e)
+		}
+		errs[i] = e
+	}
+	return File{}, errors.Join(errs...)
+}
+
+func load(raw []byte, env func(string) (string, bool)) (File, error) {
+	f := Default()
+	err := decode(raw, reflect.ValueOf(&f).Elem(), func(path string) (string, bool) {
+		return env("EARSHOT_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_")))
+	})
+	return f, err
+}
+
+// Validate reports what is wrong across fields.
+func (f *File) Validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) { errs = append(errs, Invalid(key, format, args...)) }
+	if f.Data == "" {
+		bad("data", "required")
+	}
+	if _, _, err := net.SplitHostPort(f.Listen); err != nil {
+		bad("listen", "%q is not an address; write it like 127.0.0.1:8080", f.Listen)
+	}
+	if f.URL != "" && !webAddress(f.URL) {
+		bad("url", "must start with http:// or https://")
+	}
+	if f.Bus.URL == "" {
+		if f.Bus.Credentials != "" {
+			bad("bus.credentials", "only used with bus.url")
+		}
+		if f.Bus.Replicas != 1 {
+			bad("bus.replicas", "the embedded server keeps one copy; set bus.url or leave this out")
+		}
+	}
+	for u := range strings.SplitSeq(f.Bus.URL, ",") {
+		if p, err := url.Parse(strings.TrimSpace(u)); f.Bus.URL != "" && (err != nil || p.Host == "") {
+			bad("bus.url", "must be like nats://host:4222")
+			break
+		}
+	}
+	if r := f.Bus.Replicas; r != 1 && r != 3 && r != 5 {
+		bad("bus.replicas", "must be 1, 3 or 5")
+	}
+	if f.Bus.Sync > time.Minute {
+		bad("bus.sync", "more than a minute risks too much")
+	}
+	switch {
+	case f.Search.Engine == "meilisearch" && !webAddress(f.Search.URL):
+		bad("search.url", "must start with http:// or https://")
+	case f.Search.Engine == "embedded" && f.Search.URL != "":
+		bad("search.url", "only used with search.engine meilisearch")
+	}
+	for _, w := range []struct {
+		key     string
+		ok      bool
+		atLeast string
+	}{
+		{"limits.retention", f.Limits.Retention >= 24*time.Hour, "1d"},
+		{"limits.backlog", f.Limits.Backlog >= 16<<20, "16 MiB"},
+		{"limits.intake_body", f.Limits.IntakeBody >= 64<<10, "64 KiB"},
+		{"limits.fetch_body", f.Limits.FetchBody >= 64<<10, "64 KiB"},
+		{"limits.fetch_timeout", f.Limits.FetchTimeout >= time.Second, "1s"},
+	} {
+		if !w.ok {
+			bad(w.key, "must be at least %s", w.atLeast)
+		}
+	}
+	for i, a := range f.Limits.AllowPrivate {
+		if strings.Contains(a, "/") {
+			if _, err := netip.ParsePrefix(a); err != nil {
+				bad(fmt.Sprintf("limits.allow_private[%d]", i), "%q is not a network; write it like 10.1.0.0/16", a)
+			}
+		} else if a == "" {
+			bad(fmt.Sprintf("limits.allow_private[%d]", i), "empty")
+		}
+	}
+	if f.Limits.Proxy != "" && !webAddress(f.Limits.Proxy) {
+		bad("limits.proxy", "must start with http:// or https://")
+	}
+	return errors.Join(errs...)
+}
+
+func webAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+// Reference writes the reference of [File] as Markdown.
+func Reference(w io.Writer) {
+	fmt.Fprint(w, "Each value can also be set in the environment: `bus.url` as `EARSHOT_BUS_URL`. Lists and maps can't.\n\n")
+	d := Default()
+	writeFields(w, 3, "", fieldsOf(reflect.ValueOf(d)))
+}
