@@ -1,0 +1,125 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Entry is one stored message as a follower reads it. Err is set, and Value
+// empty, when it can't be decoded.
+type Entry[T any] struct {
+	Seq uint64
+	// Key is the subject's last part; for a journal the thing it happened to.
+	Key   string
+	Value T
+	Err   error
+}
+
+// Follow reads the topic's messages in order, from sequence from on, without
+// acknowledging anything: the caller keeps its own position. It hands over what
+// is there, at most batch messages at once, and waits for more until ctx ends.
+// It returns ctx's end as nil and the handler's error as it is.
+func (t Topic[T]) Follow(ctx context.Context, c *Conn, from uint64, batch int, handle func(context.Context, []Entry[T]) error) error {
+	cons, err := t.ordered(ctx, c, from)
+	if err != nil {
+		return err
+	}
+	err = t.read(ctx, cons, 0, batch, handle)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// Replay is Follow that ends at the stream's present end.
+func (t Topic[T]) Replay(ctx context.Context, c *Conn, from uint64, batch int, handle func(context.Context, []Entry[T]) error) error {
+	last, err := t.Last(ctx, c)
+	if err != nil || last < from {
+		return err
+	}
+	return t.replay(ctx, c, from, last, batch, handle)
+}
+
+// Since is Replay of what was stored at or after start.
+func (t Topic[T]) Since(ctx context.Context, c *Conn, start time.Time, batch int, handle func(context.Context, []Entry[T]) error) error {
+	cons, err := c.js.OrderedConsumer(ctx, t.stream, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &start,
+	})
+	if err != nil {
+		return fmt.Errorf("bus: replay %s: %w", t.stream, err)
+	}
+	info, err := cons.Info(ctx)
+	if err != nil || info.NumPending == 0 {
+		return err
+	}
+	last, err := t.Last(ctx, c)
+	if err != nil {
+		return err
+	}
+	return t.read(ctx, cons, last, batch, handle)
+}
+
+func (t Topic[T]) replay(ctx context.Context, c *Conn, from, last uint64, batch int, handle func(context.Context, []Entry[T]) error) error {
+	cons, err := t.ordered(ctx, c, from)
+	if err != nil {
+		return err
+	}
+	if info, err := cons.Info(ctx); err != nil || info.NumPending == 0 {
+		return err
+	}
+	return t.read(ctx, cons, last, batch, handle)
+}
+
+func (t Topic[T]) ordered(ctx context.Context, c *Conn, from uint64) (jetstream.Consumer, error) {
+	cons, err := c.js.OrderedConsumer(ctx, t.stream, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bus: follow %s: %w", t.stream, err)
+	}
+	return cons, nil
+}
+
+// read hands on messages until sequence last (0: for ever).
+func (t Topic[T]) read(ctx context.Context, cons jetstream.Consumer, last uint64, batch int, handle func(context.Context, []Entry[T]) error) error {
+	it, err := cons.Messages(jetstream.PullMaxMessages(2 * batch))
+	if err != nil {
+		return fmt.Errorf("bus: follow: %w", err)
+	}
+	stop := context.AfterFunc(ctx, it.Stop)
+	defer stop()
+	defer it.Stop()
+	entries := make([]Entry[T], 0, batch)
+	for {
+		raw, err := it.Next()
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("bus: follow: %w", err)
+		}
+		md := meta(raw)
+		e := Entry[T]{Seq: md.Sequence.Stream, Key: strings.TrimPrefix(raw.Subject(), t.prefix)}
+		if err := t.codec.Decode(raw.Data(), &e.Value); err != nil {
+			e.Err = Permanent(fmt.Errorf("message cannot be decoded: %w", err))
+		} else if t.stored != nil {
+			t.stored(&e.Value, e.Seq)
+		}
+		entries = append(entries, e)
+		end := last > 0 && (e.Seq >= last || md.NumPending == 0)
+		if len(entries) < batch && md.NumPending > 0 && !end {
+			continue
+		}
+		if err := handle(ctx, entries); err != nil {
+			return err
+		}
+		if end {
+			return nil
+		}
+		entries = make([]Entry[T], 0, batch)
+	}
+}
