@@ -1,0 +1,134 @@
+package identity
+
+import (
+	"errors"
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Staff is a person who works with Earshot, as the setting "staff" holds it.
+// The password is not part of it: see [Credential].
+type Staff struct {
+	ID    string `json:"id"`    // immutable, [a-z0-9-], up to 64
+	Email string `json:"email"` // signs in with it; see [FoldEmail]
+	Name  string `json:"name"`  // what colleagues see
+	// PublicName is what the public sees under a reply (ビジネスネーム). Empty:
+	// replies are signed by the team.
+	PublicName string  `json:"public_name,omitempty"`
+	Lang       string  `json:"lang,omitempty"` // of the desk: "ja", "en"; empty: the browser's
+	Grants     []Grant `json:"grants"`
+	Disabled   bool    `json:"disabled,omitempty"`
+}
+
+// Grant gives a role for some brands, or for [AllBrands].
+type Grant struct {
+	Role   Role     `json:"role"`
+	Brands []string `json:"brands"`
+}
+
+// Validate reports everything that is wrong with s.
+func (s *Staff) Validate() error {
+	var errs []error
+	if !isSlug(s.ID) {
+		errs = append(errs, fmt.Errorf("id %q: want 1 to 64 of a-z, 0-9 and -", s.ID))
+	}
+	if s.ID == ActorSystem || s.ID == ActorConsole {
+		errs = append(errs, fmt.Errorf("id %q is reserved", s.ID))
+	}
+	if !isEmail(s.Email) {
+		errs = append(errs, fmt.Errorf("email %q: want an address like name@example.com", s.Email))
+	}
+	if err := checkName(s.Name); err != nil {
+		errs = append(errs, fmt.Errorf("name: %w", err))
+	}
+	if s.PublicName != "" {
+		if err := checkName(s.PublicName); err != nil {
+			errs = append(errs, fmt.Errorf("public_name: %w", err))
+		}
+	}
+	if !slices.Contains([]string{"", "ja", "en"}, s.Lang) {
+		errs = append(errs, fmt.Errorf("lang %q: want ja, en or nothing", s.Lang))
+	}
+	for i, g := range s.Grants {
+		if !slices.Contains(Roles, g.Role) {
+			errs = append(errs, fmt.Errorf("grants[%d]: role %q: want one of %v", i, g.Role, Roles))
+		}
+		if err := checkBrands(g.Brands); err != nil {
+			errs = append(errs, fmt.Errorf("grants[%d]: %w", i, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Credential is how a member of staff proves to be it, as the setting
+// "credential" holds it, apart from [Staff], so that no list, form or history
+// of staff ever carries it.
+type Credential struct {
+	Staff    string `json:"staff"`    // Staff.ID
+	Password string `json:"password"` // argon2id hash in PHC form; empty: no signing in by password
+	// Since ends all sessions that began before it.
+	Since time.Time `json:"since"`
+}
+
+// Validate reports what is wrong with c, without telling its hash.
+func (c *Credential) Validate() error {
+	var errs []error
+	if !isSlug(c.Staff) {
+		errs = append(errs, fmt.Errorf("staff %q: want 1 to 64 of a-z, 0-9 and -", c.Staff))
+	}
+	if c.Password != "" {
+		if _, err := parseHash(c.Password); err != nil {
+			errs = append(errs, fmt.Errorf("password: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// FoldEmail returns the form in which addresses are compared: without spaces
+// around, full-width letters and lower case made plain.
+func FoldEmail(s string) string {
+	return strings.ToLower(norm.NFKC.String(strings.TrimSpace(s)))
+}
+
+func isEmail(s string) bool {
+	a, err := mail.ParseAddress(s)
+	return err == nil && a.Address == s && len(s) <= 254
+}
+
+func checkName(s string) error {
+	if s != strings.TrimSpace(s) || s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > 100 {
+		return errors.New("want 1 to 100 characters without spaces around")
+	}
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		return errors.New("control characters are not allowed")
+	}
+	return nil
+}
+
+func checkBrands(brands []string) error {
+	if len(brands) == 0 {
+		return errors.New("brands: name the brands, or * for all")
+	}
+	for _, b := range brands {
+		if b != AllBrands && !isSlug(b) {
+			return fmt.Errorf("brands: %q is neither a brand's id nor *", b)
+		}
+	}
+	return nil
+}
+
+func isSlug(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
+	})
+}
