@@ -43,13 +43,13 @@ var (
 		func(d *Dead) *pb.DeadLetter {
 			return &pb.DeadLetter{
 				Service: d.Service, Stream: d.Stream, Subject: d.Subject, Sequence: d.Sequence,
-				Error: d.Error, At: millis(d.At), Attempts: d.Attempts, Body: d.Body, Headers: d.Headers,
+				Error: d.Error, At: Millis(d.At), Attempts: d.Attempts, Body: d.Body, Headers: d.Headers,
 			}
 		},
 		func(p *pb.DeadLetter) Dead {
 			return Dead{
 				Service: p.Service, Stream: p.Stream, Subject: p.Subject, Sequence: p.Sequence,
-				Error: p.Error, At: at(p.At), Attempts: p.Attempts, Body: p.Body, Headers: p.Headers,
+				Error: p.Error, At: Time(p.At), Attempts: p.Attempts, Body: p.Body, Headers: p.Headers,
 			}
 		})
 )
@@ -61,9 +61,9 @@ func MentionToWire(m *mention.Mention) *pb.Mention {
 		Kind: string(m.Kind), Intake: string(m.Intake), Url: m.URL, Title: m.Title, Text: m.Text,
 		Lang: m.Lang, Rating: int32(m.Rating), PlaceId: m.Place.ID, PlaceName: m.Place.Name,
 		Likes: m.Metrics.Likes, Reposts: m.Metrics.Reposts, Replies: m.Metrics.Replies,
-		ReplyRef: m.ReplyRef, PublishedAt: millis(m.PublishedAt), EditedAt: millis(m.EditedAt),
-		SeenAt: millis(m.SeenAt), Deleted: m.Deleted, Truncated: m.Truncated,
-		RevisionTime: millis(m.Revision.Time), RevisionHash: m.Revision.Hash,
+		ReplyRef: m.ReplyRef, PublishedAt: Millis(m.PublishedAt), EditedAt: Millis(m.EditedAt),
+		SeenAt: Millis(m.SeenAt), Deleted: m.Deleted, Truncated: m.Truncated,
+		RevisionTime: Millis(m.Revision.Time), RevisionHash: m.Revision.Hash,
 	}
 	if a := m.Author; a != (mention.Author{}) {
 		p.Author = &pb.Author{Id: a.ID, Handle: a.Handle, Name: a.Name, Url: a.URL, Avatar: a.Avatar, Followers: a.Followers}
@@ -90,10 +90,10 @@ func MentionFromWire(p *pb.Mention) mention.Mention {
 			Intake: mention.Intake(p.Intake), URL: p.Url, Title: p.Title, Text: p.Text, Lang: p.Lang,
 			Rating: int(p.Rating), Place: mention.Place{ID: p.PlaceId, Name: p.PlaceName},
 			Metrics:  mention.Metrics{Likes: p.Likes, Reposts: p.Reposts, Replies: p.Replies},
-			ReplyRef: p.ReplyRef, PublishedAt: at(p.PublishedAt), EditedAt: at(p.EditedAt),
-			SeenAt: at(p.SeenAt), Deleted: p.Deleted, Truncated: p.Truncated,
+			ReplyRef: p.ReplyRef, PublishedAt: Time(p.PublishedAt), EditedAt: Time(p.EditedAt),
+			SeenAt: Time(p.SeenAt), Deleted: p.Deleted, Truncated: p.Truncated,
 		},
-		Revision: mention.Revision{Time: at(p.RevisionTime), Hash: p.RevisionHash},
+		Revision: mention.Revision{Time: Time(p.RevisionTime), Hash: p.RevisionHash},
 	}
 	if a := p.Author; a != nil {
 		m.Author = mention.Author{ID: a.Id, Handle: a.Handle, Name: a.Name, URL: a.Url, Avatar: a.Avatar, Followers: a.Followers}
@@ -117,7 +117,7 @@ func VerdictToWire(v *mention.Verdict) *pb.Verdict {
 	for _, r := range v.Risks {
 		p.Risks = append(p.Risks, &pb.Risk{
 			Category: string(r.Category), Score: r.Score, Start: int32(r.Start), End: int32(r.End),
-			Rule: r.Rule, Rung: string(r.Rung), Deadline: millis(r.Deadline),
+			Rule: r.Rule, Rung: string(r.Rung), Deadline: Millis(r.Deadline),
 		})
 	}
 	return p
@@ -138,20 +138,22 @@ func VerdictFromWire(p *pb.Verdict) mention.Verdict {
 	for _, r := range p.Risks {
 		v.Risks = append(v.Risks, mention.Risk{
 			Category: mention.Category(r.Category), Score: r.Score, Start: int(r.Start), End: int(r.End),
-			Rule: r.Rule, Rung: mention.Rung(r.Rung), Deadline: at(r.Deadline),
+			Rule: r.Rule, Rung: mention.Rung(r.Rung), Deadline: Time(r.Deadline),
 		})
 	}
 	return v
 }
 
-func millis(t time.Time) int64 {
+// Millis is a time as messages carry it; 0 for the zero time.
+func Millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixMilli()
 }
 
-func at(ms int64) time.Time {
+// Time is the inverse of Millis.
+func Time(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
 	}

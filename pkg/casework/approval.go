@@ -1,0 +1,100 @@
+package casework
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// Rule is a row of the table that says which replies want a second person. The
+// first row that fits decides; when none fits, none is wanted.
+type Rule struct {
+	Brands []string           `json:"brands,omitempty"` // empty: all
+	Risks  []mention.Category `json:"risks,omitempty"`  // any of these; empty: with or without
+	// Intents it is for; empty: all.
+	Intents []mention.Intent `json:"intents,omitempty"`
+	// Edited asks for replies that differ from their template, or were written
+	// freely (true), or for those that don't (false); nil for both.
+	Edited *bool `json:"edited,omitempty"`
+	// Reach asks for authors with at least so many followers.
+	Reach int64 `json:"reach,omitempty"`
+	// Approvers says whether the row also binds those who may approve
+	// themselves.
+	Approvers bool   `json:"approvers,omitempty"`
+	Needs     bool   `json:"needs_approval"`
+	Why       string `json:"why,omitempty"`
+}
+
+// Rules is the table, as the setting "rules" holds it.
+type Rules struct {
+	Rows []Rule `json:"rows"`
+}
+
+// Validate reports what is wrong with r.
+func (r *Rules) Validate() error {
+	for i := range r.Rows {
+		if r.Rows[i].Needs && r.Rows[i].Why == "" {
+			return errors.New("rows: say under why what needs a second person, staff will read it")
+		}
+	}
+	return nil
+}
+
+func yes() *bool { v := true; return &v }
+
+// DefaultRules are in force until an installation has its own: grave matters
+// and free wording want a second person, plain answers do not.
+func DefaultRules() Rules {
+	grave := slices.DeleteFunc(slices.Clone(mention.Categories), func(c mention.Category) bool {
+		return c == mention.Churn || c == mention.RepeatContact
+	})
+	return Rules{Rows: []Rule{
+		{Risks: grave, Approvers: true, Needs: true, Why: "risk"},
+		{Reach: 100_000, Approvers: true, Needs: true, Why: "reach"},
+		{Intents: []mention.Intent{mention.Praise, mention.Question}, Needs: false},
+		{Edited: yes(), Needs: true, Why: "edited"},
+	}}
+}
+
+// Needs tells whether draft d on case s, sent by v, wants a second person, and
+// why.
+func (r Rules) Needs(s *State, d *Draft, v identity.Viewer) (bool, string) {
+	rows := r.Rows
+	if len(rows) == 0 {
+		rows = DefaultRules().Rows
+	}
+	approver := v.Can(identity.Approve, s.Mention.Brand)
+	for i := range rows {
+		row := &rows[i]
+		var reach int64
+		if f := s.Mention.Author.Followers; f != nil {
+			reach = *f
+		}
+		switch {
+		case len(row.Brands) > 0 && !slices.Contains(row.Brands, s.Mention.Brand),
+			len(row.Risks) > 0 && !s.Has(row.Risks...),
+			len(row.Intents) > 0 && !slices.Contains(row.Intents, s.Verdict.Intent),
+			row.Edited != nil && *row.Edited != (d.Edited || d.Template == ""),
+			reach < row.Reach,
+			row.Needs && approver && !row.Approvers:
+			continue
+		}
+		return row.Needs, row.Why
+	}
+	return false, ""
+}
+
+// Hash is what an approval is bound to: the text, the post it answers as it was
+// then, and the account it leaves by.
+func (s *State) Hash(d *Draft) string {
+	sum := sha256.New()
+	for _, part := range []string{d.Text, s.Mention.Platform, s.Mention.NativeID, s.Mention.Revision.Hash, d.Account} {
+		sum.Write([]byte(part))
+		sum.Write([]byte{0})
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}

@@ -1,0 +1,109 @@
+package casework
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// Erase removes what outsiders said and who they are from the bus: the case's
+// events, the messages of TAGGED with these sequences, and dead letters. What
+// stays is one event with actors, times, kinds and hashes. It may be called
+// again after a failure, and again for texts that arrived since.
+func (s *Store) Erase(ctx context.Context, by identity.Viewer, brand string, id mention.ID, tagged []uint64, why string) error {
+	if !by.Can(identity.Erase, brand) {
+		return refuse(CodeForbidden, "you may not erase for this brand")
+	}
+	events, err := s.redact(ctx, by, brand, id, why)
+	if err != nil {
+		return fmt.Errorf("erase %s: %w", id, err)
+	}
+	// The event in force is the last one; everything below it goes.
+	var old []uint64
+	for _, e := range events {
+		old = append(old, e.Seq)
+		if e.Tagged > 0 {
+			tagged = append(tagged, e.Tagged)
+		}
+	}
+	if err := journal.Erase(ctx, s.bus, old...); err != nil {
+		return fmt.Errorf("erase %s: %w", id, err)
+	}
+	if err := bus.Tagged.Erase(ctx, s.bus, tagged...); err != nil {
+		return fmt.Errorf("erase %s: %w", id, err)
+	}
+	return s.eraseDead(ctx, id)
+}
+
+// redact appends the event that replaces all others, unless it is there and
+// the last one already, and returns the events it replaces.
+func (s *Store) redact(ctx context.Context, by identity.Viewer, brand string, id mention.ID, why string) ([]Event, error) {
+	eventID := rand.Text()
+	for {
+		events, last, err := journal.Read(ctx, s.bus, string(id))
+		if err != nil {
+			return nil, err
+		}
+		if n := len(events); n > 0 && events[n-1].Kind == Redacted {
+			return events[:n-1], nil
+		}
+		e := Event{ID: eventID, At: s.now(), Actor: by.Actor(), Kind: Redacted, Text: why}
+		if len(events) > 0 {
+			state := Fold(id, events)
+			e.Number = state.Number
+			for _, h := range state.History {
+				if h.Kind != Redacted && h.Kind != Archived {
+					e.History = append(e.History, bare(h))
+				}
+			}
+		}
+		e.Mention = &mention.Mention{ID: id, Brand: brand}
+		if _, err = journal.Append(ctx, s.bus, string(id), last, &e); err == nil {
+			return events, nil
+		}
+		if !errors.Is(err, bus.ErrConflict) {
+			return nil, err
+		}
+	}
+}
+
+// bare keeps of an event who did what when, and what binds it to others.
+func bare(e Event) Event {
+	b := Event{
+		ID: e.ID, Seq: e.Seq, At: e.At, Actor: e.Actor, Kind: e.Kind, Hash: e.Hash, Attempt: e.Attempt,
+		Until: e.Until, Every: e.Every, Outcome: e.Outcome, Level: e.Level, Triage: e.Triage,
+	}
+	if e.Kind == HandedOver || e.Kind == MergedInto || e.Kind == Absorbed {
+		b.To = e.To
+	}
+	if d := e.Draft; d != nil {
+		b.Draft = &Draft{
+			Version: d.Version, Lang: d.Lang, Kind: d.Kind, Account: d.Account, Template: d.Template,
+			TemplateVersion: d.TemplateVersion, Edited: d.Edited, Author: d.Author, At: d.At,
+		}
+	}
+	return b
+}
+
+// eraseDead drops the dead letters that carry texts of the mention.
+func (s *Store) eraseDead(ctx context.Context, id mention.ID) error {
+	letters, err := s.bus.DeadLetters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range letters {
+		if d.Subject != "case."+string(id) && !strings.HasPrefix(d.Headers["Nats-Msg-Id"], string(id)+".") {
+			continue
+		}
+		if err := s.bus.DropDead(ctx, d.ID); err != nil && !errors.Is(err, bus.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}

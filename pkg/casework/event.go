@@ -1,0 +1,113 @@
+// Package casework is what people do about mentions. A case is a mention that
+// somebody touched; it is nothing but the fold of its events, which are only
+// ever appended. The package holds the commands that people give, the events
+// they become, the fold, the rules of triage, time, approval and templates.
+//
+// Everything but [Store] is pure: same events, same state.
+package casework
+
+import (
+	"time"
+
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// Kind is what an event says happened.
+type Kind string
+
+const (
+	Opened       Kind = "opened"       // somebody touched the mention; carries it and its verdict
+	Claimed      Kind = "claimed"      // the actor works on it until Until
+	Released     Kind = "released"     // the holder gave it back
+	ClaimLapsed  Kind = "claim_lapsed" // the holder did nothing for too long
+	Drafted      Kind = "drafted"      // a reply was written or changed
+	Submitted    Kind = "submitted"    // the draft asks for approval
+	Approved     Kind = "approved"     // bound to Hash, until Until
+	SentBack     Kind = "sent_back"    // not approved; Text says why
+	ApprovalLost Kind = "approval_lost"
+	SendAsked    Kind = "send_asked"   // a person pressed send; the reply leaves at Until at the earliest
+	SendStopped  Kind = "send_stopped" // a person took it back in time
+	Sending      Kind = "sending"      // the platform is being called, until Until at the longest
+	Sent         Kind = "sent"         // published at URL
+	SendFailed   Kind = "send_failed"  // certainly not published; Text says why
+	SendUnsure   Kind = "send_unsure"  // perhaps published: a person must look
+	Posted       Kind = "posted"       // published by hand at URL
+	Noted        Kind = "noted"
+	HandedOver   Kind = "handed_over" // To another person or department
+	Returned     Kind = "returned"    // back from the other department
+	Snoozed      Kind = "snoozed"     // until Until
+	Woke         Kind = "woke"
+	Watched      Kind = "watched"
+	Excluded     Kind = "excluded" // not for us
+	Closed       Kind = "closed"
+	Reopened     Kind = "reopened"
+	Revised      Kind = "revised" // the post was edited or deleted, or judged again
+	MergedInto   Kind = "merged_into"
+	Absorbed     Kind = "absorbed"
+	Escalated    Kind = "escalated" // by hand
+	Promised     Kind = "promised"  // we report by Until
+	PromiseDue   Kind = "promise_due"
+	DeadlineNear Kind = "deadline_warned"
+	Redacted     Kind = "redacted" // replaces everything before it, without outsiders' words
+	Archived     Kind = "archived" // a snapshot written back from the archive
+)
+
+// Event is one thing that happened to a mention. ID, At, Actor and Kind are
+// always set; the comment of a field names the kinds that use it.
+type Event struct {
+	ID    string // random; a command finds its own event again after a time-out
+	Seq   uint64 // in the stream CASES; orders events
+	At    time.Time
+	Actor string // staff id, "token:…", "cli" or "system"
+	Kind  Kind
+
+	Mention *mention.Mention // opened, revised
+	Verdict *mention.Verdict // opened, revised
+	Tagged  uint64           // opened, revised: the sequence in TAGGED that they were read from
+	Triage  Triage           // opened, revised
+	Draft   *Draft           // drafted, send_asked, posted: the reply as it stood
+	Hash    string           // submitted, approved, send_asked: what the approval is bound to
+	Attempt string           // send_asked, sending, sent, send_failed, send_unsure: the reply's key
+	Until   time.Time        // claimed, approved, send_asked, sending, snoozed, promised
+	Every   time.Duration    // promised: and again after this long, until reported
+	URL     string           // sent, posted
+	Native  string           // sent, posted: the platform's id of our reply
+	To      string           // handed_over, merged_into, absorbed
+	Text    string           // noted and every kind that gives a reason
+	Files   []File           // noted: attachments
+	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …
+	Level   string           // promise_due: half or due
+	History []Event          // redacted, archived
+	Number  uint64           // redacted, archived: the case's number
+}
+
+// File is an attachment of a note; its bytes lie in the object store under Key.
+type File struct {
+	Key, Name, Type string
+	Size            int64
+}
+
+// ReplyKind says which reply in an exchange a draft is.
+type ReplyKind string
+
+const (
+	First   ReplyKind = "first"   // we then wait for the customer
+	Interim ReplyKind = "interim" // a holding reply; the answer is still owed
+	Final   ReplyKind = "final"   // the case is done when it is out
+)
+
+// Draft is a reply being written. Version rises with every save.
+type Draft struct {
+	Version         int
+	Text            string
+	Lang            string
+	Kind            ReplyKind
+	Account         string // source whose credentials publish it
+	Template        string // empty: written freely
+	TemplateVersion int
+	Slots           map[string]string
+	// Edited tells that Text differs from the template with its slots filled.
+	Edited bool
+	Author string
+	At     time.Time
+}

@@ -1,0 +1,266 @@
+package casework
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// Source is what a Store needs to know about mentions that nobody has touched
+// yet, and about what people edit. The functions may be called concurrently.
+type Source struct {
+	// Tagged returns the sequences in TAGGED that hold texts of a mention, the
+	// one in force last. It answers from the index, which may lag.
+	Tagged func(context.Context, mention.ID) ([]uint64, error)
+	// Triage judges a mention as the indexer would.
+	Triage func(*mention.Mention, *mention.Verdict) Triage
+	// Template returns a template by its id.
+	Template func(id string) (Template, bool)
+	// Rules is the table of what needs approval.
+	Rules func() Rules
+	// Check tells why a draft can't leave by its platform's rules, or nil.
+	Check func(*State, *Draft) error
+	// Hold is how long a reply can still be stopped after a person pressed
+	// send.
+	Hold func(brand string) time.Duration
+}
+
+// Store takes commands. It keeps nothing: a case is read from the bus every
+// time. It is safe for concurrent use.
+type Store struct {
+	bus *bus.Conn
+	src Source
+	now func() time.Time
+	log *slog.Logger
+}
+
+// NewStore returns a store on c. Now is the clock; nil for the system's.
+func NewStore(c *bus.Conn, src Source, now func() time.Time, log *slog.Logger) *Store {
+	if now == nil {
+		now = time.Now
+	}
+	return &Store{bus: c, src: src, now: func() time.Time { return now().UTC().Truncate(time.Millisecond) }, log: log}
+}
+
+// ErrUnknown says that there is no such mention.
+var ErrUnknown = errors.New("no such mention")
+
+// attempts bounds how often a command is decided anew because somebody else
+// was first.
+const attempts = 8
+
+// Do decides cmd on the case id as it stands and appends what it becomes. It
+// returns the case after it. Errors are a [*Refused], [ErrUnknown],
+// [bus.ErrConflict] when others were faster again and again, or the bus's.
+func (s *Store) Do(ctx context.Context, by identity.Viewer, id mention.ID, cmd Command) (State, error) {
+	return s.do(ctx, by, id, func(d *decision) (Event, error) {
+		switch {
+		case d.state.ReadOnly != "":
+			return Event{}, refuse(CodeReadOnly, "a newer Earshot has worked on this case (%s); this one only shows it", d.state.ReadOnly)
+		case d.state.Redacted:
+			return Event{}, refuse(CodeErased, "this mention was erased")
+		}
+		return cmd.decide(d)
+	})
+}
+
+// Record appends what a service has to say. Decide sees the fold of the events,
+// in which nothing has lapsed before that was recorded, and returns the event,
+// or false when there is nothing to add (any more).
+func (s *Store) Record(ctx context.Context, id mention.ID, decide func(*State) (Event, bool)) (State, error) {
+	state, err := s.do(ctx, identity.System(), id, func(d *decision) (Event, error) {
+		e, ok := decide(&d.fold)
+		if !ok {
+			return Event{}, errNothing
+		}
+		return e, nil
+	})
+	if errors.Is(err, errNothing) {
+		return state, nil
+	}
+	return state, err
+}
+
+var errNothing = errors.New("nothing to record")
+
+func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decide func(*decision) (Event, error)) (State, error) {
+	if !id.Valid() {
+		return State{}, ErrUnknown
+	}
+	eventID := rand.Text()
+	for n := range attempts {
+		state, events, err := s.read(ctx, id)
+		if err != nil {
+			return State{}, err
+		}
+		now := s.now()
+		d := &decision{
+			by: by, now: now, fold: state, state: state.At(now), templates: s.src.Template,
+			rules: s.src.Rules(), check: s.src.Check, hold: s.src.Hold(state.Mention.Brand),
+		}
+		e, err := decide(d)
+		if err != nil {
+			return d.state, err
+		}
+		if len(events) == 0 {
+			state, err = s.open(ctx, id, &state)
+			if errors.Is(err, bus.ErrConflict) {
+				continue
+			}
+			if err != nil {
+				return state, err
+			}
+		}
+		e.ID, e.At, e.Actor = eventID, now, by.Actor()
+		_, err = journal.Append(ctx, s.bus, string(id), state.Last, &e)
+		if errors.Is(err, bus.ErrConflict) && n < attempts-1 {
+			continue
+		}
+		if err != nil {
+			return state, fmt.Errorf("case %s: %w", id, err)
+		}
+		state.apply(&e)
+		return state.At(now), nil
+	}
+	return State{}, fmt.Errorf("case %s: %w", id, bus.ErrConflict)
+}
+
+// open appends the first event of a case.
+func (s *Store) open(ctx context.Context, id mention.ID, state *State) (State, error) {
+	e := state.History[0]
+	e.ID, e.At = rand.Text(), s.now()
+	if _, err := journal.Append(ctx, s.bus, string(id), 0, &e); err != nil {
+		return *state, fmt.Errorf("case %s: %w", id, err)
+	}
+	return Fold(id, []Event{e}), nil
+}
+
+// Get returns the case id as it stands now. A mention that nobody has touched
+// is returned as the case it would be; its Number is 0.
+func (s *Store) Get(ctx context.Context, by identity.Viewer, id mention.ID) (State, error) {
+	if !id.Valid() {
+		return State{}, ErrUnknown
+	}
+	state, events, err := s.read(ctx, id)
+	if err != nil {
+		return State{}, err
+	}
+	if !by.Can(identity.View, state.Mention.Brand) {
+		return State{}, ErrUnknown
+	}
+	if len(events) == 0 {
+		state.History = nil
+	}
+	return state.At(s.now()), nil
+}
+
+// Touched returns the fold of the events of id, or false when there are none.
+func (s *Store) Touched(ctx context.Context, id mention.ID) (State, bool, error) {
+	events, _, err := journal.Read(ctx, s.bus, string(id))
+	if err != nil || len(events) == 0 {
+		return State{}, false, err
+	}
+	return Fold(id, events), true, nil
+}
+
+// read returns the case, and its events; for an untouched mention the fold of
+// the opening event that the first command will append.
+func (s *Store) read(ctx context.Context, id mention.ID) (State, []Event, error) {
+	events, _, err := journal.Read(ctx, s.bus, string(id))
+	if err != nil {
+		return State{}, nil, fmt.Errorf("case %s: %w", id, err)
+	}
+	if len(events) > 0 {
+		return Fold(id, events), events, nil
+	}
+	seqs, err := s.src.Tagged(ctx, id)
+	if err != nil {
+		return State{}, nil, err
+	}
+	if len(seqs) == 0 {
+		return State{}, nil, ErrUnknown
+	}
+	t, err := bus.Tagged.Get(ctx, s.bus, seqs[len(seqs)-1])
+	if errors.Is(err, bus.ErrNotFound) {
+		return State{}, nil, ErrUnknown
+	}
+	if err != nil {
+		return State{}, nil, err
+	}
+	m, v := &t.Value.Mention, &t.Value.Verdict
+	opened := Event{Actor: identity.ActorSystem, Kind: Opened, Mention: m, Verdict: v, Tagged: t.Seq, Triage: s.src.Triage(m, v)}
+	state := Fold(id, []Event{opened})
+	state.Tagged = seqs
+	return state, nil, nil
+}
+
+// Tick appends what time alone has brought to case id, and returns the case
+// after it.
+func (s *Store) Tick(ctx context.Context, id mention.ID) (State, error) {
+	for {
+		ticked := false
+		state, err := s.Record(ctx, id, func(st *State) (Event, bool) {
+			e, ok := Tick(st, s.now())
+			ticked = ok
+			return e, ok
+		})
+		if err != nil || !ticked {
+			return state, err
+		}
+	}
+}
+
+// Merge folds the case from into the case into: one atomic step.
+func (s *Store) Merge(ctx context.Context, by identity.Viewer, from, into mention.ID) (State, error) {
+	if from == into {
+		return State{}, refuse(CodeInput, "a case can't be merged into itself")
+	}
+	for range attempts {
+		var states [2]State
+		for i, id := range []mention.ID{from, into} {
+			st, events, err := s.read(ctx, id)
+			if err == nil && len(events) == 0 {
+				st, err = s.open(ctx, id, &st)
+			}
+			if err != nil {
+				return State{}, err
+			}
+			d := &decision{by: by, now: s.now(), state: st.At(s.now())}
+			if err := d.work(); err != nil {
+				return State{}, err
+			}
+			states[i] = st
+		}
+		if states[0].Mention.Brand != states[1].Mention.Brand {
+			return State{}, refuse(CodeInput, "the cases are about different brands")
+		}
+		if states[0].Merged != "" || states[1].Merged != "" {
+			return State{}, refuse(CodeState, "the case is merged already")
+		}
+		now := s.now()
+		a := Event{ID: rand.Text(), At: now, Actor: by.Actor(), Kind: MergedInto, To: string(into)}
+		b := Event{ID: rand.Text(), At: now, Actor: by.Actor(), Kind: Absorbed, To: string(from)}
+		err := journal.AppendAll(ctx, s.bus,
+			bus.Keyed[Event]{Key: string(from), After: states[0].Last, Event: &a},
+			bus.Keyed[Event]{Key: string(into), After: states[1].Last, Event: &b})
+		if errors.Is(err, bus.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return State{}, err
+		}
+		states[1].apply(&b)
+		return states[1].At(now), nil
+	}
+	return State{}, bus.ErrConflict
+}
+
+// Events is the journal of all cases, for services that follow it.
+func Events() bus.Journal[Event] { return journal }

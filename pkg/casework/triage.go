@@ -1,0 +1,193 @@
+package casework
+
+import (
+	"slices"
+	"time"
+
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// Triage says what a mention wants of us, how much it matters and by when it
+// wants an answer.
+type Triage struct {
+	Disposition mention.Disposition
+	Priority    int       // 0 to 1000
+	DueAt       time.Time // only for Answer
+}
+
+// Response is how fast a brand answers. The zero value has the defaults.
+type Response struct {
+	Urgent time.Duration // priority 700 and above; default 1 h
+	Normal time.Duration // default 8 h
+	Low    time.Duration // below 300; default 24 h
+}
+
+func (r Response) within(priority int) time.Duration {
+	or := func(d, def time.Duration) time.Duration {
+		if d > 0 {
+			return d
+		}
+		return def
+	}
+	switch {
+	case priority >= 700:
+		return or(r.Urgent, time.Hour)
+	case priority >= 300:
+		return or(r.Normal, 8*time.Hour)
+	}
+	return or(r.Low, 24*time.Hour)
+}
+
+// Signals are what is known around a mention. They raise its priority and never
+// touch its verdict.
+type Signals struct {
+	Reach  int64 // followers of the author
+	Story  int64 // posts in its story
+	Before int64 // earlier mentions by its author that nobody answered
+}
+
+// weights order the categories of risk within the queue: what can hurt people
+// first, then what spreads, then what costs.
+var weights = map[mention.Category]int{
+	mention.PersonAtRisk:       950,
+	mention.ViolentThreat:      930,
+	mention.SafetyHazard:       880,
+	mention.PrivacyBreach:      860,
+	mention.AuthorityInquiry:   820,
+	mention.MediaInquiry:       800,
+	mention.PublicityThreat:    780,
+	mention.LegalThreat:        760,
+	mention.StaffAbuse:         600,
+	mention.UnreasonableDemand: 580,
+	mention.RepeatContact:      560,
+	mention.Churn:              480,
+}
+
+var intentWeight = map[mention.Intent]int{
+	mention.Complaint: 380, mention.BugReport: 340, mention.Question: 320,
+	mention.FeatureRequest: 220, mention.Praise: 160, mention.OtherIntent: 120,
+}
+
+// Judge gives the triage of a mention. It is pure.
+func Judge(r Response, m *mention.Mention, v *mention.Verdict, s Signals) Triage {
+	t := Triage{Disposition: v.Disposition, Priority: intentWeight[v.Intent]}
+	if v.Unread {
+		t.Disposition, t.Priority = mention.Answer, 500
+	}
+	for _, risk := range v.Risks {
+		t.Priority = max(t.Priority, int(float64(weights[risk.Category])*(0.6+0.4*risk.Score)))
+	}
+	if v.Sentiment == mention.Negative {
+		t.Priority += int(40 * v.SentimentScore)
+	}
+	if v.Page {
+		t.Priority = max(t.Priority, 850)
+	}
+	t.Priority += step(s.Reach, 1_000, 10_000, 100_000) + step(s.Story, 2, 8, 32) + step(s.Before, 1, 2, 4)
+	t.Priority = min(t.Priority, 1000)
+	if t.Disposition == mention.NotForUs {
+		t.Priority = min(t.Priority, 50)
+	}
+	if t.Disposition == mention.Answer {
+		t.DueAt = m.SeenAt.Add(r.within(t.Priority))
+	}
+	return t
+}
+
+// step gives 15 points for each bound that n reaches.
+func step(n int64, bounds ...int64) int {
+	points := 0
+	for _, b := range bounds {
+		if n >= b {
+			points += 15
+		}
+	}
+	return points
+}
+
+// NextAt is the next moment at which time alone changes the case, or zero.
+func (s *State) NextAt() time.Time {
+	if s.ReadOnly != "" || s.Redacted {
+		return time.Time{}
+	}
+	var next time.Time
+	for _, t := range []time.Time{s.claimEnd(), s.approvalEnd(), s.Snoozed, s.warnAt(), s.promiseAt(), s.callEnd()} {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	return next
+}
+
+func (s *State) claimEnd() time.Time {
+	if s.Holder == "" {
+		return time.Time{}
+	}
+	return s.ClaimUntil
+}
+
+func (s *State) approvalEnd() time.Time {
+	if s.Approval == nil || s.Outgoing != nil {
+		return time.Time{}
+	}
+	return s.Approval.Until
+}
+
+// warnAt is a quarter of the time before the deadline.
+func (s *State) warnAt() time.Time {
+	due := s.DueAt()
+	if due.IsZero() || s.Warned || s.Promise != nil {
+		return time.Time{}
+	}
+	return due.Add(-due.Sub(s.Mention.SeenAt) / 4)
+}
+
+// promiseAt is half of the promised time, then its end.
+func (s *State) promiseAt() time.Time {
+	p := s.Promise
+	switch {
+	case p == nil || p.DueTold:
+		return time.Time{}
+	case !p.HalfTold:
+		return p.Made.Add(p.Due.Sub(p.Made) / 2)
+	}
+	return p.Due
+}
+
+// callEnd is when a reply that is being sent must be asked about.
+func (s *State) callEnd() time.Time {
+	if s.Outgoing == nil || !s.Outgoing.Calling {
+		return time.Time{}
+	}
+	return s.Outgoing.CallUntil
+}
+
+// Tick returns the event that time has brought by now, or false. Whoever calls
+// it appends the event and calls again, until there is none.
+func Tick(s *State, now time.Time) (Event, bool) {
+	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	switch {
+	case s.ReadOnly != "" || s.Redacted:
+	case due(s.claimEnd()):
+		return Event{Kind: ClaimLapsed}, true
+	case due(s.approvalEnd()):
+		return Event{Kind: ApprovalLost, Text: "expired"}, true
+	case due(s.Snoozed):
+		return Event{Kind: Woke}, true
+	case due(s.warnAt()):
+		return Event{Kind: DeadlineNear}, true
+	case due(s.promiseAt()):
+		if s.Promise.HalfTold {
+			return Event{Kind: PromiseDue, Level: "due"}, true
+		}
+		return Event{Kind: PromiseDue, Level: "half"}, true
+	case due(s.callEnd()):
+		return Event{Kind: SendUnsure, Attempt: s.Outgoing.Attempt, Text: "no word from the platform or the replier"}, true
+	}
+	return Event{}, false
+}
+
+// Has tells whether the verdict in force carries any of the categories.
+func (s *State) Has(categories ...mention.Category) bool {
+	return slices.ContainsFunc(categories, s.Verdict.Has)
+}

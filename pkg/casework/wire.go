@@ -1,0 +1,75 @@
+package casework
+
+import (
+	"time"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/mention"
+	pb "github.com/earshot/earshot/proto/earshot/v1"
+)
+
+var journal = bus.NewJournal(bus.Cases,
+	bus.ProtoCodec(toWire, fromWire),
+	func(e *Event) (string, *uint64) { return e.ID, &e.Seq })
+
+func toWire(e *Event) *pb.CaseEvent {
+	p := &pb.CaseEvent{
+		Id: e.ID, At: bus.Millis(e.At), Actor: e.Actor, Kind: string(e.Kind), Tagged: e.Tagged,
+		Disposition: string(e.Triage.Disposition), Priority: int32(e.Triage.Priority), DueAt: bus.Millis(e.Triage.DueAt),
+		Hash: e.Hash, Attempt: e.Attempt, Until: bus.Millis(e.Until), EveryMs: e.Every.Milliseconds(),
+		Url: e.URL, Native: e.Native, To: e.To, Text: e.Text, Outcome: e.Outcome, Level: e.Level, Number: e.Number,
+	}
+	if e.Mention != nil {
+		p.Mention = bus.MentionToWire(e.Mention)
+	}
+	if e.Verdict != nil {
+		p.Verdict = bus.VerdictToWire(e.Verdict)
+	}
+	if d := e.Draft; d != nil {
+		p.Draft = &pb.Draft{
+			Version: int32(d.Version), Text: d.Text, Lang: d.Lang, Kind: string(d.Kind), Account: d.Account,
+			Template: d.Template, TemplateVersion: int32(d.TemplateVersion), Slots: d.Slots, Edited: d.Edited,
+			Author: d.Author, At: bus.Millis(d.At),
+		}
+	}
+	for _, f := range e.Files {
+		p.Files = append(p.Files, &pb.File{Key: f.Key, Name: f.Name, Type: f.Type, Size: f.Size})
+	}
+	for i := range e.History {
+		h := toWire(&e.History[i])
+		h.Sequence = e.History[i].Seq
+		p.History = append(p.History, h)
+	}
+	return p
+}
+
+func fromWire(p *pb.CaseEvent) Event {
+	e := Event{
+		ID: p.Id, Seq: p.Sequence, At: bus.Time(p.At), Actor: p.Actor, Kind: Kind(p.Kind), Tagged: p.Tagged,
+		Triage: Triage{Disposition: mention.Disposition(p.Disposition), Priority: int(p.Priority), DueAt: bus.Time(p.DueAt)},
+		Hash:   p.Hash, Attempt: p.Attempt, Until: bus.Time(p.Until), Every: time.Duration(p.EveryMs) * time.Millisecond,
+		URL: p.Url, Native: p.Native, To: p.To, Text: p.Text, Outcome: p.Outcome, Level: p.Level, Number: p.Number,
+	}
+	if p.Mention != nil {
+		m := bus.MentionFromWire(p.Mention)
+		e.Mention = &m
+	}
+	if p.Verdict != nil {
+		v := bus.VerdictFromWire(p.Verdict)
+		e.Verdict = &v
+	}
+	if d := p.Draft; d != nil {
+		e.Draft = &Draft{
+			Version: int(d.Version), Text: d.Text, Lang: d.Lang, Kind: ReplyKind(d.Kind), Account: d.Account,
+			Template: d.Template, TemplateVersion: int(d.TemplateVersion), Slots: d.Slots, Edited: d.Edited,
+			Author: d.Author, At: bus.Time(d.At),
+		}
+	}
+	for _, f := range p.Files {
+		e.Files = append(e.Files, File{Key: f.Key, Name: f.Name, Type: f.Type, Size: f.Size})
+	}
+	for _, h := range p.History {
+		e.History = append(e.History, fromWire(h))
+	}
+	return e
+}
