@@ -159,9 +159,7 @@ func Redact(events []Event) Event {
 	var kept []Event
 	for _, e := range events {
 		if e.Kind == Redacted {
-			// It replaced everything before it, here as in the fold.
-			kept = append([]Event(nil), e.History...)
-			e.History = nil
+			kept = nil // it replaced everything before it, here as in the fold
 		}
 		e.Title, e.Excerpt, e.Author, e.Text, e.Subjects = "", "", "", "", nil
 		kept = append(kept, e)

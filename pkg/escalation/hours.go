@@ -12,44 +12,44 @@ import (
 
 // Hours are the business hours of brands.
 type Hours struct {
-	Brands []string `json:"brands,omitempty" yaml:"brands,omitempty"`
+	Brands []string `json:"brands,omitempty" yaml:"brands,omitempty" doc:"brand ids; empty for all"`
 	Zone   Zone     `json:"zone" yaml:"zone" doc:"IANA name, such as Asia/Tokyo"`
 	// Week maps mon, tue, wed, thu, fri, sat and sun to any number of spans
 	// like "09:00-12:30", the end exclusive and at most 24:00. A day that is
 	// missing is closed.
-	Week map[string][]string `json:"week" yaml:"week"`
+	Week map[string][]string `json:"week" yaml:"week" doc:"spans like 09:00-18:00 for mon, tue, wed, thu, fri, sat, sun"`
 	// Holidays are closed days like "2026-12-31".
-	Holidays []string `json:"holidays,omitempty" yaml:"holidays,omitempty"`
+	Holidays []string `json:"holidays,omitempty" yaml:"holidays,omitempty" doc:"closed days like 2026-12-31"`
 }
 
 // Quiet is a planned time in which nobody is paged. Pages of categories or
 // brands it does not name go on.
 type Quiet struct {
-	Brands     []string           `json:"brands,omitempty" yaml:"brands,omitempty"`
-	Categories []mention.Category `json:"categories,omitempty" yaml:"categories,omitempty"`
-	From       time.Time          `json:"from" yaml:"from"`
-	To         time.Time          `json:"to" yaml:"to"`
-	Reason     string             `json:"reason,omitempty" yaml:"reason,omitempty"`
+	Brands     []string           `json:"brands,omitempty" yaml:"brands,omitempty" doc:"brand ids; empty for all"`
+	Categories []mention.Category `json:"categories,omitempty" yaml:"categories,omitempty" doc:"risk categories; empty for any"`
+	From       time.Time          `json:"from" yaml:"from" doc:"beginning, like 2026-12-30T18:00:00+09:00"`
+	To         time.Time          `json:"to" yaml:"to" doc:"end, exclusive"`
+	Reason     string             `json:"reason,omitempty" yaml:"reason,omitempty" doc:"why, for the history"`
 }
 
 // Rota is a list of people who are on call in turn.
 type Rota struct {
-	Name    string   `json:"name" yaml:"name"`
+	Name    string   `json:"name" yaml:"name" doc:"what oncall:ROTA names"`
 	Members []string `json:"members" yaml:"members" doc:"staff ids, in turn"`
-	Zone    Zone     `json:"zone" yaml:"zone"`
+	Zone    Zone     `json:"zone" yaml:"zone" doc:"IANA name, such as Asia/Tokyo"`
 	// Start is the first hand-over in local time, like "2026-01-05T09:00":
 	// the first member begins, and every hand-over is at that time of day.
-	Start string `json:"start" yaml:"start"`
+	Start string `json:"start" yaml:"start" doc:"first hand-over in local time, like 2026-01-05T09:00"`
 	// Days is the length of a turn in calendar days.
-	Days      int        `json:"days" yaml:"days"`
-	Overrides []Override `json:"overrides,omitempty" yaml:"overrides,omitempty"`
+	Days      int        `json:"days" yaml:"days" doc:"length of a turn in days"`
+	Overrides []Override `json:"overrides,omitempty" yaml:"overrides,omitempty" doc:"who is on call instead, and when"`
 }
 
 // Override puts somebody else on call for a while. The last one that applies
 // wins.
 type Override struct {
-	From time.Time `json:"from" yaml:"from"`
-	To   time.Time `json:"to" yaml:"to"`
+	From time.Time `json:"from" yaml:"from" doc:"beginning, like 2026-12-30T18:00:00+09:00"`
+	To   time.Time `json:"to" yaml:"to" doc:"end, exclusive"`
 	Who  string    `json:"who" yaml:"who" doc:"staff id"`
 }
 

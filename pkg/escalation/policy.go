@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/mention"
 )
 
@@ -30,9 +31,9 @@ type Policy struct {
 
 // Rule gives what it matches an urgency.
 type Rule struct {
-	Brands     []string           `json:"brands,omitempty" yaml:"brands,omitempty"`
-	Categories []mention.Category `json:"categories,omitempty" yaml:"categories,omitempty"`
-	Origins    []Origin           `json:"origins,omitempty" yaml:"origins,omitempty"`
+	Brands     []string           `json:"brands,omitempty" yaml:"brands,omitempty" doc:"brand ids; empty for all"`
+	Categories []mention.Category `json:"categories,omitempty" yaml:"categories,omitempty" doc:"risk categories; empty for any"`
+	Origins    []Origin           `json:"origins,omitempty" yaml:"origins,omitempty" doc:"verdict, reach, growth, volume, hand, promise; empty for any"`
 	During     During             `json:"during,omitempty" yaml:"during,omitempty" doc:"open, closed or empty for any hour"`
 	MinReach   int64              `json:"min_reach,omitempty" yaml:"min_reach,omitempty" doc:"only from this many people reached"`
 	Urgency    Urgency            `json:"urgency" yaml:"urgency" doc:"wake, opening, notify or ignore"`
@@ -48,40 +49,40 @@ const (
 
 // Ladder is who is paged until somebody acknowledges.
 type Ladder struct {
-	Brands    []string  `json:"brands,omitempty" yaml:"brands,omitempty"`
-	Urgencies []Urgency `json:"urgencies,omitempty" yaml:"urgencies,omitempty"`
-	Rungs     []Rung    `json:"rungs" yaml:"rungs"`
+	Brands    []string  `json:"brands,omitempty" yaml:"brands,omitempty" doc:"brand ids; empty for all"`
+	Urgencies []Urgency `json:"urgencies,omitempty" yaml:"urgencies,omitempty" doc:"wake, opening, notify; empty for any"`
+	Rungs     []Rung    `json:"rungs" yaml:"rungs" doc:"the steps, first to last"`
 	// RepeatMinutes is the time from paging the last rung to starting again at
 	// the first. Zero climbs once.
-	RepeatMinutes int `json:"repeat_minutes,omitempty" yaml:"repeat_minutes,omitempty"`
+	RepeatMinutes int `json:"repeat_minutes,omitempty" yaml:"repeat_minutes,omitempty" doc:"minutes from the last rung to the first again; 0 climbs once"`
 	// MaxRounds bounds how often the ladder is climbed. Zero is until
 	// somebody acknowledges.
-	MaxRounds int `json:"max_rounds,omitempty" yaml:"max_rounds,omitempty"`
+	MaxRounds int `json:"max_rounds,omitempty" yaml:"max_rounds,omitempty" doc:"most times it is climbed; 0 is until acknowledged"`
 }
 
 // Rung is one step of a ladder.
 type Rung struct {
 	// Who lists "staff:ID", "team:ID", "role:NAME" or "oncall:ROTA".
-	Who []string `json:"who" yaml:"who"`
+	Who []string `json:"who" yaml:"who" doc:"staff:ID, team:ID, role:NAME or oncall:ROTA"`
 	// Channels lists notifier ids; empty means all there are.
-	Channels []string `json:"channels,omitempty" yaml:"channels,omitempty"`
+	Channels []string `json:"channels,omitempty" yaml:"channels,omitempty" doc:"notifiers; empty for all"`
 	// WaitMinutes is the time until the next rung. It is cut short when every
 	// page of this rung was refused. The last rung has no use for it.
-	WaitMinutes int `json:"wait_minutes,omitempty" yaml:"wait_minutes,omitempty"`
+	WaitMinutes int `json:"wait_minutes,omitempty" yaml:"wait_minutes,omitempty" doc:"minutes until the next rung"`
 }
 
 // Limits is what counts as a storm for a brand. A zero switches a limit off.
 type Limits struct {
-	Brands []string `json:"brands,omitempty" yaml:"brands,omitempty"`
+	Brands []string `json:"brands,omitempty" yaml:"brands,omitempty" doc:"brand ids; empty for all"`
 	// Reach is the number of followers of a complaint's authors, those of its
 	// reposts included.
-	Reach int64 `json:"reach" yaml:"reach"`
+	Reach int64 `json:"reach" yaml:"reach" doc:"most followers a complaint may reach; 0 for no limit"`
 	// Growth is the number of posts of one story within an hour.
-	Growth int `json:"growth" yaml:"growth"`
+	Growth int `json:"growth" yaml:"growth" doc:"most posts of a complaint's story in an hour; 0 for no limit"`
 	// VolumeFactor is how many times the usual number of negative mentions
 	// within ten minutes is too many, VolumeMin how many they must be at least.
-	VolumeFactor float64 `json:"volume_factor" yaml:"volume_factor"`
-	VolumeMin    int     `json:"volume_min" yaml:"volume_min"`
+	VolumeFactor float64 `json:"volume_factor" yaml:"volume_factor" doc:"times the usual negative mentions in ten minutes; 0 for no limit"`
+	VolumeMin    int     `json:"volume_min" yaml:"volume_min" doc:"negative mentions in ten minutes below which nothing is a storm"`
 }
 
 // Roster is what planning needs to know of staff and channels, for the brand
@@ -203,7 +204,7 @@ func DefaultPolicy() Policy {
 	}
 }
 
-// Validate returns every mistake in p, each with the name of its field.
+// Validate returns every mistake in p, joined, each a [config.FieldError].
 func (p *Policy) Validate() error {
 	var v mistakes
 	for i, r := range p.Rules {
@@ -232,6 +233,9 @@ func (p *Policy) Validate() error {
 		at := fmt.Sprintf("limits[%d].", i)
 		v.atLeast(at+"reach", l.Reach, 0)
 		v.atLeast(at+"growth", int64(l.Growth), 0)
+		if l.Growth >= MaxGrowth {
+			v.add(at+"growth", fmt.Sprintf("%d is not below %d", l.Growth, MaxGrowth))
+		}
 		v.atLeast(at+"volume_min", int64(l.VolumeMin), 0)
 		// Not "< 1 and not 0": that would let NaN through.
 		if l.VolumeFactor != 0 && !(l.VolumeFactor >= 1 && l.VolumeFactor <= 1e6) {
@@ -288,7 +292,7 @@ func (p *Policy) validateWho(v *mistakes, field, who string) {
 // mistakes collects what is wrong, by field.
 type mistakes []error
 
-func (v *mistakes) add(field, what string) { *v = append(*v, fmt.Errorf("%s: %s", field, what)) }
+func (v *mistakes) add(field, what string) { *v = append(*v, config.Invalid(field, "%s", what)) }
 
 func (v *mistakes) atLeast(field string, n, least int64) {
 	if n < least {
