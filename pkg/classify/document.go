@@ -1,0 +1,260 @@
+package classify
+
+import (
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/earshot/earshot/pkg/text"
+)
+
+// MaxRead is how many bytes of a mention's content are read; what follows them
+// does not take part in the verdict.
+const MaxRead = 32 << 10
+
+// document is a text while it is read, with everything found in it. Its memory
+// is reused from text to text.
+type document struct {
+	fold   text.Folded
+	lined  []byte // source with line ends as full stops
+	runes  []rune
+	at     []int32 // byte offset in fold.Text of each rune, and of the end
+	sents  []sentence
+	quotes []quote
+
+	hits  []hit
+	chain []chain // by set
+	found []set   // sets with hits
+
+	feelings []feeling
+	matches  []match
+	sums     []float64 // by label
+	story    storyScratch
+}
+
+type sentence struct {
+	start, end int32
+	question   bool
+}
+
+type quote struct{ start, end int32 }
+
+// hit is a literal found: runes start to end in a sentence, linked to the next
+// hit of the same set.
+type hit struct {
+	start, end, sent, next int32
+}
+
+type chain struct{ first, last int32 }
+
+type feeling struct {
+	start, end, sent int32
+	value            int32 // hundredths
+}
+
+// stop is the code point that stands for a line end; it folds to itself.
+const stop = '。'
+
+// read folds src and finds sentences, quotations and all literals of t.
+func (d *document) read(src string, t *trie) {
+	d.reset()
+	if len(src) > MaxRead {
+		cut := MaxRead
+		for cut > 0 && !utf8.RuneStart(src[cut]) {
+			cut--
+		}
+		src = src[:cut]
+	}
+	d.fold.Reset(d.stops(src))
+	d.runes, d.at = d.runes[:0], d.at[:0]
+	for i, r := range d.fold.Text {
+		d.runes = append(d.runes, r)
+		d.at = append(d.at, int32(i))
+	}
+	d.at = append(d.at, int32(len(d.fold.Text)))
+	d.split()
+	d.quotations()
+	d.scan(t)
+}
+
+func (d *document) reset() {
+	for _, s := range d.found {
+		d.chain[s] = chain{-1, -1}
+	}
+	d.found, d.hits, d.feelings = d.found[:0], d.hits[:0], d.feelings[:0]
+	d.sents, d.quotes, d.matches = d.sents[:0], d.quotes[:0], d.matches[:0]
+	clear(d.sums)
+}
+
+// stops replaces each line end that ends a sentence, one code point for one, so
+// that positions stay. Wrapped lines are joined: after a comma, or before a
+// lower-case letter.
+func (d *document) stops(src string) string {
+	lines := false
+	for i := range len(src) {
+		if src[i] == '\n' {
+			lines = true
+			break
+		}
+	}
+	if !lines {
+		return src
+	}
+	d.lined = d.lined[:0]
+	for i, last := 0, rune(0); i < len(src); {
+		r, size := utf8.DecodeRuneInString(src[i:])
+		if r == '\n' && last != '、' && last != ',' && !(i+1 < len(src) && src[i+1] >= 'a' && src[i+1] <= 'z') {
+			r = stop
+			d.lined = utf8.AppendRune(d.lined, stop)
+		} else {
+			d.lined = append(d.lined, src[i:i+size]...)
+		}
+		i += size
+		last = r
+	}
+	return unsafe.String(unsafe.SliceData(d.lined), len(d.lined))
+}
+
+// split finds the sentences.
+func (d *document) split() {
+	start := int32(0)
+	n := int32(len(d.runes))
+	for i := int32(0); i < n; i++ {
+		r := d.runes[i]
+		switch r {
+		case stop, '!', '?', '｡':
+		case '.':
+			if i+1 < n && d.runes[i+1] != ' ' {
+				continue
+			}
+		default:
+			continue
+		}
+		// Marks that follow each other end one sentence.
+		question := r == '?'
+		for i+1 < n && (d.runes[i+1] == '!' || d.runes[i+1] == '?' || d.runes[i+1] == stop) {
+			i++
+			question = question || d.runes[i] == '?'
+		}
+		if !question && r == stop && i > start {
+			question = d.runes[i-1] == 'か'
+		}
+		d.sents = append(d.sents, sentence{start, i + 1, question})
+		start = i + 1
+	}
+	if start < n || len(d.sents) == 0 {
+		d.sents = append(d.sents, sentence{start, n, n > start && d.runes[n-1] == 'か'})
+	}
+}
+
+// maxQuote is the longest quotation, in code points, that is taken for one.
+const maxQuote = 240
+
+func (d *document) quotations() {
+	open, kind := int32(-1), rune(0)
+	for i, r := range d.runes {
+		switch {
+		case open < 0 && (r == '「' || r == '『'):
+			open, kind = int32(i), r+1
+		case open < 0 && r == '"':
+			open, kind = int32(i), r
+		case open >= 0 && r == kind:
+			if int32(i)-open <= maxQuote {
+				d.quotes = append(d.quotes, quote{open, int32(i)})
+			}
+			open = -1
+		case open >= 0 && int32(i)-open > maxQuote:
+			open = -1
+		}
+	}
+}
+
+// scan walks the trie from every place where a literal may begin.
+func (d *document) scan(t *trie) {
+	n := len(d.runes)
+	sent := int32(0)
+	before := false // whether the rune before is part of a word
+	for i := range n {
+		for int(sent)+1 < len(d.sents) && d.sents[sent].end <= int32(i) {
+			sent++
+		}
+		r := d.runes[i]
+		word := isWord(r)
+		inside := word && before
+		before = word
+		if inside {
+			continue
+		}
+		at := t.step(0, r)
+		for j := i + 1; at != 0; j++ {
+			if nd := &t.nodes[at]; len(nd.outputs) > 0 || nd.feeling != 0 {
+				broken := j < n && isWord(d.runes[j-1]) && isWord(d.runes[j])
+				for _, o := range nd.outputs {
+					if !broken || o.open {
+						d.hit(o.set, int32(i), int32(j), sent)
+					}
+				}
+				if nd.feeling != 0 && !broken {
+					d.feel(int32(i), int32(j), sent, nd.feeling)
+				}
+			}
+			if j == n {
+				break
+			}
+			at = t.step(at, d.runes[j])
+		}
+	}
+}
+
+func (d *document) hit(s set, start, end, sent int32) {
+	i := int32(len(d.hits))
+	d.hits = append(d.hits, hit{start, end, sent, -1})
+	c := &d.chain[s]
+	if c.first < 0 {
+		c.first = i
+		d.found = append(d.found, s)
+	} else {
+		d.hits[c.last].next = i
+	}
+	c.last = i
+}
+
+// feel notes a word of the lexicon; of those that overlap the longest stands.
+func (d *document) feel(start, end, sent int32, value int16) {
+	f := feeling{start, end, sent, int32(value)}
+	if n := len(d.feelings); n > 0 && d.feelings[n-1].end > start {
+		last := &d.feelings[n-1]
+		if end-start > last.end-last.start {
+			*last = f
+		}
+		return
+	}
+	d.feelings = append(d.feelings, f)
+}
+
+// has tells whether a literal of s is in the text.
+func (d *document) has(s set) bool { return s >= 0 && d.chain[s].first >= 0 }
+
+// hasIn tells whether a literal of s lies within runes from to to.
+func (d *document) hasIn(s set, from, to int32) bool {
+	if s < 0 {
+		return false
+	}
+	for i := d.chain[s].first; i >= 0; i = d.hits[i].next {
+		h := &d.hits[i]
+		if h.start >= from && h.end <= to {
+			return true
+		}
+		if h.start > to {
+			return false
+		}
+	}
+	return false
+}
+
+// span returns where runes start to end stand in the content, in code points.
+func (d *document) span(start, end int32) (int, int) {
+	return d.fold.Span(int(d.at[start]), int(d.at[end]))
+}
+
+// slice returns the folded text of runes start to end.
+func (d *document) slice(start, end int32) string { return d.fold.Text[d.at[start]:d.at[end]] }

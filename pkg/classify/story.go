@@ -1,0 +1,188 @@
+package classify
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/text"
+)
+
+// Lengths in code points of what is left of a text once links, handles and
+// marks are gone; a kanji or kana counts three, as it says about as much as
+// three Latin letters.
+const (
+	storyShort = 45  // below: common words that anybody says
+	storyExact = 110 // below: only the same words are the same story
+)
+
+type storyScratch struct {
+	runes []rune
+}
+
+// storyKey returns the key under which reposts and near-copies fold. Short
+// texts have one of their own: two people who say thanks tell no story. A long
+// text is represented by its shingle with the least hash, so that two texts
+// share a key about as often as they share shingles.
+func (d *document) storyKey(m *mention.Mention) string {
+	letters := d.story.reduce(d.fold.Text)
+	weight, cjk := 0, 0
+	for _, r := range letters {
+		if weight++; text.IsCJK(r) {
+			weight += 2
+			cjk++
+		}
+	}
+	if weight < storyShort {
+		h := newHash()
+		for _, part := range []string{m.Platform, m.NativeID, string(m.ID)} {
+			h.text(part)
+		}
+		return h.key("u")
+	}
+	if weight < storyExact {
+		h := newHash()
+		for _, r := range letters {
+			h.rune(r)
+		}
+		return h.key("s")
+	}
+	return hash(leastShingle(letters, cjk*3 > len(letters))).key("s")
+}
+
+// leastShingle returns the least hash over all runs of a few letters. Where a
+// Japanese text has kanji enough, only runs with two of them count: runs of
+// kana are endings that all texts share.
+func leastShingle(letters []rune, japanese bool) uint64 {
+	size := 14
+	if japanese {
+		size = 6
+	}
+	if len(letters) < size {
+		size = len(letters)
+	}
+	least, leastDense, dense := ^uint64(0), ^uint64(0), 0
+	for i := 0; i+size <= len(letters); i++ {
+		h, han := newHash(), 0
+		for _, r := range letters[i : i+size] {
+			h.rune(r)
+			if text.IsHan(r) {
+				han++
+			}
+		}
+		mixed := h.mixed()
+		least = min(least, mixed)
+		if han >= 2 {
+			leastDense = min(leastDense, mixed)
+			dense++
+		}
+	}
+	if japanese && dense >= 8 {
+		return leastDense
+	}
+	return least
+}
+
+// reduce keeps the letters and digits of folded text without links, handles,
+// the mark of a repost and the hashtags at both ends.
+func (s *storyScratch) reduce(folded string) []rune {
+	s.runes = s.runes[:0]
+	if after, ok := strings.CutPrefix(folded, "rt @"); ok {
+		_, folded, _ = strings.Cut(after, " ")
+	}
+	rest := trimTags(folded)
+	for len(rest) > 0 {
+		word, after, _ := strings.Cut(rest, " ")
+		rest = after
+		s.word(word)
+	}
+	return s.runes
+}
+
+func (s *storyScratch) word(word string) {
+	for i := 0; i < len(word); {
+		if skip := linkOrHandle(word[i:]); skip > 0 {
+			i += skip
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(word[i:])
+		i += size
+		if isWord(r) || text.IsCJK(r) {
+			s.runes = append(s.runes, r)
+		}
+	}
+}
+
+// linkOrHandle returns how many bytes at the start of s are a link or a handle.
+func linkOrHandle(s string) int {
+	switch {
+	case strings.HasPrefix(s, "http://"), strings.HasPrefix(s, "https://"), strings.HasPrefix(s, "www."):
+	case len(s) > 1 && s[0] == '@' && isWord(rune(s[1])):
+	default:
+		return 0
+	}
+	i := 1
+	for i < len(s) && s[i] > ' ' && s[i] < 0x80 && s[i] != '"' {
+		i++
+	}
+	return i
+}
+
+// trimTags drops hashtags and marks such as 【拡散希望】 from both ends.
+func trimTags(s string) string {
+	for {
+		s = strings.TrimSpace(s)
+		if strings.HasPrefix(s, "#") {
+			_, after, ok := strings.Cut(s, " ")
+			if !ok {
+				break
+			}
+			s = after
+			continue
+		}
+		if strings.HasPrefix(s, "【") {
+			if i := strings.Index(s, "】"); i > 0 && i < 40 {
+				s = s[i+len("】"):]
+				continue
+			}
+		}
+		break
+	}
+	for {
+		s = strings.TrimSpace(s)
+		i := strings.LastIndexByte(s, ' ')
+		if i < 0 {
+			return s
+		}
+		last := s[i+1:]
+		if !strings.HasPrefix(last, "#") && !strings.HasPrefix(last, "http") && !strings.HasPrefix(last, "@") {
+			return s
+		}
+		s = s[:i]
+	}
+}
+
+// hash is FNV-1a over code points.
+type hash uint64
+
+func newHash() hash { return 14695981039346656037 }
+
+func (h *hash) rune(r rune) { *h = (*h ^ hash(r)) * 1099511628211 }
+
+func (h *hash) text(s string) {
+	for _, r := range s {
+		h.rune(r)
+	}
+	h.rune(0)
+}
+
+// mixed spreads h, so that the least of several is drawn evenly.
+func (h hash) mixed() uint64 {
+	x := uint64(h)
+	x = (x ^ x>>33) * 0xff51afd7ed558ccd
+	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
+	return x ^ x>>33
+}
+
+func (h hash) key(kind string) string { return kind + strconv.FormatUint(h.mixed(), 36) }
