@@ -1,0 +1,316 @@
+package desk
+
+// escalationsView lists the pages, open ones first.
+type escalationsView struct {
+	frame
+	Tabs   []chip
+	Rows   []escalationRow
+	Notice *notice
+	More   string
+}
+
+type escalationRow struct {
+	ID, Href    string
+	Step        int
+	Title       string // the cause in words
+	Text        []span
+	Lang        string
+	Brand       string
+	State       string
+	StateName   string // open, acknowledged, closed
+	Holder      string
+	At          moment
+	Count       int
+	Next        moment
+	Policy      string // wake, first at opening, notify
+	AckAction   string
+	Acknowledge bool
+}
+
+// escalationView is one page with all that happened to it.
+type escalationView struct {
+	frame
+	ID          string
+	Step        int
+	State       string
+	StateName   string
+	Cause       string
+	Reason      string
+	Policy      string
+	Brand       string
+	At          moment
+	AckedBy     string
+	AckedAt     moment
+	Next        moment
+	NextWho     string
+	Posts       []postView
+	Count       int
+	Case        link
+	History     []eventView
+	Acknowledge string // where to post; empty when not possible
+	Close       string
+	Wrong       string // "should not have woken me"
+	WrongSaid   bool
+	Note        *notice
+}
+
+// acknowledgeView is the phone-sized page behind the link in a page.
+type acknowledgeView struct {
+	frame
+	Token     string
+	Step      int
+	State     string
+	StateName string
+	Cause     string
+	Brand     string
+	Post      postView
+	Count     int
+	Growth    int
+	At        moment
+	Next      moment
+	NextWho   string
+	AckedBy   string
+	AckedAt   moment
+	Who       string // whom the link was sent to
+	WrongSaid bool
+	Done      string // what was just done
+	Full      string // the page in the desk
+	Notice    *notice
+}
+
+// templatesView lists reply templates.
+type templatesView struct {
+	frame
+	Query  string
+	Tabs   []chip
+	Facets []facet
+	Rows   []templateRow
+	Notice *notice
+	May    bool
+}
+
+type templateRow struct {
+	Href, Name, Lang, When, Apology string
+	State, StateName                string
+	Version                         int
+	Used                            int
+	Changed                         moment
+	By                              string
+}
+
+// templateView is one template: its text, its state, its versions.
+type templateView struct {
+	frame
+	ID, Name    string
+	State       string
+	StateName   string
+	Version     int
+	Action      string
+	Fields      []field
+	Text        field
+	Fixed       bool // not to be edited now
+	Preview     *previewView
+	Lengths     []lengthView
+	SlotNames   []string
+	Actions     []actionView
+	Versions    []versionView
+	Diff        []diffLine
+	Notice      *notice
+	SubmittedBy string
+}
+
+type lengthView struct {
+	Platform     string
+	Count, Limit int
+}
+
+// Over tells whether the text is too long for the platform.
+func (l lengthView) Over() bool { return l.Limit > 0 && l.Count > l.Limit }
+
+type versionView struct {
+	Version int
+	State   string
+	By      string
+	At      moment
+	Note    string
+	Text    string
+	Lang    string
+	On      bool
+}
+
+type diffLine struct {
+	Kind string // same, add, del
+	Text string
+}
+
+// brandsView lists the brands that are listened for.
+type brandsView struct {
+	frame
+	Rows   []brandRow
+	Notice *notice
+	May    bool
+}
+
+type brandRow struct {
+	Href, ID, Name, Query, Error string
+	Today, Open                  int
+	Sources                      []string
+	On                           bool
+}
+
+// brandView edits a brand and its query, with what the query would find.
+type brandView struct {
+	frame
+	ID, Name string
+	New      bool
+	Action   string
+	Fields   []field
+	Query    field
+	Mistake  *mistakeView
+	Preview  *queryPreview
+	History  []eventView
+	May      bool
+}
+
+// mistakeView points at the place of a mistake in a query.
+type mistakeView struct {
+	Before, At, After string
+	Text              string
+}
+
+type queryPreview struct {
+	Stored  int // matches among the stored
+	Of      int
+	Since   moment
+	Rows    []rowView
+	Sources []sourcePreview
+}
+
+type sourcePreview struct {
+	Name, Error string
+	Found       int
+	Rows        []rowView
+}
+
+// sourcesView shows whether each source still hears anything.
+type sourcesView struct {
+	frame
+	Rows   []sourceRow
+	Notice *notice
+}
+
+type sourceRow struct {
+	ID, Name, Kind, Detail string
+	State                  string // ok, waiting, silent, failing, off
+	StateName              string
+	Success, Item, Next    moment
+	Lag                    string
+	LagLate                bool
+	Error                  string
+	Quota                  string
+	Silent                 string
+	Action                 string
+	On                     bool
+}
+
+// deadView lists what could not be handled.
+type deadView struct {
+	frame
+	Tabs   []chip
+	Rows   []deadRow
+	Notice *notice
+	More   string
+}
+
+type deadRow struct {
+	ID, Service, Subject, Error, Text string
+	At                                moment
+	Tries                             int
+}
+
+// staffView lists people and API tokens.
+type staffView struct {
+	frame
+	Rows    []staffRow
+	Tokens  []tokenRow
+	Invited *secretView
+	May     bool
+	Action  string
+}
+
+type staffRow struct {
+	Href, Login, Name, Public string
+	Roles                     []string
+	Brands                    []string
+	Seen                      moment
+	Off                       bool
+}
+
+// Initials stand for the person.
+func (r staffRow) Initials() string { return initials(r.Name) }
+
+type tokenRow struct {
+	ID, Name      string
+	Scopes        []string
+	Brands        []string
+	Created, Used moment
+	By            string
+	Action        string
+}
+
+// secretView shows something once: a link or token that can't be shown again.
+type secretView struct{ Title, Text, Value string }
+
+// formView is a plain form: a person, a token, a contact note, one's settings.
+type formView struct {
+	frame
+	Lead    string
+	Action  string
+	Button  string
+	Upload  bool
+	Groups  []fieldGroup
+	Notice  *notice
+	Secret  *secretView
+	Danger  *actionView
+	Back    link
+	Aside   []string
+	Session []sessionRow
+}
+
+type fieldGroup struct {
+	Label, Hint string
+	Fields      []field
+}
+
+type sessionRow struct {
+	Device string
+	At     moment
+	Here   bool
+	Action string
+}
+
+// signInView asks who somebody is.
+type signInView struct {
+	frame
+	Lead   string
+	Action string
+	Fields []field
+	Button string
+	Error  string
+	Next   string
+}
+
+// sandboxView is the timeline of the built-in platform, as a stranger would
+// see it.
+type sandboxView struct {
+	frame
+	Posts  []postView
+	Notice *notice
+}
+
+// errorView is a page that says what happened, what was kept and what to do.
+type errorView struct {
+	frame
+	Code   int
+	Notice notice
+}

@@ -1,0 +1,267 @@
+package desk
+
+// casePage shows one case alone.
+type casePage struct {
+	frame
+	Case *caseView
+}
+
+// caseView is one mention with everything about it: what was said, what we
+// think of it, what we did, and what can be done now.
+type caseView struct {
+	ID, Number string
+	Href       string // of the case alone
+	Back       string // where actions return to
+	Revision   uint64 // the history's length that actions build on
+	State      string
+	StateName  string
+	Brand      string
+	Place      string
+	Holder     string
+	Mine       bool
+	Due        moment
+	DueWhat    string // what the deadline is for
+	Promise    *promiseView
+	Post       postView
+	Parent     *postView
+	Before     []postView
+	After      []postView
+	Verdict    verdictView
+	Steps      []stepView
+	Earlier    []earlierView
+	EarlierAll string
+	Story      *storyView
+	Escalation *link
+	Note       *notice // read-only, lost claim, deleted at the platform
+	History    []eventView
+	Present    []presentView
+	Actions    []actionView
+	Composer   *composerView
+	Confirm    *confirmView
+	Ask        *askView
+	Watched    bool
+}
+
+// postView is one public post.
+type postView struct {
+	Author, Handle, Profile string
+	Avatar                  string
+	Platform, PlatformName  string
+	Href                    string
+	Title                   string
+	Body                    []span
+	Lang                    string
+	At                      moment
+	Followers               string
+	Rating                  int
+	Media                   []mediaView
+	Metrics                 []metric
+	Ours                    bool // written by us
+	Deleted, Edited, Cut    bool
+	// Folded hides a harsh post behind a summary line until it is opened.
+	Folded string
+}
+
+// Stars draws a rating with its words beside it.
+func (p postView) Stars() []bool {
+	stars := make([]bool, 5)
+	for i := range stars {
+		stars[i] = i < p.Rating
+	}
+	return stars
+}
+
+type mediaView struct {
+	Type, Src, Alt, Href string
+}
+
+type metric struct{ Label, Value string }
+
+// verdictView is what the classifier says, with its reasons.
+type verdictView struct {
+	Disposition     string
+	DispositionName string
+	Intent          string
+	IntentP         float64
+	Sentiment       string
+	SentimentName   string
+	SentimentP      float64
+	Risks           []riskView
+	Page            bool
+	PageReason      string
+	Model           string
+	Unread          bool
+}
+
+// riskView is one risk found, with the words that show it.
+type riskView struct {
+	Note     string // number that ties it to the marked words
+	Name     string
+	Label    string
+	Step     int
+	Words    string
+	Rule     string
+	P        float64
+	Rung     string
+	Deadline moment
+}
+
+// promiseView is a report promised to the author.
+type promiseView struct {
+	By    moment
+	Every string
+	Kept  bool
+}
+
+// stepView is one step of a playbook.
+type stepView struct {
+	Text, Who string
+	Done      bool
+}
+
+// earlierView is something this author said before, and our answer.
+type earlierView struct {
+	Href, Text, Reply string
+	At                moment
+	Lang              string
+}
+
+// storyView is the post with its reposts and near-copies.
+type storyView struct {
+	Key    string
+	Count  int
+	Growth int // in the last hour
+	First  moment
+	Href   string
+	Items  []earlierView
+}
+
+// eventView is one line of the history.
+type eventView struct {
+	At     moment
+	Who    string
+	What   string
+	Kind   string // note, reply, page, or plain
+	Text   string // a note or a reply in full
+	Lang   string
+	Href   string
+	System bool
+}
+
+// presentView is somebody else on this case.
+type presentView struct {
+	Name  string
+	Doing string // viewing, editing, idle
+}
+
+// Initials stand for the person.
+func (p presentView) Initials() string { return initials(p.Name) }
+
+// actionView is one thing that can be done now.
+type actionView struct {
+	Name, Label, Key string
+	Action           string // where to post
+	Then             string // the state the row shows until the answer comes
+	Primary, Danger  bool
+	More             bool // kept in the menu
+	Ask              bool // asks for more first: GET Action
+	Fields           []pair
+}
+
+// composerView is where a reply is made.
+type composerView struct {
+	Action    string // of the case, without the verb
+	Revision  uint64
+	Mode      string // reply or note
+	Templates []templateOption
+	Chosen    *templateOption
+	Find      string
+	Kind      string // first, interim, final
+	Kinds     []option
+	Promise   field
+	Slots     []field
+	Text      string
+	Lang      string
+	Locked    bool // the text comes from template and slots alone
+	Fixed     string
+	Preview   *previewView
+	Account   string
+	To        string
+	CopyOnly  bool // the platform takes no replies from us: copy, then mark as posted
+	// Waits tells that a second person has to approve, and why.
+	Waits   string
+	Claim   bool // must be claimed before anything can be written
+	Holder  string
+	Sent    bool
+	Draft   string // who wrote the draft, and when
+	Pending *pendingView
+}
+
+// pendingView is a reply waiting for approval, as the approver sees it.
+type pendingView struct {
+	By      string
+	At      moment
+	Text    string
+	Changes []span // marked: what differs from the template
+	Own     bool   // one's own work can't be approved
+	May     bool
+	Expires moment
+	Hash    string
+}
+
+// templateOption is a template offered for the case.
+type templateOption struct {
+	ID, Name, Lang, When, Why, Apology string
+	Version                            int
+	Text                               string
+	On                                 bool
+}
+
+// previewView is the reply as the platform will show it.
+type previewView struct {
+	Author, Handle string
+	PlatformName   string
+	Platform       string
+	Text           string
+	Lang           string
+	Count, Limit   int
+	Findings       []findingView
+}
+
+// Over is how far the text is over the platform's limit.
+func (p previewView) Over() int {
+	if p.Limit == 0 {
+		return 0
+	}
+	return max(0, p.Count-p.Limit)
+}
+
+// findingView is something the reply check says.
+type findingView struct {
+	Words, Why, Turn string
+	Block            bool
+}
+
+// confirmView says exactly what will happen before it can't be undone.
+type confirmView struct {
+	Title  string
+	Action string
+	Facts  []fact
+	Text   string
+	Lang   string
+	Button string
+	Danger bool
+	Fields []pair
+	Back   string
+}
+
+// fact is a line of a definition list.
+type fact struct{ Label, Value, Href string }
+
+// askView is a small form a command needs: until when, to whom, why.
+type askView struct {
+	Title, Text, Action, Button, Back string
+	Fields                            []field
+	Hidden                            []pair
+	Danger                            bool
+}

@@ -1,0 +1,124 @@
+package desk
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+//go:embed lang/*.yaml
+var langFiles embed.FS
+
+// words are the texts of the interface in one language. A text may hold the
+// places {0}, {1} …; one with " || " has a singular and a plural, chosen by
+// the first argument.
+type words struct {
+	lang  string
+	texts map[string]string
+}
+
+// langs lists the languages of the interface; the first is the default.
+var langs = []string{"en", "ja"}
+
+func loadWords() (map[string]*words, error) {
+	all := make(map[string]*words, len(langs))
+	for _, lang := range langs {
+		raw, err := langFiles.ReadFile(path.Join("lang", lang+".yaml"))
+		if err != nil {
+			return nil, fmt.Errorf("desk: read texts: %w", err)
+		}
+		w := &words{lang: lang}
+		if err := yaml.UnmarshalWithOptions(raw, &w.texts, yaml.Strict()); err != nil {
+			return nil, fmt.Errorf("desk: texts of %s: %w", lang, err)
+		}
+		all[lang] = w
+	}
+	return all, nil
+}
+
+// has tells whether the language has a text for key.
+func (w *words) has(key string) bool { _, ok := w.texts[key]; return ok }
+
+// t returns the text for key with its places filled. An unknown key is an
+// error, so that a template which uses one can't be executed.
+func (w *words) t(key string, args ...any) (string, error) {
+	text, ok := w.texts[key]
+	if !ok {
+		return "", fmt.Errorf("desk: no text %q in %s", key, w.lang)
+	}
+	return fill(text, args), nil
+}
+
+// say is t for code that was tested with its key; an unknown key shows itself.
+func (w *words) say(key string, args ...any) string {
+	text, err := w.t(key, args...)
+	if err != nil {
+		return key
+	}
+	return text
+}
+
+func fill(text string, args []any) string {
+	if one, many, ok := strings.Cut(text, " || "); ok {
+		text = many
+		if len(args) > 0 && fmt.Sprint(args[0]) == "1" {
+			text = one
+		}
+	}
+	if len(args) == 0 {
+		return text
+	}
+	pairs := make([]string, 0, 2*len(args))
+	for i, arg := range args {
+		pairs = append(pairs, "{"+strconv.Itoa(i)+"}", fmt.Sprint(arg))
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// acceptLanguage picks the interface language from a browser's header, which
+// it reads in order of appearance.
+func acceptLanguage(header string) string {
+	for part := range strings.SplitSeq(header, ",") {
+		tag, _, _ := strings.Cut(strings.TrimSpace(part), ";")
+		base, _, _ := strings.Cut(strings.ToLower(tag), "-")
+		if slices.Contains(langs, base) {
+			return base
+		}
+	}
+	return langs[0]
+}
+
+// funcs are what templates of the language may call.
+func (w *words) funcs(assets *assets) template.FuncMap {
+	return template.FuncMap{
+		"t":     w.t,
+		"asset": assets.url,
+		"lang":  func() string { return w.lang },
+		"num":   func(n any) string { return number(n) },
+		"pct":   func(p float64) string { return strconv.Itoa(int(p*100+0.5)) + "%" },
+		"dict":  dict,
+		"list":  func(items ...any) []any { return items },
+	}
+}
+
+// dict makes a map for a partial that wants more than one value.
+func dict(pairs ...any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, fmt.Errorf("desk: dict wants pairs, got %d values", len(pairs))
+	}
+	m := make(map[string]any, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		key, ok := pairs[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("desk: dict key %v is no string", pairs[i])
+		}
+		m[key] = pairs[i+1]
+	}
+	return m, nil
+}

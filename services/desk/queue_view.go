@@ -1,0 +1,86 @@
+package desk
+
+// queueView is the list of mentions, with one of them open beside it.
+type queueView struct {
+	frame
+	Query  string // what was typed into the search
+	Sort   string
+	Sorts  []option
+	Tabs   []chip // the standing views, with counts
+	Facets []facet
+	Keep   []pair // filters that a search keeps
+	List   listView
+	Case   *caseView
+	Back   string // the list without an open case
+}
+
+// pair is a name and value carried through a form.
+type pair struct{ Name, Value string }
+
+// listView is one piece of the list.
+type listView struct {
+	Rows   []rowView
+	Total  int
+	More   string // address of the next piece; empty at the end
+	Notice *notice
+	// Since marks what the list has seen; newer ones wait above it.
+	Since string
+}
+
+// rowView is one line of the list: a mention, or a story of several.
+type rowView struct {
+	ID, Href      string
+	Step          int    // of risk, 0 to 3
+	Risk          string // the gravest category in words
+	Intent        string
+	Sentiment     string // negative, neutral, positive
+	SentimentWord string
+	Disposition   string
+	Text          []span
+	Lang          string // of the text
+	Author        string
+	Platform      string
+	PlatformName  string
+	Brand         string
+	At            moment
+	Due           moment
+	State         string // in words
+	StateName     string
+	Holder        string
+	Mine          bool
+	Story         int // posts in the story, 0 or 1 if alone
+	Growth        int // of them within the last hour
+	Media         int
+	Open          bool // beside the list
+	Seen          bool
+	Snoozed       moment
+}
+
+// span is a piece of text; marked ones are search hits or the words behind a
+// verdict.
+type span struct {
+	Text string
+	Mark bool
+	Step int    // of the risk that marks it
+	Note string // number of the finding it belongs to
+	Why  string
+	Href string // set for links in the text
+}
+
+// Initials stand for the holder in the list.
+func (r rowView) Initials() string { return initials(r.Holder) }
+
+// FacetsOn counts the filters that are set.
+func (v *queueView) FacetsOn() (n int) {
+	for _, f := range v.Facets {
+		for _, c := range f.Chips {
+			if c.On {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// FacetsOpen tells whether the filters are shown from the start.
+func (v *queueView) FacetsOpen() bool { return v.FacetsOn() > 0 }

@@ -1,0 +1,141 @@
+package desk
+
+import (
+	"bytes"
+	"flag"
+	"io/fs"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var (
+	screens     = flag.String("screens", "", "folder to write a picture of every view to")
+	screensOnly = flag.String("only", "", "pattern of the pictures to write")
+)
+
+func TestEveryViewRendersInBothLanguages(t *testing.T) {
+	r, err := newRenderer("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range langs {
+		seen := map[string]bool{}
+		for name, view := range samples(sampleLocale(r.words[lang])) {
+			file, _, _ := strings.Cut(name, "-")
+			seen[file] = true
+			page, err := r.render(lang, file, "page", view)
+			if err != nil {
+				t.Errorf("%s in %s: %v", name, lang, err)
+				continue
+			}
+			for _, bad := range []string{"ZgotmplZ", "<no value>", " style=", "<script>", "onclick"} {
+				if bytes.Contains(page, []byte(bad)) {
+					t.Errorf("%s in %s contains %q", name, lang, bad)
+				}
+			}
+			if len(page) > 100_000 {
+				t.Errorf("%s in %s weighs %d bytes", name, lang, len(page))
+			}
+		}
+		for file := range r.views[lang] {
+			if !seen[file] {
+				t.Errorf("no sample executes %s.html", file)
+			}
+		}
+	}
+}
+
+func TestBothLanguagesHaveTheSameTexts(t *testing.T) {
+	words, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := regexp.MustCompile(`\{\d\}`)
+	for key, en := range words["en"].texts {
+		ja, ok := words["ja"].texts[key]
+		if !ok {
+			t.Errorf("%s is missing in Japanese", key)
+			continue
+		}
+		if strings.TrimSpace(ja) == "" || strings.TrimSpace(en) == "" {
+			t.Errorf("%s is empty", key)
+		}
+		one, _, _ := strings.Cut(en, " || ")
+		want, got := places.FindAllString(one, -1), places.FindAllString(ja, -1)
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(want, got) {
+			t.Errorf("%s: places %v in English, %v in Japanese", key, want, got)
+		}
+	}
+	for key := range words["ja"].texts {
+		if !words["en"].has(key) {
+			t.Errorf("%s is missing in English", key)
+		}
+	}
+}
+
+// TestColoursHaveContrast holds the tokens to WCAG: 7:1 for body text, 4.5:1
+// for everything else that is read, 3:1 for the edges of controls.
+func TestColoursHaveContrast(t *testing.T) {
+	css, err := fs.ReadFile(staticFiles, "static/tokens.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, _, _ := strings.Cut(string(css), "@media")
+	pair := regexp.MustCompile(`--([a-z0-9-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)`)
+	tokens := map[string][2]string{}
+	for _, m := range pair.FindAllStringSubmatch(root, -1) {
+		tokens[m[1]] = [2]string{m[2], m[3]}
+	}
+	for _, c := range []struct {
+		front, back string
+		want        float64
+	}{
+		{"ink", "paper", 7}, {"ink", "paper-2", 7}, {"ink", "accent-paper", 7}, {"ink", "note-paper", 7}, {"ink", "hit", 7},
+		{"ink", "risk-1-paper", 7}, {"ink", "risk-2-paper", 7}, {"ink", "risk-3-paper", 7},
+		{"ink-2", "paper", 7}, {"ink-2", "paper-2", 7}, {"ink-2", "paper-3", 4.5}, {"ink-2", "accent-paper", 4.5},
+		{"ink-3", "paper", 4.5}, {"ink-3", "paper-2", 4.5}, {"ink-3", "accent-paper", 4.5}, {"ink-3", "note-paper", 4.5}, {"ink-3", "paper-3", 4.5},
+		{"accent-ink", "accent", 4.5}, {"accent", "paper", 4.5}, {"accent", "accent-paper", 4.5}, {"accent", "paper-3", 3},
+		{"risk-1", "paper", 4.5}, {"risk-2", "paper", 4.5}, {"risk-3", "paper", 4.5}, {"risk-1", "risk-1-paper", 4.5}, {"risk-3", "risk-3-paper", 4.5},
+		{"risk-1", "accent-paper", 4.5}, {"risk-2", "accent-paper", 4.5}, {"risk-3", "accent-paper", 4.5}, {"risk-3", "paper-2", 4.5},
+		{"good", "paper", 4.5}, {"paper", "ink", 7}, {"paper", "risk-3", 4.5}, {"line-strong", "paper", 3},
+	} {
+		for i, scheme := range []string{"light", "dark"} {
+			front, back := tokens[c.front][i], tokens[c.back][i]
+			if front == "" || back == "" {
+				t.Fatalf("no token %s or %s", c.front, c.back)
+			}
+			if got := contrast(t, front, back); got < c.want {
+				t.Errorf("%s on %s in %s: %.2f, want %.1f", c.front, c.back, scheme, got, c.want)
+			}
+		}
+	}
+}
+
+func contrast(t *testing.T, a, b string) float64 {
+	la, lb := luminance(t, a), luminance(t, b)
+	return (max(la, lb) + .05) / (min(la, lb) + .05)
+}
+
+func luminance(t *testing.T, hex string) float64 {
+	sum := 0.0
+	for i, weight := range []float64{.2126, .7152, .0722} {
+		v, err := strconv.ParseUint(hex[1+2*i:3+2*i], 16, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := float64(v) / 255
+		if c <= .04045 {
+			c /= 12.92
+		} else {
+			c = math.Pow((c+.055)/1.055, 2.4)
+		}
+		sum += weight * c
+	}
+	return sum
+}

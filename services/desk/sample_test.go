@@ -1,0 +1,232 @@
+package desk
+
+import (
+	"fmt"
+	"time"
+)
+
+// sampleNow is the moment all sample pages are made at.
+var sampleNow = time.Date(2026, 11, 20, 1, 14, 0, 0, time.UTC)
+
+func sampleLocale(w *words) *locale {
+	return &locale{words: w, zone: time.FixedZone("JST", 9*3600), now: sampleNow}
+}
+
+func sampleFrame(l *locale, title, path string) frame {
+	item := func(name, key string, count int, urgent bool) navItem {
+		href := "/" + name
+		return navItem{Name: name, Label: l.say("nav." + name), Href: href, Key: key, Count: count, Urgent: urgent, On: href == path}
+	}
+	return frame{
+		locale: l, Title: title, Path: path, Density: "comfortable", Keys: true, Live: true,
+		User: &userView{ID: "u1", Name: "佐藤 香織", Login: "sato", Roles: []string{"agent", "approver"}},
+		Nav: []navGroup{
+			{l.say("nav.work"), []navItem{item("queue", "q", 23, false), item("escalations", "e", 2, true), item("note", "n", 0, false)}},
+			{l.say("nav.library"), []navItem{item("templates", "t", 0, false), item("brands", "b", 0, false)}},
+			{l.say("nav.operate"), []navItem{item("sources", "s", 1, false), item("dead", "d", 0, false), item("staff", "p", 0, false), item("sandbox", "x", 0, false)}},
+		},
+	}
+}
+
+type sampleRow struct {
+	step                              int
+	risk, intent, sentiment, text, by string
+	platform, lang                    string
+	due, age                          time.Duration
+	state, holder                     string
+	story, growth, media              int
+}
+
+var sampleRows = []sampleRow{
+	{3, "risk.publicity_threat", "", "negative", "三回電話しても折り返しがない。明日までに返金の連絡がなければ、録音も含めて全部公開します。", "@midori_k", "X", "ja", -12 * time.Minute, 72 * time.Minute, "state.in_hand", "佐藤 香織", 14, 9, 2},
+	{3, "risk.safety_hazard", "", "negative", "The charger of my Kumo 3 started smoking on the kitchen table. My daughter burned two fingers. Who do I call?", "@harriet.bsky.social", "Bluesky", "en", 21 * time.Minute, 38 * time.Minute, "", "", 1, 0, 1},
+	{2, "risk.legal_threat", "", "negative", "消費生活センターに相談済みです。これ以上放置するなら弁護士に任せます。", "@tanaka_h", "Mastodon", "ja", 48 * time.Minute, 2 * time.Hour, "state.approval", "M. Okada", 1, 0, 0},
+	{2, "risk.staff_abuse", "", "negative", "池袋店のレジの女、名札に山口って書いてあったけど態度が最悪。動画あるから見てくれ", "@nemui_07", "X", "ja", 65 * time.Minute, 55 * time.Minute, "", "", 3, 1, 1},
+	{1, "risk.repeat_contact", "", "negative", "Fourth email and still nothing. What is happening with my order? I don't want a voucher, I want an answer.", "@jonas_w@mastodon.social", "Mastodon", "en", 95 * time.Minute, 3 * time.Hour, "", "", 1, 0, 0},
+	{1, "risk.churn", "", "negative", "値上げは仕方ないけど説明がなさすぎる。十年使ったけど今月で解約します。", "@yuyu_dayo", "X", "ja", 2*time.Hour + 14*time.Minute, 4 * time.Hour, "", "", 1, 0, 0},
+	{0, "", "intent.bug_report", "negative", "アプリを更新してからログインできません。パスワードの再設定メールも届かないです(iPhone 15、iOS 19)", "たかし1984", "App Store", "ja", 3 * time.Hour, 5 * time.Hour, "", "李 明", 6, 2, 0},
+	{0, "", "intent.question", "neutral", "Does the Kumo 3 fit the older dock? The page only mentions the Kumo 2 dock and I can't find it anywhere.", "@ravi", "Bluesky", "en", 4*time.Hour + 30*time.Minute, 6 * time.Hour, "", "", 1, 0, 1},
+	{0, "", "intent.feature_request", "neutral", "予約の変更がアプリからできたら最高なんだけどな〜電話は苦手", "@mikan_box", "X", "ja", 7 * time.Hour, 7 * time.Hour, "", "", 4, 0, 0},
+	{0, "", "intent.praise", "positive", "雨の日に傘を貸してくれた渋谷店の店員さん、ありがとうございました。また行きます!", "@hanako_s", "Google", "ja", 26 * time.Hour, 9 * time.Hour, "", "", 1, 0, 0},
+	{0, "", "intent.complaint", "negative", "セルフレジが三台とも止まっていて十五分待ち。人を増やしてほしい。", "@shibuya_lunch", "X", "ja", 27 * time.Hour, 10 * time.Hour, "state.sent_back", "佐藤 香織", 1, 0, 0},
+	{0, "", "intent.praise", "positive", "Support called me back on a Sunday. Didn't expect that. Thank you, Kumo people.", "dieter_k", "Hacker News", "en", 75 * time.Hour, 26 * time.Hour, "", "", 1, 0, 0},
+}
+
+func sampleList(l *locale) listView {
+	v := listView{More: "/queue?cursor=abc", Total: 23}
+	for i := range 24 {
+		s := sampleRows[i%len(sampleRows)]
+		what := ""
+		if s.risk != "" {
+			what = l.say(s.risk)
+		}
+		state := ""
+		if s.state != "" {
+			state = l.say(s.state)
+		}
+		intent := ""
+		if s.intent != "" {
+			intent = l.say(s.intent)
+		}
+		shift := time.Duration(i/len(sampleRows)) * 30 * time.Hour
+		v.Rows = append(v.Rows, rowView{
+			ID: fmt.Sprintf("case%02d", i), Href: fmt.Sprintf("/queue?case=case%02d", i), Step: s.step, Risk: what, Intent: intent,
+			Sentiment: s.sentiment, SentimentWord: l.say("sentiment." + s.sentiment), Lang: s.lang, Author: s.by, PlatformName: s.platform,
+			Text: []span{{Text: s.text}}, At: l.at(sampleNow.Add(-s.age - shift)), Due: l.at(sampleNow.Add(s.due + shift)),
+			StateName: state, Holder: s.holder, Mine: s.holder == "佐藤 香織", Story: s.story, Growth: s.growth, Media: s.media, Open: i == 0, Seen: i == 2 || i == 5,
+		})
+	}
+	return v
+}
+
+func sampleQueue(l *locale) *queueView {
+	v := &queueView{
+		frame: sampleFrame(l, l.say("nav.queue"), "/queue"),
+		Sorts: []option{{Value: "risk", Label: l.say("list.sort_risk"), On: true}, {Value: "due", Label: l.say("list.sort_due")}},
+		Tabs: []chip{
+			{Label: l.say("view.answer"), Href: "/queue", Count: 23, On: true}, {Label: l.say("view.mine"), Href: "/queue?view=mine", Count: 4},
+			{Label: l.say("view.approve"), Href: "/queue?view=approve", Count: 2}, {Label: l.say("view.waiting"), Href: "/queue?view=waiting", Count: 7},
+			{Label: l.say("view.watch"), Href: "/queue?view=watch"}, {Label: l.say("view.all"), Href: "/queue?view=all"},
+		},
+		Facets: []facet{
+			{Name: "risk", Label: l.say("facet.risk"), Chips: []chip{{Label: l.say("risk.publicity_threat"), Href: "?", Count: 3, On: true}, {Label: l.say("risk.safety_hazard"), Href: "?", Count: 1}, {Label: l.say("risk.repeat_contact"), Href: "?", Count: 5}, {Label: l.say("risk.churn"), Href: "?", Count: 4}}},
+			{Name: "platform", Label: l.say("facet.platform"), Chips: []chip{{Label: "X", Href: "?", Count: 12}, {Label: "Mastodon", Href: "?", Count: 5}, {Label: "Bluesky", Href: "?", Count: 4}, {Label: "App Store", Href: "?", Count: 2}}},
+			{Name: "lang", Label: l.say("facet.lang"), Chips: []chip{{Label: l.say("lang.ja"), Href: "?", Count: 15}, {Label: l.say("lang.en"), Href: "?", Count: 8}}},
+		},
+		List: sampleList(l), Case: sampleCase(l), Back: "/queue",
+	}
+	v.Wide = true
+	v.Case.Back = "/queue"
+	return v
+}
+
+func samplePost(l *locale) postView {
+	return postView{
+		Author: "みどり", Handle: "midori_k", Profile: "https://example.com/midori_k", PlatformName: "X", Platform: "x", Href: "https://example.com/midori_k/1", Lang: "ja",
+		At: l.at(sampleNow.Add(-72 * time.Minute)), Followers: l.compact(8412),
+		Body: []span{
+			{Text: "Kumoカフェ渋谷店、"}, {Text: "三回電話しても折り返しがない", Note: "2", Step: 1, Why: "repeat_contact"}, {Text: "。店長が「社内で確認します」と言ってからもう一週間です。\n\n"},
+			{Text: "明日までに返金の連絡がなければ、録音も含めて全部公開します", Note: "1", Step: 3, Why: "publicity_threat"}, {Text: "。ほかにも同じ目にあった人、いますよね? "}, {Text: "example.com/photo/1", Href: "https://example.com/photo/1"},
+		},
+		Media:   []mediaView{{Type: "image", Src: "/static/sample.svg", Alt: "", Href: "https://example.com/p"}, {Type: "video", Alt: "店内", Href: "https://example.com/v"}},
+		Metrics: []metric{{l.say("post.likes"), "214"}, {l.say("post.reposts"), "96"}, {l.say("post.replies"), "31"}},
+	}
+}
+
+func sampleCase(l *locale) *caseView {
+	at := func(d time.Duration) moment { return l.at(sampleNow.Add(-d)) }
+	history := []eventView{
+		{At: at(72 * time.Minute), Who: "Earshot", What: "found it on X and tagged it", System: true},
+		{At: at(71 * time.Minute), Who: "Earshot", What: "paged PR: publicity threat with a deadline", System: true},
+		{At: at(54 * time.Minute), Who: "M. Okada", What: "acknowledged the page"},
+		{At: at(31 * time.Minute), Who: "佐藤 香織", What: "claimed it"},
+		{At: at(24 * time.Minute), Who: "佐藤 香織", What: "left a note", Kind: "note", Lang: "ja", Text: "渋谷店に確認。店長は本日休み、返金の可否は15時までに本部から連絡とのこと。"},
+	}
+	if l.lang == "ja" {
+		for i, what := range []string{"がXで見つけ、判定しました", "がPRに通知しました: 期限つきの拡散の示唆", "さんが通知を確認しました", "さんが担当になりました", "さんがメモを残しました"} {
+			history[i].What = what
+		}
+	}
+	templates := []templateOption{{ID: "t1", Name: "まず一報(返金の確認中)", Lang: "ja", On: true, When: "事実の確認に時間がかかるとき。お詫びは「ご心配をおかけしていること」まで。"}, {ID: "t2", Name: "折り返しの遅れのお詫び", Lang: "ja"}}
+	text := "みどり様\nご連絡が遅れ、ご心配をおかけしております。Kumoカフェの香織と申します。ご返金については本日15時までに、こちらからご報告いたします。"
+	return &caseView{
+		ID: "mfrggzdfmztwq2lknnwg23tpoa", Number: "K-2417", Href: "/cases/x", Revision: 6, State: "in_hand", StateName: l.say("state.in_hand"),
+		Brand: "Kumo Café", Place: "渋谷店", Holder: "佐藤 香織", Mine: true, Due: l.at(sampleNow.Add(-12 * time.Minute)), DueWhat: l.say("case.due_first"),
+		Promise: &promiseView{By: l.at(sampleNow.Add(5 * time.Hour))},
+		Post:    samplePost(l),
+		Parent:  &postView{Author: "Kumo Café 渋谷", Handle: "kumocafe_shibuya", PlatformName: "X", Lang: "ja", At: at(30 * time.Hour), Body: []span{{Text: "本日より秋のメニューが始まりました。皆さまのお越しをお待ちしております。"}}},
+		Verdict: verdictView{
+			Disposition: "answer", DispositionName: l.say("disposition.answer"), Intent: l.say("intent.complaint"), IntentP: .93, Sentiment: "negative", SentimentName: l.say("sentiment.negative"), SentimentP: .97,
+			Page: true, PageReason: "publicity_threat · ja.expose.conditional", Model: "rules-2026.11 · pass 1",
+			Risks: []riskView{
+				{Note: "1", Name: "publicity_threat", Label: l.say("risk.publicity_threat"), Step: 3, Words: "明日までに返金の連絡がなければ、録音も含めて全部公開します", Rule: "ja.expose.conditional", P: .94, Rung: l.say("rung.deadline"), Deadline: l.at(sampleNow.Add(13*time.Hour + 46*time.Minute))},
+				{Note: "2", Name: "repeat_contact", Label: l.say("risk.repeat_contact"), Step: 1, Words: "三回電話しても折り返しがない", Rule: "ja.repeat.count", P: .88},
+			},
+		},
+		Steps:      []stepView{{Text: "気持ちを受け止め、待たせたことをお詫びする", Done: true}, {Text: "いつまでに報告するかを伝える"}, {Text: "店舗と本部で事実を確かめる", Who: "店舗運営"}, {Text: "報告し、必要ならお詫びする"}, {Text: "再発防止を関係部署に渡す"}},
+		Earlier:    []earlierView{{Href: "/cases/a", Text: "Kumoカフェの期間限定、去年のほうが好きだったな", Lang: "ja", At: at(31 * 24 * time.Hour)}, {Href: "/cases/b", Text: "電話がつながらない…", Lang: "ja", At: at(80 * time.Hour), Reply: "お待たせしております。"}},
+		EarlierAll: "/queue?author=x",
+		Story:      &storyView{Count: 14, Growth: 9, First: at(72 * time.Minute), Href: "/queue?story=1", Items: []earlierView{{Href: "/cases/c", Text: "【拡散希望】渋谷のKumoカフェの対応がひどい件", Lang: "ja", At: at(20 * time.Minute)}}},
+		Escalation: &link{l.say("case.see_page"), "/escalations/e1"},
+		History:    history,
+		Present:    []presentView{{"M. Okada", "viewing"}, {"李 明", "editing"}},
+		Actions: []actionView{
+			{Label: l.say("action.done"), Key: "e", Action: "/cases/x/close", Ask: true, Primary: false}, {Label: l.say("action.hand"), Key: "a", Action: "/cases/x/hand", Ask: true},
+			{Label: l.say("action.snooze"), Key: "s", Action: "/cases/x/snooze", Ask: true, More: true}, {Label: l.say("action.watch"), Key: "w", Action: "/cases/x/watch", More: true},
+			{Label: l.say("action.exclude"), Key: "x", Action: "/cases/x/exclude", More: true}, {Label: l.say("action.release"), Key: "c", Action: "/cases/x/release", More: true}, {Label: l.say("action.escalate"), Action: "/cases/x/escalate", Ask: true, More: true, Danger: true},
+		},
+		Composer: &composerView{
+			Action: "/cases/x", Revision: 6, Mode: "reply", Templates: templates, Chosen: &templates[0], Kind: "interim",
+			Kinds:   []option{{Value: "first", Label: l.say("composer.kind_first")}, {Value: "interim", Label: l.say("composer.kind_interim"), On: true}},
+			Promise: field{Name: "promise", Label: l.say("composer.promise"), Type: "datetime-local", Value: "2026-11-20T15:00", Required: true},
+			Slots:   []field{{Name: "slot.name", Label: "お名前", Value: "みどり", Required: true}, {Name: "slot.when", Label: "報告の時刻", Value: "本日15時", Required: true}},
+			Text:    text, Lang: "ja", Account: "@kumocafe", To: "@midori_k", Waits: l.say("composer.waits", l.say("risk.publicity_threat")),
+			Preview: &previewView{Author: "Kumo Café", Handle: "kumocafe", PlatformName: "X", Platform: "x", Text: text, Lang: "ja", Count: 142, Limit: 280, Findings: []findingView{{Words: "確認します", Why: "いつまでにかが書かれていません。", Turn: "本日15時までにご報告します"}}},
+		},
+	}
+}
+
+// samples returns one or more of every view, by a name for its picture.
+func samples(l *locale) map[string]any {
+	at := func(d time.Duration) moment { return l.at(sampleNow.Add(-d)) }
+	sheet := func(title, path string) frame { return sampleFrame(l, title, path) }
+	text := []span{{Text: sampleRows[0].text}}
+	queue := sampleQueue(l)
+	compact := sampleQueue(l)
+	compact.Density = "compact"
+	compact.Case = nil
+	for i := range compact.List.Rows {
+		compact.List.Rows[i].Open = false
+	}
+	empty := sampleQueue(l)
+	empty.Case, empty.List = nil, listView{Notice: &notice{Kind: "empty", Title: l.say("list.empty"), Text: l.say("list.empty_text")}}
+	failed := sampleQueue(l)
+	failed.Case, failed.List = nil, listView{Notice: &notice{Kind: "error", Title: l.say("list.failed"), Text: l.say("list.failed_text"), Links: []link{{l.say("list.failed_again"), "/queue"}}}}
+	flashed := sampleQueue(l)
+	flashed.Flash = &flash{Text: l.say("done.claim"), Undo: &undo{Action: "/cases/x/release", Fields: map[string]string{"back": "/queue"}}}
+
+	alone := &casePage{frame: sheet("K-2417", "/cases/x"), Case: sampleCase(l)}
+	alone.Wide = true
+	confirm := sampleQueue(l)
+	confirm.Case.Confirm = &confirmView{Title: l.say("confirm.title"), Action: "/cases/x/send", Facts: []fact{{l.say("confirm.where"), "Mastodon · mastodon.example", ""}, {l.say("confirm.to"), "@midori_k", "https://example.com/1"}, {l.say("confirm.as"), "@kumocafe", ""}, {l.say("confirm.by"), "佐藤 香織", ""}, {l.say("confirm.when"), l.say("confirm.now"), ""}}, Text: confirm.Case.Composer.Text, Lang: "ja", Button: l.say("confirm.publish", "@kumocafe"), Back: "/cases/x"}
+	ask := sampleQueue(l)
+	ask.Case.Ask = &askView{Title: l.say("ask.close"), Action: "/cases/x/close", Button: l.say("action.done"), Back: "/cases/x", Fields: []field{{Name: "outcome", Label: l.say("ask.what_done"), Type: "textarea", Rows: 3, Required: true}, {Name: "cause", Label: l.say("ask.cause")}}}
+	note := sampleQueue(l)
+	note.Case.Composer.Mode = "note"
+	pending := sampleQueue(l)
+	pending.Case.Composer.Pending = &pendingView{By: "M. Okada", At: at(4 * time.Minute), Changes: []span{{Text: "みどり", Mark: true}, {Text: "様\nご連絡が遅れ、ご心配をおかけしております。Kumoカフェの香織と申します。ご返金については"}, {Text: "本日15時", Mark: true}, {Text: "までに、こちらからご報告いたします。"}}, May: true, Expires: l.at(sampleNow.Add(2 * time.Hour)), Hash: "abc"}
+
+	ack := &acknowledgeView{frame: frame{locale: l, Title: l.say("ack.title"), Path: "/ack/x"}, Token: "x", Step: 3, Cause: l.say("risk.publicity_threat") + " · " + l.say("rung.deadline"), Brand: "Kumo Café", Post: samplePost(l), Count: 14, Growth: 9, At: at(3 * time.Minute), Next: l.at(sampleNow.Add(7 * time.Minute)), NextWho: "M. Okada", Who: "佐藤 香織", Full: "/escalations/e1"}
+	acked := *ack
+	acked.AckedBy, acked.AckedAt, acked.WrongSaid = "佐藤 香織", at(time.Minute), true
+
+	return map[string]any{
+		"queue": queue, "queue-compact": compact, "queue-empty": empty, "queue-failed": failed, "queue-flash": flashed,
+		"queue-confirm": confirm, "queue-ask": ask, "queue-note": note, "queue-pending": pending, "case": alone,
+		"escalations": &escalationsView{frame: sheet(l.say("nav.escalations"), "/escalations"), Tabs: []chip{{Label: l.say("esc.open"), Href: "?", Count: 2, On: true, Urgent: true}, {Label: l.say("view.all"), Href: "?"}}, Rows: []escalationRow{
+			{ID: "1", Href: "/escalations/1", Step: 3, Title: l.say("risk.publicity_threat"), Text: text, Lang: "ja", Brand: "Kumo Café", State: "open", StateName: l.say("esc.open"), At: at(71 * time.Minute), Count: 14, Next: l.at(sampleNow.Add(6 * time.Minute)), Policy: l.say("policy.wake"), Acknowledge: true, AckAction: "/escalations/1/ack"},
+			{ID: "2", Href: "/escalations/2", Step: 2, Title: l.say("risk.media_inquiry"), Text: []span{{Text: "Hello Kumo press team, I write for the Evening Ledger and am working on a piece about repair times."}}, Lang: "en", Brand: "Kumo", State: "acknowledged", StateName: l.say("esc.acknowledged"), Holder: "M. Okada", At: at(5 * time.Hour), Count: 1, Policy: l.say("policy.opening")},
+		}},
+		"escalations-empty": &escalationsView{frame: sheet(l.say("nav.escalations"), "/escalations"), Notice: &notice{Kind: "empty", Title: l.say("esc.none"), Text: l.say("esc.none_text")}},
+		"escalation":        &escalationView{frame: sheet(l.say("risk.publicity_threat"), "/escalations/1"), ID: "1", Step: 3, State: "open", StateName: l.say("esc.open"), Cause: l.say("risk.publicity_threat"), Reason: "ja.expose.conditional", Policy: l.say("policy.wake"), Brand: "Kumo Café", At: at(71 * time.Minute), Next: l.at(sampleNow.Add(6 * time.Minute)), NextWho: "M. Okada", Posts: []postView{samplePost(l)}, Count: 14, Case: link{"K-2417", "/cases/x"}, History: sampleCase(l).History, Acknowledge: "/escalations/1/ack", Wrong: "/escalations/1/wrong"},
+		"acknowledge":       ack, "acknowledge-done": &acked,
+		"templates": &templatesView{frame: sheet(l.say("nav.templates"), "/templates"), May: true, Tabs: []chip{{Label: l.say("tmpl.state_approved"), Href: "?", Count: 20, On: true}, {Label: l.say("tmpl.state_draft"), Href: "?", Count: 2}}, Rows: []templateRow{
+			{Href: "/templates/1", Name: "まず一報(返金の確認中)", Lang: "ja", When: "事実の確認に時間がかかるとき", Apology: l.say("apology.limited"), State: "approved", StateName: l.say("tmpl.state_approved"), Version: 3, Changed: at(9 * 24 * time.Hour), By: "M. Okada"},
+			{Href: "/templates/2", Name: "Thanks for praise of a colleague", Lang: "en", When: "Someone names a person who helped", Apology: l.say("apology.none"), State: "submitted", StateName: l.say("tmpl.state_submitted"), Version: 1, Changed: at(4 * time.Hour), By: "李 明"},
+		}},
+		"template": &templateView{frame: sheet("まず一報(返金の確認中)", "/templates/1"), State: "draft", StateName: l.say("tmpl.state_draft"), Version: 4, Action: "/templates/1", Fields: []field{{Name: "name", Label: l.say("tmpl.title"), Value: "まず一報(返金の確認中)", Required: true}, {Name: "lang", Label: l.say("tmpl.lang"), Type: "select", Required: true, Options: []option{{Value: "ja", Label: l.say("lang.ja"), On: true}, {Value: "en", Label: l.say("lang.en")}}}, {Name: "when", Label: l.say("tmpl.when"), Value: "事実の確認に時間がかかるとき。"}}, Text: field{Name: "text", Label: l.say("tmpl.text"), Hint: l.say("tmpl.text_hint"), Type: "textarea", Rows: 8, Required: true, Value: "{{お名前}}様\nご連絡が遅れ、ご心配をおかけしております。"}, Actions: []actionView{{Label: l.say("tmpl.submit"), Action: "/templates/1/submit", Primary: true}}, Preview: &previewView{Text: "みどり様\nご連絡が遅れ、ご心配をおかけしております。", Lang: "ja"}, Lengths: []lengthView{{"X", 92, 280}, {"Mastodon", 46, 500}, {"Bluesky", 46, 300}}, Versions: []versionView{{Version: 4, State: l.say("tmpl.state_draft"), By: "佐藤 香織", At: at(time.Hour), Text: "…", Lang: "ja", On: true}, {Version: 3, State: l.say("tmpl.state_approved"), By: "M. Okada", At: at(9 * 24 * time.Hour), Text: "…", Lang: "ja"}}, Diff: []diffLine{{"same", "{{お名前}}様"}, {"del", "ご連絡が遅れております。"}, {"add", "ご連絡が遅れ、ご心配をおかけしております。"}}},
+		"brands":   &brandsView{frame: sheet(l.say("nav.brands"), "/brands"), May: true, Rows: []brandRow{{Href: "/brands/kumo-cafe", ID: "kumo-cafe", Name: "Kumo Café", Query: `("kumo café" OR kumoカフェ OR #kumocafe) AND NOT author:kumocafe`, Today: 214, Open: 23, On: true}, {Href: "/brands/kumo", ID: "kumo", Name: "Kumo", Query: `kumo AND (charger OR dock OR "kumo 3")`, Today: 1208, Open: 61, On: true}}},
+		"brand":    &brandView{frame: sheet("Kumo Café", "/brands/kumo-cafe"), ID: "kumo-cafe", May: true, Action: "/brands/kumo-cafe", Fields: []field{{Name: "name", Label: l.say("brand.name"), Value: "Kumo Café", Required: true}}, Query: field{Name: "query", Label: l.say("brand.query"), Hint: l.say("brand.query_hint"), Type: "textarea", Rows: 4, Mono: true, Required: true, Value: `("kumo café" OR kumoカフェ OR #kumocafe) AND NOT (author:kumocafe`}, Mistake: &mistakeView{`("kumo café" OR kumoカフェ OR #kumocafe) AND NOT `, "(", "author:kumocafe", "this bracket is not closed"}, Preview: &queryPreview{Stored: 1204, Of: 48211, Rows: sampleList(l).Rows[:3], Sources: []sourcePreview{{Name: "Google News", Found: 12, Rows: sampleList(l).Rows[1:2]}, {Name: "Hacker News", Error: "429: asks us to wait until 10:31"}}}},
+		"sources":  &sourcesView{frame: sheet(l.say("nav.sources"), "/sources"), Rows: []sourceRow{{ID: "bluesky", Name: "Bluesky", Kind: "bluesky", State: "ok", StateName: l.say("source.state_ok"), Success: at(4 * time.Second), Item: at(40 * time.Second), Lag: "0.8 s", Quota: ""}, {ID: "news", Name: "Google News", Kind: "feed", Detail: "kumo café", State: "failing", StateName: l.say("source.state_failing"), Success: at(3 * time.Hour), Item: at(5 * time.Hour), Lag: "–", Next: l.at(sampleNow.Add(12 * time.Minute)), Error: "news.google.com: lookup: no such host"}, {ID: "mastodon", Name: "Mastodon", Kind: "mastodon", Detail: "mastodon.social · #kumocafe", State: "silent", StateName: l.say("source.state_silent"), Success: at(20 * time.Second), Item: at(26 * time.Hour), Lag: "12 s", Next: l.at(sampleNow.Add(40 * time.Second)), Quota: "287 / 300", Silent: l.say("source.silent", "26 h", "2 h")}}},
+		"dead":     &deadView{frame: sheet(l.say("nav.dead"), "/dead"), Rows: []deadRow{{ID: "12", Service: "classifier", Subject: "mention.live.web", Error: "text of 3 MB holds no word", Text: "{ … }", At: at(2 * time.Hour), Tries: 5}}},
+		"staff":    &staffView{frame: sheet(l.say("nav.staff"), "/staff"), May: true, Rows: []staffRow{{Href: "/staff/sato", Login: "sato", Name: "佐藤 香織", Public: "香織", Roles: []string{"agent", "approver"}, Brands: []string{"Kumo Café"}, Seen: at(time.Minute)}, {Href: "/staff/okada", Login: "okada", Name: "M. Okada", Public: "Mika", Roles: []string{"pr_lead", "admin"}, Seen: at(3 * time.Hour)}}, Tokens: []tokenRow{{ID: "1", Name: "shop system", Scopes: []string{"intake"}, Created: at(40 * 24 * time.Hour), Used: at(9 * time.Minute), By: "M. Okada", Action: "/tokens/1/revoke"}}, Invited: &secretView{l.say("token.once"), l.say("token.once_text"), "esh_9f2kq7w1v8"}},
+		"form-note": &formView{frame: sheet(l.say("note.title"), "/note"), Lead: l.say("note.lead"), Action: "/note", Button: l.say("note.save"), Upload: true, Groups: []fieldGroup{{Fields: []field{
+			{Name: "how", Label: l.say("note.how"), Type: "radio", Options: []option{{Value: "phone", Label: l.say("note.phone"), On: true}, {Value: "visit", Label: l.say("note.visit")}}}, {Name: "who", Label: l.say("note.who"), Hint: l.say("note.who_hint")}, {Name: "text", Label: l.say("note.text"), Hint: l.say("note.text_hint"), Type: "textarea", Rows: 6, Required: true, Error: l.say("form.required")}, {Name: "files", Label: l.say("note.files"), Hint: l.say("note.files_hint"), Type: "file"}}}}},
+		"form-me":       &formView{frame: sheet(l.say("me.title"), "/me"), Action: "/me", Button: l.say("me.save"), Groups: []fieldGroup{{Fields: []field{{Name: "name", Label: l.say("me.name"), Value: "佐藤 香織", Required: true}, {Name: "lang", Label: l.say("me.lang"), Type: "select", Required: true, Options: []option{{Value: "ja", Label: "日本語", On: true}, {Value: "en", Label: "English"}}}}}, {Label: l.say("me.look"), Fields: []field{{Name: "theme", Label: l.say("me.theme"), Type: "radio", Options: []option{{Value: "", Label: l.say("me.theme_system"), On: true}, {Value: "light", Label: l.say("me.theme_light")}, {Value: "dark", Label: l.say("me.theme_dark")}}}, {Name: "keys", Label: l.say("me.keys"), Type: "check", Options: []option{{Value: "on", Label: l.say("me.keys_on"), On: true}}}}}}, Session: []sessionRow{{Device: "Firefox · Linux", At: at(time.Minute), Here: true}, {Device: "Safari · iPhone", At: at(26 * time.Hour), Action: "/me/sessions/2/end"}}},
+		"sandbox":       &sandboxView{frame: sheet(l.say("sandbox.title"), "/sandbox"), Posts: []postView{samplePost(l), {Author: "Kumo Café", Handle: "kumocafe", PlatformName: "Sandbox", Lang: "ja", At: at(3 * time.Minute), Ours: true, Body: []span{{Text: "みどり様\nご連絡が遅れ、ご心配をおかけしております。"}}}}},
+		"signin":        &signInView{frame: frame{locale: l, Title: l.say("signin.title"), Path: "/sign-in"}, Action: "/sign-in", Button: l.say("signin.button"), Error: l.say("signin.wrong"), Fields: []field{{Name: "login", Label: l.say("signin.login"), Required: true, Auto: "username"}, {Name: "password", Label: l.say("signin.password"), Type: "password", Required: true, Auto: "current-password"}}},
+		"signin-setup":  &signInView{frame: frame{locale: l, Title: l.say("setup.title"), Path: "/setup"}, Lead: l.say("setup.lead"), Action: "/setup/x", Button: l.say("setup.button"), Fields: []field{{Name: "name", Label: l.say("me.name"), Required: true}, {Name: "login", Label: l.say("signin.login"), Required: true}, {Name: "password", Label: l.say("me.password_new"), Hint: l.say("me.password_hint"), Type: "password", Required: true}}},
+		"error":         &errorView{frame: sheet("403", "/staff"), Code: 403, Notice: notice{Title: l.say("error.forbidden"), Text: l.say("error.forbidden_text"), Links: []link{{l.say("error.queue"), "/queue"}}}},
+		"error-outside": &errorView{frame: frame{locale: l, Title: "500", Path: "/"}, Code: 500, Notice: notice{Title: l.say("error.title"), Text: l.say("error.text"), Kept: l.say("error.kept"), Links: []link{{l.say("error.again"), "/"}}}},
+	}
+}

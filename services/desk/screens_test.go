@@ -1,0 +1,129 @@
+package desk
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/chromedp"
+)
+
+// TestScreens writes a picture of every sample view in both languages and
+// schemes and at three widths:
+//
+//	go test ./services/desk -run TestScreens -screens DIR [-only REGEXP]
+//
+// only matches names such as "queue-ja-1440-dark".
+func TestScreens(t *testing.T) {
+	if *screens == "" {
+		t.Skip("no -screens folder given")
+	}
+	all, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	only := regexp.MustCompile(*screensOnly)
+	server := sampleServer(t)
+	ctx := browser(t)
+	for _, lang := range langs {
+		for _, width := range []int64{1440, 1000, 390} {
+			for _, scheme := range []string{"light", "dark"} {
+				for name := range samples(sampleLocale(all[lang])) {
+					file := fmt.Sprintf("%s-%s-%d-%s", name, lang, width, scheme)
+					if !only.MatchString(file) {
+						continue
+					}
+					shot := capture(t, ctx, server.URL+"/sample/"+lang+"/"+name, width, scheme)
+					if err := os.WriteFile(filepath.Join(*screens, file+".png"), shot, 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+	}
+}
+
+func sampleServer(t *testing.T) *httptest.Server {
+	r, err := newRenderer("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/static/", r.assets)
+	mux.HandleFunc("/static/sample.svg", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "image/svg+xml")
+		fmt.Fprint(w, `<svg xmlns="http://www.w3.org/2000/svg" width="400" height="280"><rect width="400" height="280" fill="#b9b2a3"/><circle cx="150" cy="160" r="70" fill="#6e675a"/><rect x="230" y="60" width="90" height="180" fill="#8d8474"/></svg>`)
+	})
+	mux.HandleFunc("/sample/{lang}/{name}", func(w http.ResponseWriter, req *http.Request) {
+		lang, name := req.PathValue("lang"), req.PathValue("name")
+		file, _, _ := strings.Cut(name, "-")
+		body, err := r.render(lang, file, "page", samples(sampleLocale(r.words[lang]))[name])
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Security-Policy", contentPolicy)
+		w.Write(body)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server
+}
+
+// browser starts a headless Chromium; the test fails for every error that a
+// page logs.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("font-render-hinting", "none"))
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start Chromium: %v", err)
+	}
+	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
+		t.Fatal(err)
+	}
+	err := chromedp.Listen(ctx, func(event any) {
+		if e, ok := event.(*log.EventEntryAdded); ok && e.Entry.Level == log.EntryLevelError {
+			t.Errorf("browser: %s %s", e.Entry.Text, e.Entry.URL)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+func capture(t *testing.T, ctx context.Context, url string, width int64, scheme string) []byte {
+	t.Helper()
+	height := int64(900)
+	if width < 500 {
+		height = 844
+	}
+	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features}); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height), chromedp.Navigate(url), chromedp.Sleep(60*time.Millisecond)); err != nil {
+		t.Fatalf("%s: %v", url, err)
+	}
+	shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.Fatalf("%s: %v", url, err)
+	}
+	return shot
+}
