@@ -172,21 +172,20 @@ func (f *folder) segment(s string, i int, r rune) int {
 			f.marks = f.marks[:n-1]
 		}
 	}
-	start := i
+	start, n := i, 0
 	f.runes = f.runes[:0]
-	for n := 0; i < len(s); n++ {
+	for i < len(s) {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		if i > start && !joins(r) && !dropped(r) {
 			break
 		}
 		i += size
-		if r = foldRune(r); r >= 0 && n <= maxMarks+2 {
+		if r = foldRune(r); r >= 0 && n < maxMarks+2 {
 			f.runes = utf8.AppendRune(f.runes, r)
+			n++
 		}
 	}
-	f.comp = norm.NFKD.Append(f.comp[:0], f.runes...)
-	f.runes = foldDecomposed(f.runes[:0], f.comp)
-	f.comp = norm.NFC.Append(f.comp[:0], f.runes...)
+	f.normalise(n)
 
 	begun := false
 	for rest := f.comp; len(rest) > 0; {
@@ -211,6 +210,49 @@ func (f *folder) segment(s string, i int, r rune) int {
 	}
 	return i
 }
+
+// normalise sets comp to the folded form of the n runes of a segment. The
+// common short cases do without package norm.
+func (f *folder) normalise(n int) {
+	first, size := utf8.DecodeRune(f.runes)
+	switch n {
+	case 1:
+		if _, ok := plainLatin[first]; !ok && norm.NFKD.Properties(f.runes).Decomposition() == nil {
+			f.comp = append(f.comp[:0], f.runes...)
+			return
+		}
+	case 2:
+		second, _ := utf8.DecodeRune(f.runes[size:])
+		if r := voiced(first, second); r != 0 {
+			f.comp = utf8.AppendRune(f.comp[:0], r)
+			return
+		}
+	}
+	f.comp = norm.NFKD.Append(f.comp[:0], f.runes...)
+	f.runes = foldDecomposed(f.runes[:0], f.comp)
+	f.comp = norm.NFC.Append(f.comp[:0], f.runes...)
+}
+
+// voiced returns hiragana kana with the combining mark, or 0 if there is no
+// such character.
+func voiced(kana, mark rune) rune {
+	switch {
+	case mark != 0x3099 && mark != 0x309A:
+		return 0
+	case kana >= 'は' && kana <= 'ほ' && kana%3 == 0:
+		return kana + 1 + mark - 0x3099
+	case mark == 0x309A:
+		return 0
+	case kana >= 'か' && kana <= 'ち' && kana%2 == 1, kana == 'つ', kana == 'て', kana == 'と', kana == 'ゝ':
+		return kana + 1
+	case kana == 'う':
+		return 'ゔ'
+	}
+	return 0
+}
+
+// halfKana holds the hiragana for U+FF66 to U+FF9D.
+var halfKana = []rune("をぁぃぅぇぉゃゅょっーあいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわん")
 
 // foldDecomposed appends to dst the folded runes of src, which is in NFKD.
 func foldDecomposed(dst, src []byte) []byte {
@@ -298,6 +340,10 @@ func foldRune(r rune) rune {
 		return r - 0x60
 	case r == 0x309B || r == 0x309C:
 		return r - 2 // the spacing voiced marks, typed after a kana, voice it
+	case r >= 0xFF66 && r <= 0xFF9D:
+		return halfKana[r-0xFF66]
+	case r == 0xFF9E || r == 0xFF9F:
+		return r - 0xFF9E + 0x3099
 	case unicode.IsSpace(r):
 		return ' '
 	}
@@ -353,6 +399,8 @@ func foldFast(r rune) rune {
 		return ' '
 	case r >= 0xFF01 && r <= 0xFF5E:
 		return rune(foldByte[r-0xFEE0])
+	case r >= 0xFF66 && r <= 0xFF9D:
+		return halfKana[r-0xFF66]
 	}
 	return 0
 }
