@@ -270,8 +270,8 @@ func (g *Gate) LastUsed(ctx context.Context, token string) (time.Time, error) {
 	return u.At, err
 }
 
-// Sweep deletes what has expired from the store. Nothing hangs on it but space;
-// calling it once an hour is enough.
+// Sweep deletes what has expired from the store, and nothing that isn't the
+// gate's. Nothing hangs on it but space; calling it once an hour is enough.
 func (g *Gate) Sweep(ctx context.Context) error {
 	keys, err := g.store.Keys(ctx)
 	if err != nil {
@@ -279,21 +279,29 @@ func (g *Gate) Sweep(ctx context.Context) error {
 	}
 	var errs []error
 	for _, k := range keys {
-		id, isUse := strings.CutPrefix(k, "used.")
-		var r struct {
-			Ends time.Time `json:"ends"`
+		stale, err := g.stale(ctx, k)
+		if err == nil && stale {
+			err = g.store.Delete(ctx, k)
 		}
-		if isUse {
-			if _, ok := g.dir.Token(id); ok {
-				continue
-			}
-		} else if revision, err := g.store.Get(ctx, k, &r); err != nil || revision == 0 || g.now().Before(r.Ends) {
-			errs = append(errs, err)
-			continue
-		}
-		if err := g.store.Delete(ctx, k); err != nil {
-			errs = append(errs, fmt.Errorf("delete %s: %w", k, err))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sweep %s: %w", k, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (g *Gate) stale(ctx context.Context, key string) (bool, error) {
+	kind, rest, _ := strings.Cut(key, ".")
+	switch kind {
+	case "used":
+		_, ok := g.dir.Token(rest)
+		return !ok, nil
+	case "session", "link", "taken":
+		var r struct {
+			Ends time.Time `json:"ends"`
+		}
+		revision, err := g.store.Get(ctx, key, &r)
+		return revision != 0 && !g.now().Before(r.Ends), err
+	}
+	return false, nil
 }
