@@ -1,0 +1,560 @@
+package search
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// order is how SQL reads the documents in a sort.
+type order struct {
+	key   string // column
+	index string
+	desc  bool
+}
+
+var orders = map[Sort]order{
+	Queue:  {"qkey", "by_queue", false},
+	Newest: {"published", "by_time", true},
+	Oldest: {"published", "by_time", false},
+}
+
+func (o order) by() string {
+	if o.desc {
+		return o.key + " DESC, d.seq DESC"
+	}
+	return o.key + ", d.seq"
+}
+
+// past is the condition that a document comes after p, or before it.
+func (o order) past(p position, before bool) string {
+	op := ">"
+	if o.desc != before {
+		op = "<"
+	}
+	return fmt.Sprintf("(%s, d.seq) %s (%d, %d)", o.key, op, p.key, p.seq)
+}
+
+// snapshot is a read transaction with what a query needs beside it.
+type snapshot struct {
+	ctx   context.Context
+	tx    *sql.Tx
+	names *names
+	plan  *plan
+	match string // expression for the table of terms; empty without text
+	cond  string // all other filters
+}
+
+// manyMatches is the number of found documents from which on a list is read in
+// its order until it is full, instead of sorting what is found.
+const manyMatches = 2000
+
+// read runs f in a read transaction on q.
+func (e *SQLite) read(ctx context.Context, q Query, f func(*snapshot) error) error {
+	p, err := q.check()
+	if err != nil {
+		return err
+	}
+	match, err := e.match(ctx, p.phrases)
+	if err != nil {
+		return err
+	}
+	return e.view(ctx, func(tx *sql.Tx, n *names) error {
+		s := &snapshot{ctx: ctx, tx: tx, names: n, plan: p, match: match}
+		s.cond = s.where(p)
+		return f(s)
+	})
+}
+
+// view runs f in a read transaction.
+func (e *SQLite) view(ctx context.Context, f func(*sql.Tx, *names) error) error {
+	e.mu.RLock()
+	ready, n := e.ready, e.names
+	e.mu.RUnlock()
+	if !ready {
+		return errNotEnsured
+	}
+	tx, err := e.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return sqliteError(err)
+	}
+	defer tx.Rollback()
+	return sqliteError(f(tx, n))
+}
+
+// where returns the filters of p as SQL. It holds numbers only.
+func (s *snapshot) where(p *plan) string {
+	var and []string
+	if p.brands != nil {
+		and = append(and, s.in(FieldBrand, p.brands, ""))
+	}
+	for _, f := range fields {
+		if values := p.Where[f.name]; len(values) > 0 {
+			and = append(and, s.in(f.name, values, ""))
+		}
+		if values := p.Except[f.name]; len(values) > 0 {
+			and = append(and, s.in(f.name, values, "NOT "))
+		}
+	}
+	for _, t := range []struct {
+		column string
+		Period
+	}{{"published", p.Published}, {"seen", p.Seen}, {"due", p.Due}} {
+		if !t.From.IsZero() {
+			and = append(and, fmt.Sprintf("%s >= %d", t.column, t.From.UnixMilli()))
+		}
+		if !t.To.IsZero() {
+			and = append(and, fmt.Sprintf("%s < %d AND %s > 0", t.column, ceilMilli(t.To), t.column))
+		}
+	}
+	if len(and) == 0 {
+		return "1"
+	}
+	return strings.Join(and, " AND ")
+}
+
+// ceilMilli is the first millisecond not before t.
+func ceilMilli(t time.Time) int64 { return t.Add(time.Millisecond - 1).UnixMilli() }
+
+func (s *snapshot) in(f Field, values []string, not string) string {
+	at := fieldAt(f)
+	ids := make([]string, 0, len(values))
+	add := func(id int64) { ids = append(ids, strconv.FormatInt(id, 10)) }
+	for _, v := range values {
+		switch fields[at].shape {
+		case single:
+			if id, ok := s.names.id[f][v]; ok {
+				add(id)
+			}
+		case set:
+			for _, id := range s.names.having(f, v) {
+				add(id)
+			}
+		case flag:
+			add(bit(v == Yes))
+		case small, number:
+			n, _ := strconv.ParseInt(v, 10, 64)
+			add(n)
+		case hashed:
+			add(hashKey(v))
+		}
+	}
+	if len(ids) == 1 {
+		op := " = "
+		if not != "" {
+			op = " <> "
+		}
+		return column(f) + op + ids[0]
+	}
+	return column(f) + " " + not + "IN (" + strings.Join(ids, ",") + ")"
+}
+
+// counted tells whether the table of counts can answer how many documents p
+// has.
+func (s *snapshot) counted(p *plan) bool {
+	if len(p.phrases) > 0 || p.Published != (Period{}) || p.Seen != (Period{}) || p.Due != (Period{}) {
+		return false
+	}
+	for _, f := range fields {
+		if !f.counted && len(p.Where[f.name])+len(p.Except[f.name]) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// from returns the FROM and WHERE of the documents of the plan, led by its
+// text if it has one.
+func (s *snapshot) from(cond string) (string, []any) {
+	if s.match == "" {
+		return " FROM doc d WHERE " + cond, nil
+	}
+	return " FROM fts CROSS JOIN doc d ON d.seq = fts.rowid WHERE fts MATCH ? AND " + cond, []any{s.match}
+}
+
+// count returns how many documents the plan has; a limit above zero stops
+// counting there.
+func (s *snapshot) count(limit int) (n int64, err error) {
+	if s.counted(s.plan) {
+		err = s.tx.QueryRowContext(s.ctx, "SELECT coalesce(sum(n), 0) FROM tally WHERE "+s.cond).Scan(&n)
+		return n, err
+	}
+	from, args := s.from(s.cond)
+	query := "SELECT count(*)" + from
+	if limit > 0 {
+		query = fmt.Sprintf("SELECT count(*) FROM (SELECT 1%s LIMIT %d)", from, limit)
+	}
+	err = s.tx.QueryRowContext(s.ctx, query, args...).Scan(&n)
+	return n, err
+}
+
+// row is a line of a list before its document is read.
+type row struct {
+	position
+	story, brand int64
+}
+
+// list yields the rows of the plan in order, up to limit.
+func (s *snapshot) list(limit int, more string, yield func(row) bool) error {
+	cond := s.cond
+	if more != "" {
+		cond += " AND " + more
+	}
+	if open := s.plan.Where[FieldOpen]; len(open) == 1 && s.plan.Sort == Queue {
+		// Open documents are a range of the queue.
+		cond += fmt.Sprintf(" AND qkey %s %d", map[string]string{Yes: "<", No: ">="}[open[0]], int64(queueClosed))
+	}
+	key, tail := "0", ""
+	from, args := s.from(cond)
+	if s.plan.Sort == Relevance {
+		tail = fmt.Sprintf(" ORDER BY fts.rank, published DESC, d.seq DESC LIMIT %d", limit)
+	} else {
+		o := orders[s.plan.Sort]
+		key, tail = o.key, fmt.Sprintf(" ORDER BY %s LIMIT %d", o.by(), limit)
+		if s.match != "" {
+			many, err := s.many()
+			if err != nil {
+				return err
+			}
+			if many {
+				from = " FROM doc d INDEXED BY " + o.index + " WHERE +d.seq IN (SELECT rowid FROM fts WHERE fts MATCH ?) AND " + cond
+			}
+		} else if !strings.Contains(cond, "f_story") && !strings.Contains(cond, "f_author") && !strings.Contains(cond, "f_number") {
+			from = " FROM doc d INDEXED BY " + o.index + " WHERE " + cond
+		}
+	}
+	story := "0, 0"
+	if s.plan.Collapse {
+		story = "f_story, f_brand"
+	}
+	rows, err := s.tx.QueryContext(s.ctx, "SELECT "+key+", d.seq, "+story+from+tail, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(&r.key, &r.seq, &r.story, &r.brand); err != nil {
+			return err
+		}
+		if !yield(r) {
+			break
+		}
+	}
+	return rows.Err()
+}
+
+// many tells whether the text of the plan matches many documents.
+func (s *snapshot) many() (bool, error) {
+	var n int
+	err := s.tx.QueryRowContext(s.ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM fts WHERE fts MATCH ? LIMIT %d)", manyMatches), s.match).Scan(&n)
+	return n == manyMatches, err
+}
+
+// page returns up to n rows after the cursor. With Collapse it drops those
+// whose story has shown up before, on this page or an earlier one.
+func (s *snapshot) page(n int) ([]row, error) {
+	p := s.plan
+	more, limit, skip := "", n, 0
+	if p.after != nil {
+		more = orders[p.Sort].past(*p.after, false)
+	}
+	if p.Sort == Relevance {
+		limit, skip = min(p.offset+n, MaxTotal), p.offset
+	}
+	if p.Collapse {
+		limit = math.MaxInt32
+	}
+	var rows []row
+	var failed error
+	type story struct{ brand, story int64 }
+	shown := map[story]bool{}
+	err := s.list(limit, more, func(r row) bool {
+		if key := (story{r.brand, r.story}); r.story != 0 {
+			if shown[key] {
+				return true
+			}
+			shown[key] = true
+			var before bool
+			if before, failed = s.shownBefore(r); before || failed != nil {
+				return failed == nil
+			}
+		}
+		if skip > 0 {
+			skip--
+			return true
+		}
+		rows = append(rows, r)
+		return len(rows) < n
+	})
+	if failed != nil {
+		return nil, failed
+	}
+	return rows, err
+}
+
+// shownBefore tells whether the story of r has a document on an earlier page.
+func (s *snapshot) shownBefore(r row) (found bool, err error) {
+	p := s.plan
+	if p.after == nil {
+		return false, nil
+	}
+	cond := fmt.Sprintf("%s AND f_story = %d AND f_brand = %d AND (%s OR (%s, d.seq) = (%d, %d))", s.cond, r.story, r.brand,
+		orders[p.Sort].past(*p.after, true), orders[p.Sort].key, p.after.key, p.after.seq)
+	query, args := "SELECT EXISTS (SELECT 1 FROM doc d WHERE "+cond, []any(nil)
+	if s.match != "" {
+		query, args = query+" AND d.seq IN (SELECT rowid FROM fts WHERE fts MATCH ?)", []any{s.match}
+	}
+	err = s.tx.QueryRowContext(s.ctx, query+")", args...).Scan(&found)
+	return found, err
+}
+
+// Search implements [Engine].
+func (e *SQLite) Search(ctx context.Context, q Query) (Result, error) {
+	start := time.Now()
+	var res Result
+	err := e.read(ctx, q, func(s *snapshot) error {
+		p := s.plan
+		rows, err := s.page(p.Limit + 1)
+		if err != nil {
+			return err
+		}
+		if len(rows) > p.Limit {
+			rows = rows[:p.Limit]
+			last := rows[p.Limit-1]
+			if p.Sort != Relevance {
+				res.Next = p.cursor(last.key, last.seq)
+			} else if at := p.offset + p.Limit; at < MaxTotal {
+				res.Next = p.cursor(int64(at), 0)
+			}
+		}
+		total, err := s.count(MaxTotal + 1)
+		if err != nil {
+			return err
+		}
+		res.Total, res.TotalCapped = int(min(total, MaxTotal)), total > MaxTotal
+		seqs := make([]int64, len(rows))
+		for i, r := range rows {
+			seqs[i] = r.seq
+		}
+		docs, err := bodies(ctx, s.tx, seqs)
+		m := newMarker(p.phrases, &e.words)
+		for _, d := range docs {
+			res.Hits = append(res.Hits, Hit{Document: d, Marks: m.marks(d.Content())})
+		}
+		return err
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	res.Took = time.Since(start)
+	return res, nil
+}
+
+// bodies returns the documents with the given numbers, in that order.
+func bodies(ctx context.Context, tx *sql.Tx, seqs []int64) ([]Document, error) {
+	if len(seqs) == 0 {
+		return nil, nil
+	}
+	list := make([]byte, 0, 10*len(seqs))
+	at := make(map[int64]int, len(seqs))
+	for i, seq := range seqs {
+		if i > 0 {
+			list = append(list, ',')
+		}
+		list = strconv.AppendInt(list, seq, 10)
+		at[seq] = i
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT seq, doc FROM body WHERE seq IN ("+string(list)+")")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	docs := make([]Document, len(seqs))
+	for rows.Next() {
+		var seq int64
+		var blob sql.RawBytes
+		if err := rows.Scan(&seq, &blob); err != nil {
+			return nil, err
+		}
+		if docs[at[seq]], err = decode(blob); err != nil {
+			return nil, err
+		}
+	}
+	return docs, rows.Err()
+}
+
+// Get implements [Engine].
+func (e *SQLite) Get(ctx context.Context, v Viewer, ids ...mention.ID) ([]Document, error) {
+	p, err := Query{Viewer: v}.check()
+	if err != nil {
+		return nil, err
+	}
+	var docs []Document
+	err = e.view(ctx, func(tx *sql.Tx, n *names) error {
+		s := &snapshot{names: n}
+		var seqs []int64
+		find, err := tx.PrepareContext(ctx, "SELECT seq FROM doc WHERE id = ? AND "+s.where(p))
+		if err != nil {
+			return err
+		}
+		defer find.Close()
+		for _, id := range ids {
+			key, err := packID(id)
+			if err != nil {
+				continue // never stored
+			}
+			var seq int64
+			switch err := find.QueryRowContext(ctx, key).Scan(&seq); {
+			case err == nil:
+				seqs = append(seqs, seq)
+			case !errors.Is(err, sql.ErrNoRows):
+				return err
+			}
+		}
+		docs, err = bodies(ctx, tx, seqs)
+		return err
+	})
+	return docs, err
+}
+
+// Counts implements [Engine].
+func (e *SQLite) Counts(ctx context.Context, queries ...Query) ([]int64, error) {
+	counts := make([]int64, len(queries))
+	for i, q := range queries {
+		err := e.read(ctx, q, func(s *snapshot) (err error) {
+			counts[i], err = s.count(0)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
+}
+
+// Facets implements [Engine].
+func (e *SQLite) Facets(ctx context.Context, q Query, list ...Field) (Facets, error) {
+	if err := checkFacets(list); err != nil {
+		return nil, err
+	}
+	out := make(Facets, len(list))
+	err := e.read(ctx, q, func(s *snapshot) error {
+		for _, f := range list {
+			counts, err := s.facet(f)
+			if err != nil {
+				return err
+			}
+			out[f] = rank(counts)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// facet counts the values of f.
+func (s *snapshot) facet(f Field) (map[string]int64, error) {
+	p := s.plan.without(f)
+	at := fieldAt(f)
+	var from, n string
+	var args []any
+	if s.counted(p) && fields[at].counted {
+		from, n = " FROM tally WHERE "+s.where(p), "sum(n)"
+	} else {
+		from, args = s.from(s.where(p))
+		n = "count(*)"
+	}
+	rows, err := s.tx.QueryContext(s.ctx, "SELECT "+column(f)+", "+n+from+" GROUP BY 1", args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	counts := map[string]int64{}
+	for rows.Next() {
+		var id, n int64
+		if err := rows.Scan(&id, &n); err != nil {
+			return nil, err
+		}
+		switch fields[at].shape {
+		case single:
+			counts[s.names.value[id]] += n
+		case set:
+			for v := range strings.SplitSeq(s.names.value[id], setSep) {
+				counts[v] += n
+			}
+		case flag:
+			counts[map[int64]string{0: No, 1: Yes}[id]] += n
+		default:
+			counts[strconv.FormatInt(id, 10)] += n
+		}
+	}
+	return counts, rows.Err()
+}
+
+// Due implements [Engine].
+func (e *SQLite) Due(ctx context.Context, now time.Time, limit int) ([]mention.ID, error) {
+	var seqs []int64
+	var ids []mention.ID
+	err := e.view(ctx, func(tx *sql.Tx, _ *names) error {
+		rows, err := tx.QueryContext(ctx, "SELECT seq FROM doc WHERE next > 0 AND next <= ? ORDER BY next, id LIMIT ?", now.UnixMilli(), limit)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var seq int64
+			if err := rows.Scan(&seq); err != nil {
+				return err
+			}
+			seqs = append(seqs, seq)
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		docs, err := bodies(ctx, tx, seqs)
+		for i := range docs {
+			ids = append(ids, docs[i].ID)
+		}
+		return err
+	})
+	return ids, err
+}
+
+// Stories implements [Engine].
+func (e *SQLite) Stories(ctx context.Context, brand string, since time.Time, keys ...string) (map[string]Story, error) {
+	stories := map[string]Story{}
+	err := e.view(ctx, func(tx *sql.Tx, n *names) error {
+		id, ok := n.id[FieldBrand][brand]
+		if !ok || len(keys) == 0 {
+			return nil
+		}
+		count, err := tx.PrepareContext(ctx, `SELECT count(*), coalesce(sum(published >= ?), 0), coalesce(min(published), 0)
+			FROM doc WHERE f_story = ? AND f_story > 0 AND f_brand = ?`)
+		if err != nil {
+			return err
+		}
+		defer count.Close()
+		for _, key := range keys {
+			var s Story
+			var first int64
+			if err := count.QueryRowContext(ctx, since.UnixMilli(), hashKey(key), id).Scan(&s.Count, &s.Recent, &first); err != nil {
+				return err
+			}
+			if s.First = fromMilli(first); s.Count > 0 {
+				stories[key] = s
+			}
+		}
+		return nil
+	})
+	return stories, err
+}

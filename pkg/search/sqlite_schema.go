@@ -1,0 +1,131 @@
+package search
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+)
+
+// The tables:
+//
+//	doc       a row of small numbers per document: what is filtered and sorted by
+//	body      the document itself
+//	fts       its terms, without their text
+//	tally     how many documents have which combination of counted fields
+//	name      numbers for strings that occur often: brands, states, people, tags
+//	position  how far the streams are contained
+//
+// doc has its columns again in two indexes, in the orders of the queue and of
+// time, so that a list is read from one of them alone. All columns of doc but
+// the id are numbers; a set such as the tags of a document is one name.
+
+// column returns the column of doc that holds f.
+func column(f Field) string { return "f_" + string(f) }
+
+// columns returns the columns of fields, all or the counted ones, each with
+// prefix before it.
+func columns(prefix string, countedOnly bool) string {
+	var cols []string
+	for _, f := range fields {
+		if f.counted || !countedOnly {
+			cols = append(cols, prefix+column(f.name))
+		}
+	}
+	return strings.Join(cols, ", ")
+}
+
+func schema() []string {
+	counted := columns("", true)
+	covered := counted + ", f_place, f_rating, f_tag"
+	same := func(prefix string) string {
+		return "(" + counted + ") = (" + columns(prefix, true) + ")"
+	}
+	add := func(prefix string, n string) string {
+		return fmt.Sprintf("INSERT INTO tally VALUES (%s, %s) ON CONFLICT DO UPDATE SET n = n + excluded.n;", columns(prefix, true), n)
+	}
+	take := func(prefix string) string {
+		return fmt.Sprintf("UPDATE tally SET n = n - 1 WHERE %s;", same(prefix))
+	}
+	return []string{
+		`CREATE TABLE layout (print TEXT NOT NULL)`,
+		`CREATE TABLE position (stream TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID`,
+		`CREATE TABLE name (id INTEGER PRIMARY KEY, field TEXT NOT NULL, value TEXT NOT NULL)`,
+		`CREATE TABLE doc (seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, qkey INTEGER NOT NULL,
+			published INTEGER NOT NULL, seen INTEGER NOT NULL, due INTEGER NOT NULL, next INTEGER NOT NULL, ` + columns("", false) + `)`,
+		`CREATE TABLE body (seq INTEGER PRIMARY KEY, doc BLOB NOT NULL)`,
+		`CREATE VIRTUAL TABLE fts USING fts5(content, author, content='', tokenize="ascii tokenchars '_'")`,
+		// Deleted terms leave the index at once instead of when it is merged.
+		`INSERT INTO fts(fts, rank) VALUES ('secure-delete', 1)`,
+		`CREATE VIRTUAL TABLE vocabulary USING fts5vocab(fts, row)`,
+		`CREATE INDEX by_queue ON doc (qkey, seen, published, ` + covered + `)`,
+		`CREATE INDEX by_time ON doc (published, seen, ` + covered + `)`,
+		`CREATE INDEX by_next ON doc (next, id) WHERE next > 0`,
+		`CREATE INDEX by_story ON doc (f_story, f_brand, published) WHERE f_story > 0`,
+		`CREATE INDEX by_author ON doc (f_author, published) WHERE f_author > 0`,
+		`CREATE INDEX by_number ON doc (f_number) WHERE f_number > 0`,
+		`CREATE TABLE tally (` + counted + `, n INTEGER NOT NULL, PRIMARY KEY (` + counted + `)) WITHOUT ROWID`,
+		`CREATE TRIGGER doc_added AFTER INSERT ON doc BEGIN ` + add("new.", "1") + ` END`,
+		`CREATE TRIGGER doc_gone AFTER DELETE ON doc BEGIN ` + take("old.") + ` END`,
+		`CREATE TRIGGER doc_changed AFTER UPDATE ON doc
+			WHEN (` + columns("old.", true) + `) <> (` + columns("new.", true) + `)
+			BEGIN ` + take("old.") + " " + add("new.", "1") + ` END`,
+	}
+}
+
+func drops() []string {
+	var out []string
+	for _, t := range []string{"layout", "position", "name", "doc", "body", "vocabulary", "fts", "tally"} {
+		out = append(out, "DROP TABLE "+t)
+	}
+	return out
+}
+
+func sqliteLayout() string { return layout("sqlite", schema()...) }
+
+// names gives numbers to strings, by field. It is not changed once published.
+type names struct {
+	id    map[Field]map[string]int64
+	value map[int64]string
+	last  int64
+}
+
+func readNames(ctx context.Context, db *sql.DB) (*names, error) {
+	n := &names{id: map[Field]map[string]int64{}, value: map[int64]string{}}
+	rows, err := db.QueryContext(ctx, `SELECT id, field, value FROM name`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var field Field
+		var value string
+		if err := rows.Scan(&id, &field, &value); err != nil {
+			return nil, err
+		}
+		n.add(id, field, value)
+	}
+	return n, rows.Err()
+}
+
+func (n *names) add(id int64, f Field, value string) {
+	if n.id[f] == nil {
+		n.id[f] = map[string]int64{}
+	}
+	n.id[f][value] = id
+	n.value[id] = value
+	n.last = max(n.last, id)
+}
+
+// having returns the numbers of the sets of f that have value. The empty set
+// has the member [None].
+func (n *names) having(f Field, value string) []int64 {
+	var ids []int64
+	for name, id := range n.id[f] {
+		if strings.Contains(setSep+name+setSep, setSep+value+setSep) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

@@ -1,0 +1,322 @@
+package search
+
+import (
+	"context"
+	"database/sql"
+	"maps"
+	"slices"
+	"strings"
+
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// statements are the writer's, prepared once.
+type statements struct {
+	find, add, change, drop             *sql.Stmt
+	addBody, changeBody, dropBody       *sql.Stmt
+	addTerms, dropTerms, name, position *sql.Stmt
+}
+
+func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
+	s.close()
+	cols := "id, qkey, published, seen, due, next, " + columns("", false)
+	n := strings.Count(cols, ",") + 1
+	marks := strings.Repeat(", ?", n)
+	for _, p := range []struct {
+		stmt **sql.Stmt
+		text string
+	}{
+		{&s.find, `SELECT d.seq, b.doc FROM doc d JOIN body b USING (seq) WHERE d.id = ?`},
+		{&s.add, `INSERT INTO doc (` + cols + `, seq) VALUES (` + marks[2:] + `, ?)`},
+		{&s.change, `UPDATE doc SET (` + cols + `) = (` + marks[2:] + `) WHERE seq = ?`},
+		{&s.drop, `DELETE FROM doc WHERE seq = ?`},
+		{&s.addBody, `INSERT INTO body (doc, seq) VALUES (?, ?)`},
+		{&s.changeBody, `UPDATE body SET doc = ? WHERE seq = ?`},
+		{&s.dropBody, `DELETE FROM body WHERE seq = ?`},
+		{&s.addTerms, `INSERT INTO fts (rowid, content, author) VALUES (?, ?, ?)`},
+		{&s.dropTerms, `INSERT INTO fts (fts, rowid, content, author) VALUES ('delete', ?, ?, ?)`},
+		{&s.name, `INSERT INTO name (id, field, value) VALUES (?, ?, ?)`},
+		{&s.position, `INSERT INTO position VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq`},
+	} {
+		stmt, err := db.PrepareContext(ctx, p.text)
+		if err != nil {
+			return err
+		}
+		*p.stmt = stmt
+	}
+	return nil
+}
+
+func (s *statements) close() {
+	for _, stmt := range []*sql.Stmt{
+		s.find, s.add, s.change, s.drop, s.addBody, s.changeBody, s.dropBody, s.addTerms, s.dropTerms, s.name, s.position,
+	} {
+		if stmt != nil {
+			stmt.Close()
+		}
+	}
+	*s = statements{}
+}
+
+// Write implements [Engine]: one transaction.
+func (e *SQLite) Write(ctx context.Context, b Batch) error {
+	docs, err := b.accept("sqlite")
+	if err != nil {
+		return err
+	}
+	e.writing.Lock()
+	defer e.writing.Unlock()
+	e.mu.RLock()
+	ready, names, positions := e.ready, e.names, e.positions
+	e.mu.RUnlock()
+	if !ready {
+		return errNotEnsured
+	}
+	tx, err := e.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return sqliteError(err)
+	}
+	defer tx.Rollback()
+	w := writer{ctx: ctx, tx: tx, stmts: &e.stmts, names: names, words: &e.words}
+	for _, id := range b.Deletes {
+		if err := w.remove(id); err != nil {
+			return sqliteError(err)
+		}
+	}
+	// Terms are cheapest to add in ascending order of documents.
+	slices.SortStableFunc(docs, func(a, b Document) int { return int(int64(a.Seq) - int64(b.Seq)) })
+	for i := range docs {
+		if err := w.put(&docs[i]); err != nil {
+			return sqliteError(err)
+		}
+	}
+	if len(b.Positions) > 0 {
+		positions = maps.Clone(positions)
+		maps.Copy(positions, b.Positions)
+		for stream, seq := range b.Positions {
+			if _, err := w.exec(w.stmts.position, stream, int64(seq)); err != nil {
+				return sqliteError(err)
+			}
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return sqliteError(err)
+	}
+	e.publish(w.names, positions)
+	return nil
+}
+
+// writer applies one batch within a transaction.
+type writer struct {
+	ctx    context.Context
+	tx     *sql.Tx
+	stmts  *statements
+	names  *names
+	copied bool // names is ours and may be added to
+	words  *wordList
+
+	blob, content, author []byte // reused
+	args                  []any
+}
+
+func (w *writer) exec(stmt *sql.Stmt, args ...any) (sql.Result, error) {
+	return w.tx.StmtContext(w.ctx, stmt).ExecContext(w.ctx, args...)
+}
+
+// stored returns the document with the given id, or zero.
+func (w *writer) stored(id []byte) (seq int64, d Document, err error) {
+	var blob sql.RawBytes
+	rows, err := w.tx.StmtContext(w.ctx, w.stmts.find).QueryContext(w.ctx, id)
+	if err != nil {
+		return 0, d, err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return 0, d, rows.Err()
+	}
+	if err := rows.Scan(&seq, &blob); err != nil {
+		return 0, d, err
+	}
+	d, err = decode(blob)
+	return seq, d, err
+}
+
+func (w *writer) remove(id mention.ID) error {
+	key, err := packID(id)
+	if err != nil {
+		return nil // never stored
+	}
+	seq, old, err := w.stored(key)
+	if err != nil || seq == 0 {
+		return err
+	}
+	return w.drop(seq, &old)
+}
+
+func (w *writer) drop(seq int64, old *Document) error {
+	if err := w.dropTerms(seq, old); err != nil {
+		return err
+	}
+	if _, err := w.exec(w.stmts.dropBody, seq); err != nil {
+		return err
+	}
+	_, err := w.exec(w.stmts.drop, seq)
+	return err
+}
+
+func (w *writer) dropTerms(seq int64, old *Document) error {
+	w.content, w.author = termText(w.content[:0], old.Content(), nil), termText(w.author[:0], old.author(), nil)
+	_, err := w.exec(w.stmts.dropTerms, seq, string(w.content), string(w.author))
+	return err
+}
+
+func (w *writer) put(d *Document) error {
+	key, err := packID(d.ID)
+	if err != nil {
+		return err
+	}
+	seq, old, err := w.stored(key)
+	if err != nil {
+		return err
+	}
+	switch {
+	case seq != 0 && (d.Seq == 0 || int64(d.Seq) == seq):
+		d.Seq = uint64(seq)
+		return w.change(d, &old, key)
+	case seq != 0:
+		if err := w.drop(seq, &old); err != nil {
+			return err
+		}
+	case d.Seq == 0:
+		d.Seq = derivedSeq(d.ID)
+	}
+	return w.add(d, key)
+}
+
+func (w *writer) add(d *Document, key []byte) error {
+	args, err := w.row(d, key)
+	if err != nil {
+		return err
+	}
+	_, err = w.exec(w.stmts.add, args...)
+	if errorCode(err) == sqlite3.SQLITE_CONSTRAINT && d.Seq != derivedSeq(d.ID) {
+		// Another document has this Seq. Order suffers, nothing is lost.
+		d.Seq = derivedSeq(d.ID)
+		return w.add(d, key)
+	}
+	if err != nil {
+		return err
+	}
+	w.blob = encode(w.blob[:0], d)
+	if _, err := w.exec(w.stmts.addBody, w.blob, int64(d.Seq)); err != nil {
+		return err
+	}
+	return w.addTerms(d)
+}
+
+func (w *writer) change(d, old *Document, key []byte) error {
+	args, err := w.row(d, key)
+	if err != nil {
+		return err
+	}
+	if _, err := w.exec(w.stmts.change, args...); err != nil {
+		return err
+	}
+	w.blob = encode(w.blob[:0], d)
+	if _, err := w.exec(w.stmts.changeBody, w.blob, int64(d.Seq)); err != nil {
+		return err
+	}
+	if d.sameText(old) {
+		return nil
+	}
+	if err := w.dropTerms(int64(d.Seq), old); err != nil {
+		return err
+	}
+	return w.addTerms(d)
+}
+
+func (w *writer) addTerms(d *Document) error {
+	w.content, w.author = termText(w.content[:0], d.Content(), w.words), termText(w.author[:0], d.author(), w.words)
+	_, err := w.exec(w.stmts.addTerms, int64(d.Seq), string(w.content), string(w.author))
+	return err
+}
+
+// termText appends the terms of s with spaces between them, and tells words of
+// those that are words.
+func termText(dst []byte, s string, words *wordList) []byte {
+	terms(bounded(s), func(term string) {
+		dst = append(append(dst, term...), ' ')
+		if words != nil {
+			words.learn(term)
+		}
+	})
+	return dst
+}
+
+// row returns the values of d for the columns of doc, seq last.
+func (w *writer) row(d *Document, key []byte) ([]any, error) {
+	w.args = append(w.args[:0], key, d.queueKey(), toMilli(d.PublishedAt), toMilli(d.SeenAt), toMilli(d.DueAt), toMilli(d.NextAt))
+	for _, f := range fields {
+		v, err := w.cell(d, f.name)
+		if err != nil {
+			return nil, err
+		}
+		w.args = append(w.args, v)
+	}
+	w.args = append(w.args, int64(d.Seq))
+	return w.args, nil
+}
+
+// cell returns the number that stands for d's value of f.
+func (w *writer) cell(d *Document, f Field) (int64, error) {
+	switch f {
+	case FieldOpen:
+		return bit(d.Open), nil
+	case FieldPage:
+		return bit(d.Page), nil
+	case FieldMedia:
+		return bit(d.Media != ""), nil
+	case FieldRating:
+		return int64(d.Rating), nil
+	case FieldNumber:
+		return int64(d.Number), nil
+	case FieldStory:
+		return hashKey(d.Story), nil
+	case FieldAuthor:
+		return hashKey(d.AuthorID), nil
+	}
+	return w.number(f, d.value(f))
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// number returns the number of value, which is new to the index if it must.
+func (w *writer) number(f Field, value string) (int64, error) {
+	if id, ok := w.names.id[f][value]; ok {
+		return id, nil
+	}
+	if !w.copied {
+		w.names, w.copied = w.names.clone(), true
+	}
+	id := w.names.last + 1
+	if _, err := w.exec(w.stmts.name, id, string(f), value); err != nil {
+		return 0, err
+	}
+	w.names.add(id, f, value)
+	return id, nil
+}
+
+func (n *names) clone() *names {
+	o := &names{id: make(map[Field]map[string]int64, len(n.id)), value: maps.Clone(n.value), last: n.last}
+	for f, ids := range n.id {
+		o.id[f] = maps.Clone(ids)
+	}
+	return o
+}
