@@ -42,6 +42,9 @@ type caseView struct {
 	Watched    bool
 }
 
+// Initials stand for the holder.
+func (v *caseView) Initials() string { return initials(v.Holder) }
+
 // postView is one public post.
 type postView struct {
 	Author, Handle, Profile string
@@ -252,6 +255,9 @@ type confirmView struct {
 	Button string
 	Danger bool
 	Fields []pair
+	Inputs []field
+	Copy   bool   // the text is to be copied by hand
+	Open   string // where it is to be pasted
 	Back   string
 }
 
@@ -264,4 +270,5 @@ type askView struct {
 	Fields                            []field
 	Hidden                            []pair
 	Danger                            bool
+	Next                              bool // the next mention opens when done
 }

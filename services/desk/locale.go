@@ -86,7 +86,7 @@ func (m moment) Ago() string {
 }
 
 // Left is a countdown to the moment in tabular figures: hours and minutes,
-// days from two days on; overdue is negative.
+// days from one day on; overdue is negative.
 func (m moment) Left() string { return countdown(m.at.Sub(m.l.now), m.l.words) }
 
 func countdown(d time.Duration, w *words) string {
@@ -94,7 +94,7 @@ func countdown(d time.Duration, w *words) string {
 	if d < 0 {
 		sign, d = "−", -d
 	}
-	if d >= 48*time.Hour {
+	if d >= 24*time.Hour {
 		return sign + w.say("time.days", int(d/(24*time.Hour)))
 	}
 	return fmt.Sprintf("%s%d:%02d", sign, int(d/time.Hour), int(d/time.Minute)%60)

@@ -11,7 +11,9 @@ type queueView struct {
 	Keep   []pair // filters that a search keeps
 	List   listView
 	Case   *caseView
-	Back   string // the list without an open case
+	Back   string   // the list without an open case
+	Row    *rowView // with a part: the line of the open case
+	New    int      // how many came since the list was made
 }
 
 // pair is a name and value carried through a form.

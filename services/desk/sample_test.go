@@ -6,7 +6,7 @@ import (
 )
 
 // sampleNow is the moment all sample pages are made at.
-var sampleNow = time.Date(2026, 11, 20, 1, 14, 0, 0, time.UTC)
+var sampleNow = time.Now().UTC().Truncate(time.Minute)
 
 func sampleLocale(w *words) *locale {
 	return &locale{words: w, zone: time.FixedZone("JST", 9*3600), now: sampleNow}

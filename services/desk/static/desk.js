@@ -1,0 +1,374 @@
+// What is live on the desk. Every page works without this file; it adds keys,
+// swaps of parts without a reload, and the server's events.
+"use strict";
+(() => {
+  const $ = (q, from = document) => from.querySelector(q);
+  const $$ = (q, from = document) => [...from.querySelectorAll(q)];
+  const words = $("#words")?.dataset ?? {};
+  const wide = () => innerWidth > 720;
+  const later = (ms, f) => { let t; return (...a) => { clearTimeout(t); t = setTimeout(() => f(...a), ms); }; };
+  const say = (text) => { const el = $("#said"); if (el) el.textContent = text; };
+  const typing = (el) => !!el?.closest?.("input:not([type=checkbox],[type=radio]), textarea, select, [contenteditable]");
+
+  // Parts. The server answers with elements that carry ids; each takes the
+  // place of the one with its id. Rows that the page doesn't show are left out.
+  function swap(html) {
+    const doc = new DOMParser().parseFromString(html, "text/html");
+    const focus = document.activeElement?.id;
+    for (const el of [...doc.body.children]) {
+      const old = el.id && document.getElementById(el.id);
+      if (!old) continue;
+      if (el.classList.contains("row") && $("a[aria-current]", old)) $("a", el).setAttribute("aria-current", "true");
+      old.replaceWith(el);
+      ready(el);
+      if (el.id === "flash" && !el.hidden) { say(el.textContent.trim()); fade(el); }
+    }
+    if (focus && document.activeElement === document.body) document.getElementById(focus)?.focus();
+  }
+
+  async function load(url, part, init = {}) {
+    const answer = await fetch(url, { ...init, headers: { "Earshot-Part": part, ...init.headers } });
+    if (new URL(answer.url).pathname === "/sign-in") { location.assign(answer.url); return null; }
+    const html = await answer.text();
+    if (!answer.headers.get("Earshot-Part")) throw new Error(String(answer.status));
+    return { html, ok: answer.ok, url: answer.url };
+  }
+
+  function flash(text) {
+    const el = $("#flash");
+    el.className = "flash bad"; el.hidden = false; el.textContent = text;
+    say(text);
+  }
+  const failed = (err) => { if (err.name !== "AbortError") flash(words.failed); };
+  let fading;
+  function fade(el) {
+    clearTimeout(fading);
+    fading = setTimeout(() => { if (!el.matches(":hover, :focus-within")) el.hidden = true; else fade(el); }, 12000);
+  }
+
+  // The list and the case beside it.
+  const rows = () => $$("#rows > .row");
+  const current = () => $("#rows a[aria-current]")?.closest(".row");
+  let opening;
+  async function open(row, push = true) {
+    if (!row || !leave()) return;
+    for (const a of $$("#rows a[aria-current]")) a.removeAttribute("aria-current");
+    const link = $("a", row);
+    link.setAttribute("aria-current", "true");
+    row.classList.add("seen");
+    row.scrollIntoView({ block: "nearest" });
+    link.focus({ preventScroll: true });
+    show(link.href, push);
+  }
+  const show = later(60, async (url, push) => {
+    opening?.abort();
+    opening = new AbortController();
+    try {
+      const got = await load(url, "case", { signal: opening.signal });
+      if (!got) return;
+      swap(got.html);
+      $(".panes")?.classList.add("has-case");
+      if (push) history.replaceState(null, "", url);
+    } catch (err) { failed(err); }
+  });
+  function step(by) {
+    const all = rows(), at = all.indexOf(current());
+    const to = all[at < 0 ? 0 : at + by];
+    if (to) wide() ? open(to) : $("a", to).focus();
+  }
+  // The one after a case that has just been finished.
+  function next() {
+    const all = rows(), at = all.indexOf(current());
+    const to = all.slice(at + 1).find((r) => !r.classList.contains("gone")) ?? all.slice(0, Math.max(at, 0)).findLast((r) => !r.classList.contains("gone"));
+    to ? open(to) : location.assign("/queue");
+  }
+
+  // Commands: done at once in the row, corrected by the answer.
+  async function command(form, button) {
+    const row = document.getElementById("row-" + $("#case")?.dataset.id);
+    row?.classList.add("pending");
+    button?.setAttribute("aria-busy", "true");
+    const body = new URLSearchParams(new FormData(form, button ?? undefined));
+    try {
+      const got = await load(button?.getAttribute("formaction") ?? form.getAttribute("action"), "case", { method: "POST", body });
+      if (!got) return;
+      if (got.ok) forget(form);
+      if (got.ok && "next" in form.dataset && row) {
+        swapOnly(got.html, ["flash"]);
+        row.classList.add("gone");
+        next();
+      } else {
+        swap(got.html);
+        $("#composer[data-focus]")?.querySelector("[autofocus], input:not([type=hidden]), textarea, select")?.focus();
+      }
+    } catch (err) { failed(err); } finally {
+      document.getElementById(row?.id)?.classList.remove("pending");
+      button?.removeAttribute("aria-busy");
+    }
+  }
+  function swapOnly(html, ids) {
+    const doc = new DOMParser().parseFromString(html, "text/html");
+    swap(ids.map((id) => doc.getElementById(id)?.outerHTML ?? "").join(""));
+  }
+
+  // Text that isn't saved survives a reload.
+  const keepKey = (el) => "earshot:" + ($("#case")?.dataset.id ?? "") + ":" + el.dataset.keep;
+  function dirty() { return $$("[data-keep]").some((el) => el.value !== el.defaultValue); }
+  function leave() { return !dirty() || confirm(words.leave); }
+  function forget(form) { for (const el of $$("[data-keep]", form)) { sessionStorage.removeItem(keepKey(el)); el.defaultValue = el.value; } }
+
+  const check = later(280, async (form) => {
+    try {
+      const got = await load(form.dataset.composer, "preview", { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      if (got) swap(got.html);
+    } catch (err) { /* the preview is a help; the server checks again on sending */ }
+  });
+
+  // ready prepares an element that has just come onto the page.
+  function ready(root) {
+    for (const el of $$("[data-keep]", root)) {
+      const kept = sessionStorage.getItem(keepKey(el));
+      if (kept !== null && kept !== el.value) { el.value = kept; if (el.form?.dataset.composer) check(el.form); }
+    }
+    for (const el of $$("[data-copy-from]", root)) el.hidden = !navigator.clipboard;
+    tick();
+  }
+
+  // Search as you type; nothing is asked while an input method composes.
+  let searching;
+  const search = later(160, async (form) => {
+    searching?.abort();
+    searching = new AbortController();
+    const url = "/queue?" + new URLSearchParams([...new FormData(form)].filter(([, v]) => v));
+    try {
+      const got = await load(url, "list", { signal: searching.signal });
+      if (got) { swap(got.html); history.replaceState(null, "", url); }
+    } catch (err) { failed(err); }
+  });
+
+  document.addEventListener("input", (e) => {
+    const el = e.target;
+    if (el.dataset.keep) sessionStorage.setItem(keepKey(el), el.value);
+    if (e.isComposing) return;
+    if (el.id === "q" && el.form?.matches("[data-search]")) search(el.form);
+    else if (el.form?.dataset.composer && !("refill" in el.dataset)) check(el.form);
+  });
+  document.addEventListener("compositionend", (e) => {
+    const form = e.target.form;
+    if (e.target.id === "q" && form?.matches("[data-search]")) search(form);
+    else if (form?.dataset.composer) check(form);
+  });
+  document.addEventListener("change", async (e) => {
+    const el = e.target;
+    if ("auto" in el.dataset) search(el.form);
+    if ("refill" in el.dataset) {
+      try {
+        const got = await load($("#composer").dataset.fill, "composer", { method: "POST", body: new URLSearchParams(new FormData(el.form)) });
+        if (got) { sessionStorage.removeItem(keepKey({ dataset: { keep: "reply" } })); swap(got.html); }
+      } catch (err) { failed(err); }
+    }
+  });
+
+  document.addEventListener("submit", (e) => {
+    const form = e.target, button = e.submitter;
+    if (form.matches("[data-search]")) { e.preventDefault(); search(form); return; }
+    if (!$("#case")?.contains(form) && !form.matches("[data-undo]")) return;
+    if (form.enctype === "multipart/form-data") return;
+    if ($("#case")) { e.preventDefault(); command(form, button); }
+  });
+
+  document.addEventListener("click", async (e) => {
+    if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
+    const copy = e.target.closest("[data-copy-from]");
+    if (copy) { await navigator.clipboard.writeText(document.getElementById(copy.dataset.copyFrom).textContent); say(words.copied); copy.classList.add("copied"); return; }
+    const a = e.target.closest("a[href]");
+    if (!a) return;
+    const row = a.closest("#rows > .row");
+    if (row && wide()) { e.preventDefault(); open(row); return; }
+    if (a.matches("[data-more]")) {
+      e.preventDefault();
+      try {
+        const got = await load(a.href, "rows");
+        const doc = new DOMParser().parseFromString(got.html, "text/html");
+        const have = new Set(rows().map((r) => r.id));
+        const first = $$(".row", doc).filter((r) => !have.has(r.id));
+        $("#rows").append(...first);
+        const rest = doc.getElementById("more");
+        rest ? $("#more").replaceWith(rest) : $("#more").remove();
+        $("a", first[0])?.focus();
+      } catch (err) { failed(err); }
+      return;
+    }
+    if (a.matches("#case [data-part-link], #case [data-ask]")) {
+      e.preventDefault();
+      if (!a.matches("[data-ask]") || !$("#composer")) { if (!leave()) return; }
+      try {
+        const got = await load(a.href, "case");
+        if (got) swap(got.html);
+        $("#composer textarea, #composer [autofocus], #composer input:not([type=hidden]), #composer select")?.focus();
+      } catch (err) { failed(err); }
+      return;
+    }
+    if (a.closest("#fresh")) { e.preventDefault(); refresh(); return; }
+    if (a.closest("#filters") && $("#list")) {
+      e.preventDefault();
+      try {
+        const got = await load(a.href, "list");
+        if (got) { swap(got.html); history.pushState(null, "", a.href); const q = $("#q"), p = new URL(a.href).searchParams; if (q) q.value = p.get("q") ?? ""; }
+      } catch (err) { failed(err); }
+    }
+  });
+  addEventListener("popstate", () => location.reload());
+  addEventListener("beforeunload", (e) => { if (dirty()) e.preventDefault(); });
+
+  // Keys. None acts while an input method composes or in a text field.
+  const keysOn = "keys" in document.body.dataset;
+  let going = false;
+  document.addEventListener("keydown", (e) => {
+    if (e.isComposing || e.keyCode === 229) return;
+    const at = document.activeElement;
+    if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) {
+      const send = $("[data-send]", at?.closest("form") ?? undefined) ?? $("#composer [data-send]");
+      if (send) { e.preventDefault(); send.form.requestSubmit(send); }
+      return;
+    }
+    if (e.key === "Escape" && typing(at)) { at.blur(); $("#case .scroll")?.focus(); return; }
+    if (!keysOn || e.ctrlKey || e.metaKey || e.altKey) return;
+    if (e.key === "/" && at?.id === "c-text" && at.value === "") { e.preventDefault(); $("#c-template")?.focus(); return; }
+    if (typing(at) || $("dialog[open]")) return;
+    if (going) {
+      going = false;
+      const go = $(`[data-go="${CSS.escape(e.key)}"]`);
+      if (go) { e.preventDefault(); if (leave()) location.assign(go.href); }
+      return;
+    }
+    const act = keys[e.key] ?? byButton(e.key);
+    if (act) { e.preventDefault(); act(); }
+  });
+  const click = (q) => () => $(q)?.click();
+  const keys = {
+    j: () => step(1), k: () => step(-1),
+    o: () => { const id = $("#case")?.dataset.id; if (id) location.assign("/cases/" + id); },
+    u: () => { const back = $("[data-back]"); if (back) location.assign(back.href); },
+    "/": () => { const q = $("#q"); if (q) { q.focus(); q.select(); } },
+    "?": () => $("#sheet")?.showModal(),
+    g: () => { going = true; setTimeout(() => { going = false; }, 1500); },
+    z: click("#flash [data-undo] button"),
+    r: () => compose("reply", "r"), n: () => compose("note", "n"),
+  };
+  function byButton(key) {
+    const el = key.length === 1 && $(`#case [data-key="${CSS.escape(key)}"]`);
+    return el ? () => el.click() : null;
+  }
+  function compose(mode, key) {
+    const box = $(`#composer.${mode} textarea, #composer.${mode} input:not([type=hidden])`);
+    box ? box.focus() : $(`#case [data-key="${key}"]`)?.click();
+  }
+
+  // Live. New rows wait above the list; nothing moves under the pointer.
+  async function refresh() {
+    try {
+      const got = await load(location.href, "list");
+      if (!got) return;
+      const id = $("#case")?.dataset.id;
+      swap(got.html);
+      $("#fresh").hidden = true;
+      $(".list-pane .scroll")?.scrollTo(0, 0);
+      if (id) $(`#row-${CSS.escape(id)} > a`)?.setAttribute("aria-current", "true");
+    } catch (err) { failed(err); }
+  }
+  const fresh = later(700, async () => {
+    const list = $("#list[data-since]");
+    if (!list) return;
+    const url = new URL(location.href);
+    url.searchParams.set("since", list.dataset.since);
+    try { const got = await load(url, "fresh"); if (got) swap(got.html); } catch (err) { /* the stale mark tells */ }
+  });
+  const changed = new Set();
+  const follow = later(250, async () => {
+    for (const id of changed) {
+      changed.delete(id);
+      const here = $("#case")?.dataset.id === id;
+      if (!here && !document.getElementById("row-" + id)) continue;
+      if (here && dirty()) { say(words.changed); flash(words.changed); continue; }
+      if (here && $("#composer")?.contains(document.activeElement)) continue;
+      try { const got = await load("/cases/" + id + location.search, here ? "case" : "row"); if (got?.ok) swap(got.html); } catch (err) { /* as above */ }
+    }
+  });
+  function live(url) {
+    let lost = 0, late;
+    const source = new EventSource(url);
+    source.onopen = () => {
+      clearTimeout(late);
+      if (lost) { $("#stale").hidden = true; say(words.back); fresh(); const id = $("#case")?.dataset.id; if (id) { changed.add(id); follow(); } }
+      lost = 0;
+    };
+    source.onerror = () => {
+      lost ||= Date.now();
+      clearTimeout(late);
+      late = setTimeout(() => {
+        $("#stale time").textContent = new Date(lost).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+        $("#stale").hidden = false;
+      }, 4000);
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => live(url), 5000 + Math.random() * 5000);
+    };
+    source.addEventListener("counts", (e) => {
+      for (const [name, n] of Object.entries(JSON.parse(e.data))) {
+        const el = document.getElementById("count-" + name);
+        if (el) { el.textContent = n.toLocaleString(); el.hidden = !n; }
+      }
+    });
+    source.addEventListener("new", fresh);
+    source.addEventListener("changed", (e) => { changed.add(JSON.parse(e.data).id); follow(); fresh(); });
+  }
+
+  // Clocks.
+  const put = (text, n) => text.replace("{0}", n);
+  function tick() {
+    const now = Date.now();
+    for (const el of $$("time[data-due]")) {
+      let s = (Date.parse(el.dateTime) - now) / 1000;
+      const sign = s < 0 ? "−" : "";
+      el.classList.toggle("late", s < 0);
+      el.classList.toggle("soon", s >= 0 && s < 3600);
+      s = Math.abs(s);
+      el.textContent = sign + (s >= 86400 ? put(words.days, Math.floor(s / 86400)) : Math.floor(s / 3600) + ":" + String(Math.floor(s / 60) % 60).padStart(2, "0"));
+    }
+    for (const el of $$("time[data-ago]")) {
+      const s = (now - Date.parse(el.dateTime)) / 1000;
+      if (s < 60 || s >= 86400) continue;
+      el.textContent = s < 3600 ? put(words.min, Math.floor(s / 60)) : put(words.h, Math.floor(s / 3600));
+    }
+  }
+
+  // Panes keep the width they were given.
+  function splits() {
+    const root = document.documentElement.style;
+    for (const el of $$("[data-split]")) {
+      const name = el.dataset.split, key = "earshot:width:" + name;
+      const pane = el.previousElementSibling;
+      const set = (px) => { px = Math.round(Math.min(Math.max(px, 280), innerWidth * .55)); root.setProperty("--" + name, px + "px"); el.setAttribute("aria-valuenow", px); localStorage.setItem(key, px); };
+      el.hidden = !wide();
+      el.setAttribute("aria-valuenow", Math.round(pane.offsetWidth));
+      if (localStorage.getItem(key) && wide()) set(+localStorage.getItem(key));
+      el.addEventListener("pointerdown", (e) => {
+        el.setPointerCapture(e.pointerId);
+        const left = pane.getBoundingClientRect().left;
+        const move = (m) => set(m.clientX - left);
+        el.addEventListener("pointermove", move);
+        el.addEventListener("pointerup", () => el.removeEventListener("pointermove", move), { once: true });
+      });
+      el.addEventListener("keydown", (e) => {
+        const by = { ArrowLeft: -16, ArrowRight: 16 }[e.key];
+        if (by) { e.preventDefault(); set(pane.offsetWidth + by); }
+      });
+    }
+  }
+
+  ready(document);
+  splits();
+  setInterval(tick, 15000);
+  if (document.body.dataset.live) live(document.body.dataset.live);
+  const shown = $("#flash");
+  if (shown && !shown.hidden) fade(shown);
+})();
