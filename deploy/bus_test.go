@@ -1,0 +1,464 @@
+// Package deploy_test holds the files of this folder to what the program does.
+package deploy_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata")
+
+// services are the users of nats-users.conf, in the order of the line.
+var services = []string{"fetcher", "classifier", "indexer", "pager", "replier", "desk"}
+
+// startNATS runs the nats-server of go.mod with nats.conf, and returns its
+// address and the folder of its secrets.
+func startNATS(t *testing.T) (url, secrets string) {
+	t.Helper()
+	root := t.TempDir()
+	server := filepath.Join(root, "nats-server")
+	run(t, "go", "build", "-o", server, "github.com/nats-io/nats-server/v2")
+	etc := filepath.Join(root, "etc/nats")
+	secrets = filepath.Join(root, "run/secrets")
+	for _, dir := range []string{etc, filepath.Dir(secrets)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"nats.conf", "nats-users.conf"} {
+		text := strings.Replace(string(read(t, name)), "store_dir: /data", "store_dir: "+root, 1)
+		if err := os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, "./make-secrets", secrets)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, server, "--config", filepath.Join(etc, "nats.conf"),
+		"--addr", "127.0.0.1", "--port", "-1", "--http_port", "-1", "--ports_file_dir", root)
+	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait() // killed, as meant
+	})
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		files, _ := filepath.Glob(filepath.Join(root, "*.ports"))
+		var ports struct{ Nats []string }
+		if len(files) == 1 && json.Unmarshal(read(t, files[0]), &ports) == nil && len(ports.Nats) > 0 {
+			return ports.Nats[0], secrets
+		}
+	}
+	t.Fatal("nats-server did not start with nats.conf")
+	return "", ""
+}
+
+func run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+type event struct {
+	ID   string
+	Text string
+	Seq  uint64
+}
+
+func journal(of bus.JournalOf) bus.Journal[event] {
+	return bus.NewJournal(of, bus.Codec[event]{
+		Encode: func(dst []byte, e *event) ([]byte, error) {
+			b, err := json.Marshal(e)
+			return append(dst, b...), err
+		},
+		Decode: func(data []byte, e *event) error { return json.Unmarshal(data, e) },
+	}, func(e *event) (string, *uint64) { return e.ID, &e.Seq })
+}
+
+var (
+	cases       = journal(bus.Cases)
+	escalations = journal(bus.Escalations)
+	settings    = journal(bus.Settings)
+	archive     = journal(bus.Archive)
+)
+
+// TestEachServiceCanDoItsWork runs what each service does on the bus as its own
+// user, on a real server with the configuration of this folder.
+func TestEachServiceCanDoItsWork(t *testing.T) {
+	url, secrets := startNATS(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	conn := map[string]*bus.Conn{}
+	refused := &refusals{}
+	for _, s := range append(slices.Clone(services), "operator") {
+		c, err := bus.Connect(ctx, bus.Options{
+			URL: url, User: s, Password: string(read(t, filepath.Join(secrets, "bus-"+s))), Name: s,
+			Log: slog.New(refused.as(s)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		if err := c.Declare(ctx); err != nil {
+			t.Fatalf("%s: declare: %v", s, err)
+		}
+		conn[s] = c
+	}
+
+	m := mention.Of("acme", mention.Post{Platform: "mastodon", NativeID: "1", Intake: mention.Live, Text: "x", SeenAt: time.Now()})
+	bad := mention.Of("acme", mention.Post{Platform: "mastodon", NativeID: "2", Intake: mention.Live, Text: "y", SeenAt: time.Now()})
+	steps := []struct {
+		service, name string
+		do            func(ctx context.Context, c *bus.Conn) error
+	}{
+		{"desk", "edits a setting", func(ctx context.Context, c *bus.Conn) error {
+			return appendTo(ctx, c, settings, "brand.acme")
+		}},
+		{"fetcher", "reads settings", readSettings},
+		{"fetcher", "keeps cursors", func(ctx context.Context, c *bus.Conn) error { return useBucket(ctx, c, bus.Cursors) }},
+		{"fetcher", "runs once", runOnce},
+		{"fetcher", "publishes mentions", func(ctx context.Context, c *bus.Conn) error { return bus.Mentions.Publish(ctx, c, &m, &bad) }},
+		{"classifier", "reads settings", readSettings},
+		{"classifier", "consumes mentions and gives one up", func(ctx context.Context, c *bus.Conn) error {
+			return until(ctx, 1, func(ctx context.Context, one func()) error {
+				return bus.Mentions.Consume(ctx, c, bus.Consumer{Durable: "classifier-v1", Filter: bus.LiveMentions},
+					func(_ context.Context, batch []*bus.Msg[mention.Mention]) error {
+						for _, msg := range batch {
+							if msg.Value.ID == bad.ID && msg.Attempt == 1 {
+								msg.Err = bus.Permanent(errors.New("unreadable"))
+							} else {
+								msg.Err = bus.Tagged.Publish(ctx, c, &mention.Tagged{Mention: msg.Value})
+							}
+						}
+						go func() { // once the outcomes are settled
+							for ctx.Err() == nil {
+								if letters, err := conn["operator"].DeadLetters(ctx); err == nil && len(letters) == 1 {
+									one()
+									return
+								}
+								time.Sleep(10 * time.Millisecond)
+							}
+						}()
+						return nil
+					})
+			})
+		}},
+		{"indexer", "reads settings", readSettings},
+		{"indexer", "runs once", runOnce},
+		{"indexer", "follows the archive", func(ctx context.Context, c *bus.Conn) error { return follow(ctx, c, bus.Tagged) }},
+		{"indexer", "wakes a case", func(ctx context.Context, c *bus.Conn) error { return appendTo(ctx, c, cases, "one") }},
+		{"indexer", "archives and forgets a case", func(ctx context.Context, c *bus.Conn) error {
+			return errors.Join(appendTo(ctx, c, archive, "acme.202611"), cases.Purge(ctx, c, "one", 0))
+		}},
+		{"indexer", "erases a mention", func(ctx context.Context, c *bus.Conn) error { return bus.Tagged.Erase(ctx, c, 1) }},
+		{"desk", "opens a case", func(ctx context.Context, c *bus.Conn) error { return appendTo(ctx, c, cases, "two") }},
+		{"desk", "merges two cases", func(ctx context.Context, c *bus.Conn) error {
+			return cases.AppendAll(ctx, c,
+				bus.Keyed[event]{Key: "three", Event: &event{ID: "a"}}, bus.Keyed[event]{Key: "four", Event: &event{ID: "b"}})
+		}},
+		{"desk", "keeps sessions", func(ctx context.Context, c *bus.Conn) error { return useBucket(ctx, c, bus.Sessions) }},
+		{"desk", "makes the signing key", func(ctx context.Context, c *bus.Conn) error { return bus.Sessions.Put(ctx, c, "signing-key", "k") }},
+		{"desk", "takes a note in", func(ctx context.Context, c *bus.Conn) error {
+			n := mention.Of("acme", mention.Post{Platform: "note", NativeID: "1", Intake: mention.Noted, SeenAt: time.Now()})
+			return bus.Mentions.Publish(ctx, c, &n)
+		}},
+		{"desk", "retries and drops dead letters", func(ctx context.Context, c *bus.Conn) error {
+			letters, err := c.DeadLetters(ctx)
+			if err != nil || len(letters) != 1 {
+				return fmt.Errorf("%d dead letters: %w", len(letters), err)
+			}
+			return c.RetryDead(ctx, letters[0].ID)
+		}},
+		{"pager", "reads settings", readSettings},
+		{"pager", "reads the signing key", func(ctx context.Context, c *bus.Conn) error {
+			var k string
+			_, err := bus.Sessions.Get(ctx, c, "signing-key", &k)
+			return err
+		}},
+		{"pager", "runs once", runOnce},
+		{"pager", "follows cases", func(ctx context.Context, c *bus.Conn) error { return follow(ctx, c, cases.Topic) }},
+		{"pager", "opens an escalation", func(ctx context.Context, c *bus.Conn) error { return appendTo(ctx, c, escalations, "e1") }},
+		{"pager", "lists escalations", func(ctx context.Context, c *bus.Conn) error {
+			keys, err := escalations.Keys(ctx, c, ">")
+			if len(keys) != 1 {
+				err = fmt.Errorf("keys %v: %w", keys, err)
+			}
+			return err
+		}},
+		{"desk", "acknowledges", func(ctx context.Context, c *bus.Conn) error { return appendTo(ctx, c, escalations, "e1") }},
+		{"replier", "reads settings", readSettings},
+		{"replier", "consumes cases", func(ctx context.Context, c *bus.Conn) error {
+			return until(ctx, 3, func(ctx context.Context, one func()) error {
+				return cases.Consume(ctx, c, bus.Consumer{Durable: "replier-v1"},
+					bus.Each(func(context.Context, *bus.Msg[event]) error { one(); return nil }))
+			})
+		}},
+		{"replier", "says that a reply was sent", func(ctx context.Context, c *bus.Conn) error { return appendTo(ctx, c, cases, "two") }},
+		{"operator", "asks a service", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c) }},
+		{"desk", "asks a service", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c) }},
+		{"desk", "hears what is told", func(ctx context.Context, c *bus.Conn) error {
+			return until(ctx, 1, func(ctx context.Context, one func()) error {
+				if err := bus.Hear(ctx, c, "row.>", func(string, int) { one() }); err != nil {
+					return err
+				}
+				if _, err := c.DeadLetters(ctx); err != nil { // a round trip: the subscription is in force
+					return err
+				}
+				if err := conn["indexer"].Tell("row.acme", 1); err != nil {
+					return err
+				}
+				<-ctx.Done()
+				return nil
+			})
+		}},
+	}
+	for _, s := range steps {
+		step, stop := context.WithTimeout(ctx, 10*time.Second)
+		if err := s.do(step, conn[s.service]); err != nil {
+			t.Errorf("%s %s: %v", s.service, s.name, err)
+		}
+		stop()
+	}
+	for _, r := range refused.list() {
+		t.Errorf("refused by the server: %s", r)
+	}
+}
+
+func appendTo(ctx context.Context, c *bus.Conn, j bus.Journal[event], key string) error {
+	_, last, err := j.Read(ctx, c, key)
+	if err != nil {
+		return err
+	}
+	_, err = j.Append(ctx, c, key, last, &event{ID: fmt.Sprint(time.Now().UnixNano())})
+	return err
+}
+
+func readSettings(ctx context.Context, c *bus.Conn) error {
+	events, _, err := settings.Read(ctx, c, "brand.acme")
+	if err == nil && len(events) != 1 {
+		err = fmt.Errorf("%d settings", len(events))
+	}
+	return errors.Join(err, follow(ctx, c, settings.Topic))
+}
+
+// follow reads one message as an ordered follower.
+func follow[T any](ctx context.Context, c *bus.Conn, topic bus.Topic[T]) error {
+	return until(ctx, 1, func(ctx context.Context, one func()) error {
+		return topic.Follow(ctx, c, 1, 16, func(context.Context, []bus.Entry[T]) error { one(); return nil })
+	})
+}
+
+func useBucket(ctx context.Context, c *bus.Conn, b bus.Bucket) error {
+	var v string
+	rev, err := b.Update(ctx, c, "key", "a", 0)
+	if err == nil {
+		_, err = b.Update(ctx, c, "key", "b", rev)
+	}
+	_, err2 := b.Get(ctx, c, "key", &v)
+	keys, err3 := b.Keys(ctx, c)
+	if len(keys) != 1 || v != "b" {
+		err3 = fmt.Errorf("keys %v, value %q: %w", keys, v, err3)
+	}
+	return errors.Join(err, err2, err3, b.Delete(ctx, c, "key"))
+}
+
+func runOnce(ctx context.Context, c *bus.Conn) error {
+	return until(ctx, 1, func(ctx context.Context, one func()) error {
+		return c.RunOnce(ctx, "test", "me", func(ctx context.Context) error { one(); <-ctx.Done(); return nil })
+	})
+}
+
+func ask(ctx context.Context, server, client *bus.Conn) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := bus.Answer(ctx, server, "indexer", "double", func(_ context.Context, n int) (int, error) { return 2 * n, nil }); err != nil {
+		return err
+	}
+	if _, err := server.DeadLetters(ctx); err != nil { // a round trip: the subscription is in force
+		return err
+	}
+	n, err := bus.Ask[int, int](ctx, client, "indexer", "double", 21)
+	if err == nil && n != 42 {
+		err = fmt.Errorf("got %d", n)
+	}
+	return err
+}
+
+// until runs f until one was called n times.
+func until(ctx context.Context, n int, f func(ctx context.Context, one func()) error) error {
+	run, stop := context.WithCancel(ctx)
+	defer stop()
+	var mu sync.Mutex
+	left := n
+	err := f(run, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if left--; left == 0 {
+			stop()
+		}
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if err == nil && left > 0 {
+		err = fmt.Errorf("%d of %d are missing", left, n)
+	}
+	return err
+}
+
+// refusals is a log handler that remembers what the server refused.
+type refusals struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (r *refusals) as(service string) slog.Handler { return refusalsOf{r, service} }
+
+func (r *refusals) list() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.all
+}
+
+type refusalsOf struct {
+	*refusals
+	service string
+}
+
+func (refusalsOf) Enabled(context.Context, slog.Level) bool { return true }
+func (h refusalsOf) WithAttrs([]slog.Attr) slog.Handler     { return h }
+func (h refusalsOf) WithGroup(string) slog.Handler          { return h }
+
+func (h refusalsOf) Handle(_ context.Context, rec slog.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	rec.Attrs(func(a slog.Attr) bool {
+		if text := a.Value.String(); strings.Contains(strings.ToLower(text), "permissions violation") {
+			h.all = append(h.all, h.service+": "+text)
+		}
+		return true
+	})
+	return nil
+}
+
+// TestNobodyCanDoMore compares what the server lets each user publish with a
+// table, so that a right given too much is seen in review.
+func TestNobodyCanDoMore(t *testing.T) {
+	url, secrets := startNATS(t)
+	subjects := []string{
+		"mention.live.x", "tagged.acme", "case.a", "escalation.a", "setting.staff.a", "archive.acme.202611",
+		"ctl.replier.post",
+		"$KV.CURSORS.a", "$KV.SESSIONS.a", "$KV.LEASES.a",
+		"$JS.API.STREAM.MSG.GET.SETTINGS", "$JS.API.STREAM.MSG.GET.TAGGED", "$JS.API.STREAM.MSG.GET.CASES",
+		"$JS.API.STREAM.MSG.GET.ESCALATIONS", "$JS.API.STREAM.MSG.GET.DEAD", "$JS.API.STREAM.MSG.GET.KV_SESSIONS",
+		"$JS.API.CONSUMER.CREATE.MENTIONS.a", "$JS.API.CONSUMER.CREATE.CASES.a", "$JS.API.CONSUMER.DELETE.MENTIONS.a",
+		"$JS.API.STREAM.PURGE.CASES", "$JS.API.STREAM.PURGE.TAGGED", "$JS.API.STREAM.PURGE.SETTINGS",
+		"$JS.API.STREAM.MSG.DELETE.TAGGED", "$JS.API.STREAM.MSG.DELETE.SETTINGS",
+		"$JS.API.STREAM.DELETE.CASES", "$JS.API.STREAM.SNAPSHOT.CASES", "$JS.API.STREAM.RESTORE.CASES",
+		"$JS.API.CONSUMER.DELETE.SETTINGS.a", "$SYS.REQ.SERVER.PING", "anything.else",
+	}
+	allowed := map[string]map[string]bool{}
+	for _, s := range services {
+		allowed[s] = tryAll(t, url, s, string(read(t, filepath.Join(secrets, "bus-"+s))), subjects)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-40s", "")
+	for _, s := range services {
+		fmt.Fprintf(&b, " %-10s", s)
+	}
+	for _, subject := range subjects {
+		fmt.Fprintf(&b, "\n%-40s", subject)
+		for _, s := range services {
+			mark := "-"
+			if allowed[s][subject] {
+				mark = "yes"
+			}
+			fmt.Fprintf(&b, " %-10s", mark)
+		}
+	}
+	got := b.String() + "\n"
+	const file = "testdata/bus-rights.txt"
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := cmp.Diff(string(read(t, file)), got); d != "" {
+		t.Errorf("rights differ from %s; run with -update if that is meant\n%s", file, d)
+	}
+
+	if _, err := nats.Connect(url); err == nil {
+		t.Error("somebody without a password got in")
+	}
+	if _, err := nats.Connect(url, nats.UserInfo("operator", "$operator_password")); err == nil {
+		t.Error("a variable in nats-users.conf was not replaced")
+	}
+}
+
+// tryAll publishes to each subject and returns those that the server let pass.
+// The payloads are no requests that it would follow.
+func tryAll(t *testing.T, url, user, password string, subjects []string) map[string]bool {
+	t.Helper()
+	var mu sync.Mutex
+	pass := map[string]bool{}
+	for _, s := range subjects {
+		pass[s] = true
+	}
+	nc, err := nats.Connect(url, nats.UserInfo(user, password), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		for s := range maps.Keys(pass) {
+			if strings.Contains(err.Error(), `"`+s+`"`) {
+				pass[s] = false
+			}
+		}
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range subjects {
+		if err := nc.Publish(s, []byte("no request")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{})
+	nc.SetClosedHandler(func(*nats.Conn) { close(closed) })
+	nc.Close()
+	<-closed // callbacks before it have run
+	mu.Lock()
+	defer mu.Unlock()
+	return maps.Clone(pass)
+}
