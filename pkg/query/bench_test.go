@@ -97,7 +97,6 @@ func BenchmarkMatcher(b *testing.B) {
 			folded := make([]*scratch, len(posts))
 			for i := range posts {
 				folded[i] = &scratch{found: found, queued: queued}
-
 				folded[i].reset(&posts[i])
 			}
 			i := 0

@@ -74,8 +74,10 @@ func (q *Query) Match(p *mention.Post) ([]Span, bool) {
 		if !n.positive {
 			continue
 		}
-		for i := n.lit.next(f.Text, 0); i >= 0; i = n.lit.next(f.Text, i+1) {
+		i := n.lit.next(f.Text, 0)
+		for k := 0; i >= 0 && k < maxSpans; k++ {
 			found = append(found, place{i, i + len(n.lit.text), n})
+			i = n.lit.next(f.Text, i+1)
 		}
 	}
 	return spans(found, &f), true

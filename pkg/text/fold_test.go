@@ -39,6 +39,9 @@ func TestFold(t *testing.T) {
 		{"emoji stay", "👍🏽 最高", "👍🏽 最高"},
 		{"emoji presentation does not matter", "❤️", "❤"},
 		{"compatibility kanji unify", "⼀神", "一神"},
+		{"hangul letters join into syllables", "ㄱㅡ ｱ", "그 あ"},
+		{"long runs of hangul vowels stay", "ㅠㅠㅠㅠㅠㅠㅠㅠㅠㅠㅠㅠㅠㅠ", "\u1172\u1172\u1172\u1172\u1172\u1172\u1172\u1172\u1172\u1172\u1172\u1172\u1172\u1172"},
+		{"no more than ten marks stay on a letter", "й" + strings.Repeat("\u0301", 50), "й" + strings.Repeat("\u0301", 9)},
 		{"a lone diaeresis is a mark on nothing", "a ¨b", "a \u0308b"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
