@@ -44,7 +44,9 @@ type Log struct {
 // Bus configures the connection to NATS, or the embedded server.
 type Bus struct {
 	URL         string        `yaml:"url" doc:"Address of the NATS server, nats:// or tls://, several joined by commas. Empty: a server embedded in this process, with its files in the data folder and no open port."`
-	Credentials string        `yaml:"credentials" doc:"Path of the NATS credentials file of this process."`
+	User        string        `yaml:"user" doc:"Name under which this process signs in to the NATS server."`
+	Password    Secret        `yaml:"password" doc:"Password that belongs to user."`
+	Credentials string        `yaml:"credentials" doc:"Path of the NATS credentials file of this process, instead of user and password."`
 	Replicas    int           `yaml:"replicas" doc:"Copies of each stream, 1, 3 or 5, on a cluster."`
 	Sync        time.Duration `yaml:"sync" doc:"How often the embedded server forces its files to disk; a power cut loses at most this much, a crash of the process nothing. 0 forces every message."`
 }
@@ -138,9 +140,18 @@ func (f *File) Validate() error {
 		if f.Bus.Credentials != "" {
 			bad("bus.credentials", "only used with bus.url")
 		}
+		if f.Bus.User != "" {
+			bad("bus.user", "only used with bus.url")
+		}
 		if f.Bus.Replicas != 1 {
 			bad("bus.replicas", "the embedded server keeps one copy; set bus.url or leave this out")
 		}
+	}
+	if (f.Bus.User == "") != f.Bus.Password.IsZero() {
+		bad("bus.password", "bus.user and bus.password go together")
+	}
+	if f.Bus.User != "" && f.Bus.Credentials != "" {
+		bad("bus.credentials", "not together with bus.user")
 	}
 	for u := range strings.SplitSeq(f.Bus.URL, ",") {
 		if p, err := url.Parse(strings.TrimSpace(u)); f.Bus.URL != "" && (err != nil || p.Host == "") {
