@@ -1,0 +1,133 @@
+// Package notify carries pages to people and to other pagers: one file for
+// each notifier, and [Kinds], their list.
+//
+// A notifier makes one attempt. Whether to try again is told by its error (see
+// [Notifier]); when, and whom to try next, is the ladder's business. Messages
+// say calmly what happened, why it pages and what to do, and carry little of
+// what the author wrote: chat rooms and mailboxes outlive an erasure.
+package notify
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/earshot/earshot/pkg/config"
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
+)
+
+// Timeout bounds one call of [Notifier.Notify]. It is shorter than
+// [escalation.SendTimeout], so that an attempt has ended before the next.
+const Timeout = 20 * time.Second
+
+// Notifier sends pages. It is safe for concurrent use.
+type Notifier interface {
+	// Notify makes one attempt at p, within [Timeout]. nil means that the far
+	// side took it over; pagers and mail servers may still be at work. An
+	// error with Permanent() true is pointless to retry, one with
+	// RetryAfter() asks for a pause, any other may pass. A retry with the
+	// same Key is recognised by the far side, as far as it can. No error
+	// holds a secret.
+	Notify(ctx context.Context, p Page) error
+}
+
+// Personal is an ability of notifiers that may reach the one person in
+// [Page.To]. Others reach a room or another pager, and so do these while
+// Personal reports false: one page is enough then, whomever it is for.
+type Personal interface {
+	Personal() bool
+}
+
+// IsPersonal tells whether n needs a page for each person.
+func IsPersonal(n Notifier) bool {
+	p, ok := n.(Personal)
+	return ok && p.Personal()
+}
+
+// lasting marks notifiers whose far side keeps an incident open until it is
+// resolved.
+type lasting interface{ lasting() }
+
+// Page is one page. Text in it may be hostile; notifiers clean and escape it.
+type Page struct {
+	Key        string            // de-duplication key: the same for every attempt at this page
+	Action     escalation.Action // Trigger, Acknowledge or Resolve
+	Escalation string            // ties the pages of an escalation together
+	Test       bool              // marked as a test for its reader
+
+	Brand    string // as people call it
+	Category mention.Category
+	Origin   escalation.Origin
+	Urgency  escalation.Urgency
+	Reason   string // the rule or figure behind it
+	Title    string
+	Excerpt  string
+	Author   string
+	Platform string
+	Count    int   // mentions in it; for a volume, negative ones in ten minutes
+	Reach    int64 // people reached; 0 where unknown
+
+	URL    string // the case in the desk
+	AckURL string // opens a page whose button acknowledges
+	To     Recipient
+	By     string // who acknowledged or resolved it, as colleagues call them
+	// At is when the thing happened. It is shown in its own location.
+	At   time.Time
+	Lang string // "ja" or "en": what To reads; anything else is English
+}
+
+// Recipient is who a page is for, as far as the notifier needs to know.
+type Recipient struct {
+	Name  string
+	Email string
+}
+
+// Deps is what notifiers need besides their configuration.
+type Deps struct {
+	Client *outbound.Client
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+func (d Deps) now() time.Time {
+	if d.Now == nil {
+		return time.Now()
+	}
+	return d.Now()
+}
+
+// Kinds are all notifiers.
+var Kinds = []config.Kind[Deps, Notifier]{
+	config.NewKind("pagerduty", "PagerDuty and others that take its Events API v2: one incident per escalation.", pagerDutyDefaults, openPagerDuty),
+	config.NewKind("webhook", "A JSON request to an address of yours, signed as Standard Webhooks: `webhook-signature` is `v1,` and the base64 of HMAC-SHA256 over `webhook-id.webhook-timestamp.body`.", webhookDefaults, openWebhook),
+	config.NewKind("email", "E-mail to the person on the ladder, or to fixed addresses.", emailDefaults, openEmail),
+	config.NewKind("slack", "A Slack channel by its incoming webhook.", slackDefaults, openSlack),
+}
+
+// Test sends a page marked as a test, in lang, so that people can see that a
+// notifier works before they depend on it. key must be new each time. The
+// test is ended at once where the far side keeps incidents open.
+func Test(ctx context.Context, n Notifier, key, lang string, to Recipient, now time.Time) error {
+	p := Page{
+		Key: key, Action: escalation.Trigger, Escalation: key, Test: true, Brand: "Earshot",
+		Urgency: escalation.Notify, To: to, At: now, Lang: lang,
+	}
+	if err := n.Notify(ctx, p); err != nil {
+		return err
+	}
+	if _, ok := n.(lasting); !ok {
+		return nil
+	}
+	p.Action = escalation.Resolve
+	return n.Notify(ctx, p)
+}
+
+// refusal is a failure that no retry mends.
+type refusal struct{ error }
+
+func (refusal) Permanent() bool { return true }
+func (r refusal) Unwrap() error { return r.error }
+
+func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }

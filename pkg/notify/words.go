@@ -1,0 +1,191 @@
+package notify
+
+import (
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// words is a language. Formats take what their names say.
+type words struct {
+	wake, opening, notice, inHand, over, test string // tags of the subject
+	tagOpen, tagClose, colon, stop            string
+	quoteOpen, quoteClose                     string
+	timeForm                                  string
+
+	happened, why, todo string // headings
+	ackLink, caseLink   string
+
+	post     string // platform, time
+	postBy   string // platform, author, time
+	count    string // mentions
+	volume   string // negative mentions
+	reach    string // people
+	ground   string // rule
+	alsoRisk string // category
+
+	acknowledged, resolved string // person
+	someone, personForm    string
+	nothingToDo            string
+	take, falseAlarm, look string
+
+	testSubject, testBody, testTodo string
+
+	categories map[mention.Category]string
+	care       map[mention.Category]string // what to mind, where haste does harm
+	origins    map[escalation.Origin]string
+	reasons    map[escalation.Origin]string
+	platforms  map[string]string
+}
+
+func (w *words) tag(s string) string   { return w.tagOpen + s + w.tagClose }
+func (w *words) quote(s string) string { return w.quoteOpen + s + w.quoteClose }
+
+func (w *words) person(name string) string {
+	if name == "" {
+		return w.someone
+	}
+	return name + w.personForm
+}
+
+func wordsOf(lang string) *words {
+	if lang == "ja" {
+		return &japanese
+	}
+	return &english
+}
+
+var japanese = words{
+	wake: "至急", opening: "要確認", notice: "お知らせ", inHand: "対応中", over: "解決", test: "テスト",
+	tagOpen: "【", tagClose: "】", colon: "：", stop: "があります。",
+	quoteOpen: "「", quoteClose: "」",
+	timeForm: "2006年1月2日 15:04",
+
+	happened: "■ 何が起きたか", why: "■ なぜお知らせしたか", todo: "■ お願いしたいこと",
+	ackLink: "▶ 対応を引き受ける（開いた画面のボタンで確定します）", caseLink: "▶ 投稿と経緯を見る",
+
+	post: "%s への投稿　%s", postBy: "%s への %s さんの投稿　%s",
+	count: "同じ話題の投稿：%d件", volume: "10分間の否定的な投稿：%d件", reach: "届いている人数：およそ%s人",
+	ground: "判定の根拠：%s", alsoRisk: "あわせて「%s」と判定されています。",
+
+	acknowledged: "%sが対応を引き受けました。呼び出しは止まりました。",
+	resolved:     "%sがこの件を解決済みにしました。",
+	someone:      "担当者", personForm: "さん",
+	nothingToDo: "特にありません。経緯は下のリンクからご覧いただけます。",
+	take:        "下のリンクを開き、「対応します」を押してください。どなたかが押すまで、次の担当者にも順にお知らせします。",
+	falseAlarm:  "お知らせが要らなかったときは、同じ画面の「起こさなくてよかった」を押してください。次からの判断に生かします。",
+	look:        "お手すきのときにご確認ください。この件で繰り返しの呼び出しはありません。",
+
+	testSubject: "呼び出しの試し送り",
+	testBody:    "これは Earshot からの試し送りです。実際の投稿はありません。",
+	testTodo:    "何もする必要はありません。届いていれば、この通知先は使えます。",
+
+	categories: map[mention.Category]string{
+		mention.PublicityThreat:    "公表や拡散をほのめかす投稿",
+		mention.LegalThreat:        "法的な手段や公的機関に触れる投稿",
+		mention.SafetyHazard:       "けがや安全に関わる投稿",
+		mention.ViolentThreat:      "店舗や従業員への危害を予告する投稿",
+		mention.UnreasonableDemand: "行き過ぎた要求の投稿",
+		mention.StaffAbuse:         "従業員を傷つける投稿",
+		mention.PrivacyBreach:      "個人情報の漏えいに関わる投稿",
+		mention.MediaInquiry:       "報道機関からの問い合わせ",
+		mention.AuthorityInquiry:   "公的機関からの問い合わせ",
+		mention.PersonAtRisk:       "人の命に関わるおそれのある投稿",
+		mention.Churn:              "解約や離脱の投稿",
+		mention.RepeatContact:      "何度も問い合わせている方の投稿",
+	},
+	care: map[mention.Category]string{
+		mention.ViolentThreat: "まず、名指しされた店舗や従業員の安全を確かめてください。差し迫っているときは警察（110）へ。",
+		mention.PersonAtRisk:  "ご本人の安全が第一です。差し迫っているときは警察（110）や救急（119）へ。責めたり、問い詰めたりする返信はしないでください。",
+		mention.SafetyHazard:  "お客様のお体を気づかうことが先です。原因は、事実を確かめるまで書かないでください。",
+		mention.PrivacyBreach: "漏れた情報を引用したり、転送したりしないでください。",
+		mention.MediaInquiry:  "その場で答えず、広報の窓口から回答してください。",
+	},
+	origins: map[escalation.Origin]string{
+		escalation.ByVerdict: "広報の確認が要る投稿",
+		escalation.ByReach:   "多くの人に届いている苦情",
+		escalation.ByGrowth:  "急に広がっている苦情",
+		escalation.ByVolume:  "否定的な投稿の急増",
+		escalation.ByHand:    "担当者からのエスカレーション",
+		escalation.ByPromise: "期限が迫っているお客様との約束",
+	},
+	reasons: map[escalation.Origin]string{
+		escalation.ByVerdict: "投稿の内容が、広報による確認の対象と判定されました。",
+		escalation.ByReach:   "投稿の届く人数が、ブランドに設定された上限を超えました。",
+		escalation.ByGrowth:  "同じ話題の1時間あたりの投稿数が、ブランドに設定された上限を超えました。",
+		escalation.ByVolume:  "10分間の否定的な投稿が、この時間帯の普段の件数を大きく上回りました。",
+		escalation.ByHand:    "担当者が広報の判断を求めています。",
+		escalation.ByPromise: "お客様にお約束した連絡の期限が近づいています。",
+	},
+	platforms: map[string]string{
+		"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "appstore": "App Store", "hackernews": "Hacker News",
+		"web": "ウェブ", "note": "応対の記録",
+	},
+}
+
+var english = words{
+	wake: "Urgent", opening: "Please check", notice: "For information", inHand: "In hand", over: "Resolved", test: "Test",
+	tagOpen: "[", tagClose: "] ", colon: ": ", stop: ".",
+	quoteOpen: "“", quoteClose: "”",
+	timeForm: "2 January 2006 15:04 MST",
+
+	happened: "What happened", why: "Why you are told", todo: "What to do",
+	ackLink: "Take it on (a button on that page confirms)", caseLink: "See the post and its history",
+
+	post: "Posted on %s, %s", postBy: "Posted on %s by %s, %s",
+	count: "Posts about the same matter: %d", volume: "Negative posts within ten minutes: %d", reach: "People reached: about %s",
+	ground: "Found by: %s", alsoRisk: "It is also tagged: %s.",
+
+	acknowledged: "%s has taken this on. Paging has stopped.",
+	resolved:     "%s has marked this as resolved.",
+	someone:      "A colleague",
+	nothingToDo:  "Nothing. The history is behind the link below.",
+	take:         "Open the link below and press “I have it”. Until somebody does, the next people are told in turn.",
+	falseAlarm:   "If this should not have reached you, press “Should not have woken me” on the same page; it helps next time.",
+	look:         "Have a look when you can. You will not be called again about this.",
+
+	testSubject: "trial page",
+	testBody:    "This is a trial from Earshot. There is no post behind it.",
+	testTodo:    "Nothing. If you can read this, pages reach you here.",
+
+	categories: map[mention.Category]string{
+		mention.PublicityThreat:    "A threat to go public",
+		mention.LegalThreat:        "A threat of legal or official steps",
+		mention.SafetyHazard:       "A report of injury or danger",
+		mention.ViolentThreat:      "A threat of violence against staff or premises",
+		mention.UnreasonableDemand: "An unreasonable demand",
+		mention.StaffAbuse:         "Abuse of staff",
+		mention.PrivacyBreach:      "A report of leaked personal data",
+		mention.MediaInquiry:       "An inquiry from the press",
+		mention.AuthorityInquiry:   "An inquiry from an authority",
+		mention.PersonAtRisk:       "A person may be in danger",
+		mention.Churn:              "A customer leaving",
+		mention.RepeatContact:      "A customer who has asked several times",
+	},
+	care: map[mention.Category]string{
+		mention.ViolentThreat: "First make sure that the people and places named are safe. If it is imminent, call the police.",
+		mention.PersonAtRisk:  "The person's safety comes first. If it is imminent, call the emergency services. Do not reproach or question them in a reply.",
+		mention.SafetyHazard:  "Ask after the customer's health first. Write nothing about causes before the facts are known.",
+		mention.PrivacyBreach: "Do not quote or forward what has leaked.",
+		mention.MediaInquiry:  "Do not answer on the spot; the press office replies.",
+	},
+	origins: map[escalation.Origin]string{
+		escalation.ByVerdict: "A post that PR should see",
+		escalation.ByReach:   "A complaint that reaches many people",
+		escalation.ByGrowth:  "A complaint that spreads fast",
+		escalation.ByVolume:  "A surge of negative posts",
+		escalation.ByHand:    "A colleague asks for PR",
+		escalation.ByPromise: "A promise to a customer is about to break",
+	},
+	reasons: map[escalation.Origin]string{
+		escalation.ByVerdict: "By what it says, the post is one that PR must see.",
+		escalation.ByReach:   "It reaches more people than the limit set for the brand.",
+		escalation.ByGrowth:  "Posts about it within an hour exceed the limit set for the brand.",
+		escalation.ByVolume:  "Negative posts within ten minutes are far above the usual for this time of day.",
+		escalation.ByHand:    "A colleague wants PR to decide.",
+		escalation.ByPromise: "The time by which the customer was promised word is near.",
+	},
+	platforms: map[string]string{
+		"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "appstore": "the App Store", "hackernews": "Hacker News",
+		"web": "the web", "note": "the contact log",
+	},
+}
