@@ -161,8 +161,12 @@ func (c *Classifier) objects(d *document, g *guard, m match, mood int32) bool {
 	return d.has(g.text) ||
 		d.hasIn(g.sentence, s.start, s.end) ||
 		g.before >= 0 && d.hasIn(g.before, max(s.start, m.start-g.beforeWithin), m.start) ||
-		g.after >= 0 && d.hasIn(g.after, m.end, min(s.end, m.end+g.afterWithin))
+		g.after >= 0 && d.hasIn(g.after, max(m.start, m.end-overlap), min(s.end, m.end+g.afterWithin))
 }
+
+// overlap is how far a cue after a match may reach into it: what a rule takes
+// for an announcement may be the beginning of its denial.
+const overlap = 8
 
 // selfReach is how far from a quotation the words may stand that make it the
 // author's own.
