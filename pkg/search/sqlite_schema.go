@@ -17,7 +17,9 @@ import (
 //	position  how far the streams are contained
 //
 // doc has its columns again in two indexes, in the orders of the queue and of
-// time, so that a list is read from one of them alone. All columns of doc but
+// time, so that a list is found in one of them alone, in order: a filter that
+// many documents pass fills a page soon, and for one that few pass the whole
+// index is read, which takes 0.1 µs a document. All columns of doc but
 // the id are numbers; a set such as the tags of a document is one name.
 
 // column returns the column of doc that holds f.
@@ -37,7 +39,8 @@ func columns(prefix string, countedOnly bool) string {
 
 func schema() []string {
 	counted := columns("", true)
-	covered := counted + ", f_place, f_rating, f_tag"
+	covered := columns("", false)
+	covered = covered[:strings.Index(covered, ", f_number")] // what comes after has an index of its own
 	same := func(prefix string) string {
 		return "(" + counted + ") = (" + columns(prefix, true) + ")"
 	}

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"maps"
@@ -85,12 +86,13 @@ func (e *SQLite) Write(ctx context.Context, b Batch) error {
 			return sqliteError(err)
 		}
 	}
-	// Terms are cheapest to add in ascending order of documents.
-	slices.SortStableFunc(docs, func(a, b Document) int { return int(int64(a.Seq) - int64(b.Seq)) })
 	for i := range docs {
 		if err := w.put(&docs[i]); err != nil {
 			return sqliteError(err)
 		}
+	}
+	if err := w.putTerms(); err != nil {
+		return sqliteError(err)
 	}
 	if len(b.Positions) > 0 {
 		positions = maps.Clone(positions)
@@ -117,9 +119,21 @@ type writer struct {
 	copied bool // names is ours and may be added to
 	words  *wordList
 
-	blob, content, author []byte // reused
-	args                  []any
+	// Changes to the table of terms wait until all else is written: every
+	// statement that could fail halfway makes that table flush what it holds.
+	gone, come []termed
+
+	blob []byte // reused
+	args []any
 }
+
+// termed is what can be found of a document.
+type termed struct {
+	seq             int64
+	content, author string
+}
+
+func textOf(seq int64, d *Document) termed { return termed{seq, d.Content(), d.author()} }
 
 func (w *writer) exec(stmt *sql.Stmt, args ...any) (sql.Result, error) {
 	return w.tx.StmtContext(w.ctx, stmt).ExecContext(w.ctx, args...)
@@ -156,19 +170,11 @@ func (w *writer) remove(id mention.ID) error {
 }
 
 func (w *writer) drop(seq int64, old *Document) error {
-	if err := w.dropTerms(seq, old); err != nil {
-		return err
-	}
+	w.gone = append(w.gone, textOf(seq, old))
 	if _, err := w.exec(w.stmts.dropBody, seq); err != nil {
 		return err
 	}
 	_, err := w.exec(w.stmts.drop, seq)
-	return err
-}
-
-func (w *writer) dropTerms(seq int64, old *Document) error {
-	w.content, w.author = termText(w.content[:0], old.Content(), nil), termText(w.author[:0], old.author(), nil)
-	_, err := w.exec(w.stmts.dropTerms, seq, string(w.content), string(w.author))
 	return err
 }
 
@@ -210,10 +216,9 @@ func (w *writer) add(d *Document, key []byte) error {
 		return err
 	}
 	w.blob = encode(w.blob[:0], d)
-	if _, err := w.exec(w.stmts.addBody, w.blob, int64(d.Seq)); err != nil {
-		return err
-	}
-	return w.addTerms(d)
+	w.come = append(w.come, textOf(int64(d.Seq), d))
+	_, err = w.exec(w.stmts.addBody, w.blob, int64(d.Seq))
+	return err
 }
 
 func (w *writer) change(d, old *Document, key []byte) error {
@@ -225,22 +230,32 @@ func (w *writer) change(d, old *Document, key []byte) error {
 		return err
 	}
 	w.blob = encode(w.blob[:0], d)
-	if _, err := w.exec(w.stmts.changeBody, w.blob, int64(d.Seq)); err != nil {
-		return err
+	if !d.sameText(old) {
+		w.gone = append(w.gone, textOf(int64(d.Seq), old))
+		w.come = append(w.come, textOf(int64(d.Seq), d))
 	}
-	if d.sameText(old) {
-		return nil
-	}
-	if err := w.dropTerms(int64(d.Seq), old); err != nil {
-		return err
-	}
-	return w.addTerms(d)
+	_, err = w.exec(w.stmts.changeBody, w.blob, int64(d.Seq))
+	return err
 }
 
-func (w *writer) addTerms(d *Document) error {
-	w.content, w.author = termText(w.content[:0], d.Content(), w.words), termText(w.author[:0], d.author(), w.words)
-	_, err := w.exec(w.stmts.addTerms, int64(d.Seq), string(w.content), string(w.author))
-	return err
+// putTerms takes old texts out of the table of terms and puts new ones in, in
+// ascending order, which is cheapest.
+func (w *writer) putTerms() error {
+	for _, change := range []struct {
+		stmt  *sql.Stmt
+		texts []termed
+		words *wordList
+	}{{w.stmts.dropTerms, w.gone, nil}, {w.stmts.addTerms, w.come, w.words}} {
+		slices.SortFunc(change.texts, func(a, b termed) int { return cmp.Compare(a.seq, b.seq) })
+		var content, author []byte
+		for _, t := range change.texts {
+			content, author = termText(content[:0], t.content, change.words), termText(author[:0], t.author, change.words)
+			if _, err := w.exec(change.stmt, t.seq, string(content), string(author)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // termText appends the terms of s with spaces between them, and tells words of
