@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"net/http"
@@ -104,9 +105,14 @@ func (c *Client) failure(ctx, call context.Context, req *http.Request, err error
 		e.after = p.left
 		return e
 	}
-	_, hopeless := errors.AsType[errRequest](err)
-	e.permanent = hopeless || errors.Is(err, ErrPrivate)
+	e.permanent = hopeless(err)
 	return e
+}
+
+// hopeless tells of errors that no repetition mends.
+func hopeless(err error) bool {
+	_, ours := errors.AsType[errRequest](err)
+	return ours || errors.Is(err, ErrPrivate)
 }
 
 // errRequest is a mistake in the request itself.
@@ -217,4 +223,29 @@ func letter(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' }
 
 func notToken(c byte) bool {
 	return !letter(rune(c)) && (c < '0' || c > '9') && c != '-' && c != '_' && c != ':'
+}
+
+// Judge returns the [*Error] of a request sent through [Client.HTTPClient]
+// that failed with err or was answered with other than a success, else nil.
+// It reads the beginning of the body but doesn't close it.
+func Judge(resp *http.Response, err error) error {
+	if resp != nil && resp.StatusCode >= 300 {
+		var body []byte
+		if resp.Body != nil {
+			body, _ = io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
+		}
+		return refusal(resp.Request, resp, body)
+	}
+	if err == nil {
+		return nil
+	}
+	e := &Error{Method: http.MethodGet, err: err, Reached: resp != nil}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		e.Method, e.err = strings.ToUpper(u.Op), u.Err
+		if address, err := url.Parse(u.URL); err == nil {
+			e.URL = Redact(address)
+		}
+	}
+	e.permanent = hopeless(err)
+	return e
 }

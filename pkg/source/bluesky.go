@@ -1,0 +1,407 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/earshot/earshot/pkg/config"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
+)
+
+type blueskyConfig struct {
+	Servers []string      `yaml:"servers" doc:"Jetstream servers, wss://host. When one fails the next is used."`
+	API     string        `yaml:"api" doc:"Public API, asked for the authors of posts that matched a brand. Empty: not asked."`
+	Silence time.Duration `yaml:"silence" doc:"A stream without any event for this long is taken for dead, at least 5s."`
+}
+
+func (c *blueskyConfig) Validate() error {
+	var errs []error
+	if len(c.Servers) == 0 {
+		errs = append(errs, config.Invalid("servers", "required"))
+	}
+	for i, s := range c.Servers {
+		if u, err := url.Parse(s); err != nil || u.Scheme != "wss" && u.Scheme != "ws" || u.Host == "" {
+			errs = append(errs, config.Invalid(fmt.Sprintf("servers[%d]", i), "must be like wss://jetstream2.us-east.bsky.network"))
+		}
+	}
+	if c.API != "" && webURL(c.API) == "" {
+		errs = append(errs, config.Invalid("api", "must start with http:// or https://"))
+	}
+	return errors.Join(append(errs, atLeast("silence", c.Silence, 5*time.Second))...)
+}
+
+func blueskyKind() Kind {
+	return Kind{
+		Kind: config.NewKind("bluesky", "All public posts of Bluesky, through Jetstream; no account needed.",
+			blueskyConfig{
+				Servers: []string{
+					"wss://jetstream2.us-east.bsky.network", "wss://jetstream1.us-west.bsky.network",
+					"wss://jetstream1.us-east.bsky.network", "wss://jetstream2.us-west.bsky.network",
+				},
+				API: "https://public.api.bsky.app", Silence: time.Minute,
+			},
+			func(c blueskyConfig, d Deps) (Source, error) {
+				c.API = strings.TrimSuffix(c.API, "/")
+				return &bluesky{cfg: c, deps: d, profiles: map[string]blueskyProfile{}}, nil
+			}),
+		Platform: "bluesky",
+		Duties:   Duties{MayTrain: false, MayLeave: true, Deletions: "The stream tells at once, for every post; free."},
+	}
+}
+
+// bluesky reads the stream of all posts; matching is left to others.
+type bluesky struct {
+	cfg  blueskyConfig
+	deps Deps
+
+	mu       sync.Mutex
+	next     int // server to use
+	profiles map[string]blueskyProfile
+}
+
+// Poll is 0: it streams.
+func (b *bluesky) Poll() time.Duration { return 0 }
+
+const (
+	// blueskyRewind is asked for again at the same server, whose times only
+	// rise, and at another one, whose clock may differ.
+	blueskyRewind      = 2 * time.Second
+	blueskyOtherServer = 10 * time.Second
+	maxJetstreamEvent  = 1 << 20
+)
+
+// The cursor is "<time_us>@<host>".
+func parseJetstreamCursor(cursor string) (at int64, server string, err error) {
+	if cursor == "" {
+		return 0, "", nil
+	}
+	text, server, _ := strings.Cut(cursor, "@")
+	at, err = strconv.ParseInt(text, 10, 64)
+	return at, server, err
+}
+
+func (b *bluesky) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, error] {
+	at, from, err := parseJetstreamCursor(cursor)
+	if err != nil {
+		return failed(fmt.Errorf("bluesky: cursor: %w", err))
+	}
+	return func(yield func(Item, error) bool) {
+		b.mu.Lock()
+		server := b.cfg.Servers[b.next%len(b.cfg.Servers)]
+		b.mu.Unlock()
+		broken := b.stream(ctx, server, at, from, yield)
+		if broken == nil {
+			return
+		}
+		b.mu.Lock()
+		b.next++
+		b.mu.Unlock()
+		yield(Item{}, fmt.Errorf("bluesky: %s: %w", host(server), broken))
+	}
+}
+
+// stream yields events until the consumer stops, which gives nil, or the
+// stream breaks.
+func (b *bluesky) stream(ctx context.Context, server string, at int64, from string, yield func(Item, error) bool) error {
+	q := url.Values{"wantedCollections": {"app.bsky.feed.post"}, "maxMessageSizeBytes": {strconv.Itoa(maxJetstreamEvent)}}
+	same := from == host(server)
+	if at > 0 {
+		rewind := blueskyOtherServer
+		if same {
+			rewind = blueskyRewind
+		}
+		q.Set("cursor", strconv.FormatInt(max(at-rewind.Microseconds(), 1), 10))
+	}
+	dial, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	conn, resp, err := websocket.Dial(dial, strings.TrimSuffix(server, "/")+"/subscribe?"+q.Encode(), &websocket.DialOptions{HTTPClient: b.deps.HTTP.HTTPClient()})
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return outbound.Judge(resp, err)
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(maxJetstreamEvent + 1)
+	for {
+		raw, err := b.receive(ctx, conn)
+		if err != nil {
+			return err
+		}
+		e, err := parseJetstream(raw)
+		if err != nil {
+			b.deps.skip("bluesky", e.DID, err)
+			continue
+		}
+		if same && e.TimeUS <= at {
+			continue
+		}
+		p, err := e.post()
+		if err != nil {
+			b.deps.skip("bluesky", e.uri(), err)
+			continue
+		}
+		if p.NativeID == "" {
+			continue
+		}
+		p.SeenAt = b.deps.Now()
+		if !yield(Item{p, strconv.FormatInt(e.TimeUS, 10) + "@" + host(server)}, nil) {
+			return nil
+		}
+	}
+}
+
+func (b *bluesky) receive(ctx context.Context, conn *websocket.Conn) ([]byte, error) {
+	read, cancel := context.WithTimeout(ctx, b.cfg.Silence)
+	defer cancel()
+	_, raw, err := conn.Read(read)
+	switch {
+	case err == nil:
+		return raw, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case read.Err() != nil:
+		return nil, fmt.Errorf("no event for %s", b.cfg.Silence)
+	}
+	return nil, err
+}
+
+// jetstreamEvent is the part we read of an event of Jetstream's v1 protocol.
+type jetstreamEvent struct {
+	DID    string `json:"did"`
+	TimeUS int64  `json:"time_us"`
+	Kind   string `json:"kind"`
+	Commit *struct {
+		Operation  string          `json:"operation"`
+		Collection string          `json:"collection"`
+		RKey       string          `json:"rkey"`
+		CID        string          `json:"cid"`
+		Record     json.RawMessage `json:"record"`
+	} `json:"commit"`
+}
+
+type blueskyLink struct {
+	URI string `json:"uri"`
+	CID string `json:"cid"`
+}
+
+type blueskyBlob struct {
+	Ref struct {
+		Link string `json:"$link"`
+	} `json:"ref"`
+}
+
+type blueskyEmbed struct {
+	Images []struct {
+		Alt   string      `json:"alt"`
+		Image blueskyBlob `json:"image"`
+	} `json:"images"`
+	Video    *blueskyBlob `json:"video"`
+	Alt      string       `json:"alt"`
+	External *struct {
+		URI   string `json:"uri"`
+		Title string `json:"title"`
+	} `json:"external"`
+	Media *blueskyEmbed `json:"media"` // of a post that quotes another
+}
+
+type blueskyRecord struct {
+	Text  string   `json:"text"`
+	Langs []string `json:"langs"`
+	Reply *struct {
+		Root   blueskyLink `json:"root"`
+		Parent blueskyLink `json:"parent"`
+	} `json:"reply"`
+	Embed  *blueskyEmbed `json:"embed"`
+	Facets []struct {
+		Index struct {
+			Start int `json:"byteStart"`
+			End   int `json:"byteEnd"`
+		} `json:"index"`
+		Features []struct {
+			URI string `json:"uri"`
+		} `json:"features"`
+	} `json:"facets"`
+}
+
+func parseJetstream(raw []byte) (jetstreamEvent, error) {
+	var e jetstreamEvent
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return e, err
+	}
+	if e.TimeUS <= 0 || !strings.HasPrefix(e.DID, "did:") {
+		return e, errors.New("no time or author")
+	}
+	return e, nil
+}
+
+func (e jetstreamEvent) uri() string {
+	if e.Commit == nil {
+		return ""
+	}
+	return "at://" + e.DID + "/" + e.Commit.Collection + "/" + e.Commit.RKey
+}
+
+// post returns the post or deletion in e; a zero one if e is of another kind.
+func (e jetstreamEvent) post() (mention.Post, error) {
+	if e.Kind != "commit" || e.Commit == nil || e.Commit.Collection != "app.bsky.feed.post" {
+		return mention.Post{}, nil
+	}
+	if e.Commit.RKey == "" {
+		return mention.Post{}, errors.New("no record key")
+	}
+	p := mention.Post{
+		Platform: "bluesky", NativeID: e.uri(), Kind: mention.KindPost, Intake: mention.Live,
+		URL: "https://bsky.app/profile/" + e.DID + "/post/" + e.Commit.RKey,
+		// The stream's time: clients set a record's createdAt as they please.
+		PublishedAt: time.UnixMicro(e.TimeUS).UTC(),
+	}
+	switch e.Commit.Operation {
+	case "delete":
+		p.Deleted, p.EditedAt = true, p.PublishedAt
+		return p, nil
+	case "update":
+		p.EditedAt = p.PublishedAt
+	case "create":
+	default:
+		return mention.Post{}, nil
+	}
+	var r blueskyRecord
+	if err := json.Unmarshal(e.Commit.Record, &r); err != nil {
+		return p, err
+	}
+	p.Author = mention.Author{ID: e.DID, URL: "https://bsky.app/profile/" + e.DID}
+	p.Text = clean(r.fullText())
+	if len(r.Langs) > 0 {
+		p.Lang = line(r.Langs[0])
+	}
+	if r.Embed != nil {
+		p.Media = r.Embed.media(e.DID)
+	}
+	self := blueskyLink{e.uri(), e.Commit.CID}
+	root := self
+	if r.Reply != nil && r.Reply.Root.URI != "" {
+		root = r.Reply.Root
+		p.Thread = mention.Thread{ID: root.URI, Parent: r.Reply.Parent.URI}
+	}
+	ref, _ := json.Marshal(map[string]blueskyLink{"root": root, "parent": self})
+	p.ReplyRef = string(ref)
+	if p.Text == "" && len(p.Media) == 0 {
+		return mention.Post{}, nil // a bare quote: nothing is said
+	}
+	return p, nil
+}
+
+// fullText is the text with the links whose ends the author's client cut off.
+func (r blueskyRecord) fullText() string {
+	text, done := "", 0
+	for _, f := range r.Facets {
+		i, j := f.Index.Start, f.Index.End
+		if len(f.Features) == 0 || f.Features[0].URI == "" || i < done || j < i || j > len(r.Text) {
+			continue
+		}
+		if shown := r.Text[i:j]; strings.HasSuffix(shown, "...") || strings.HasSuffix(shown, "…") {
+			text += r.Text[done:i] + clip(f.Features[0].URI, 2000)
+			done = j
+		}
+	}
+	return text + r.Text[done:]
+}
+
+func (e *blueskyEmbed) media(did string) []mention.Media {
+	var out []mention.Media
+	for _, im := range e.Images[:min(len(e.Images), maxMedia)] {
+		if cid := im.Image.Ref.Link; cid != "" {
+			out = append(out, mention.Media{Type: mention.Image, URL: "https://cdn.bsky.app/img/feed_fullsize/plain/" + did + "/" + cid, Alt: clip(clean(im.Alt), 2000)})
+		}
+	}
+	if e.Video != nil && e.Video.Ref.Link != "" {
+		out = append(out, mention.Media{Type: mention.Video, URL: "https://video.bsky.app/watch/" + url.PathEscape(did) + "/" + e.Video.Ref.Link + "/playlist.m3u8", Alt: clip(clean(e.Alt), 2000)})
+	}
+	if e.External != nil {
+		if u := webURL(e.External.URI); u != "" {
+			out = append(out, mention.Media{Type: mention.Other, URL: u, Alt: clip(line(e.External.Title), 500)})
+		}
+	}
+	if e.Media != nil && e.Media.Media == nil {
+		out = append(out, e.Media.media(did)...)
+	}
+	return out
+}
+
+type blueskyProfile struct {
+	Handle    string `json:"handle"`
+	Name      string `json:"displayName"`
+	Avatar    string `json:"avatar"`
+	Followers *int64 `json:"followersCount"`
+	at        time.Time
+}
+
+const maxProfiles = 2000 // remembered, each for an hour
+
+// Complete fetches the author's profile and the post answered to: the stream
+// has only ids.
+func (b *bluesky) Complete(ctx context.Context, p *mention.Post) error {
+	if b.cfg.API == "" || p.Deleted {
+		return nil
+	}
+	prof, err := b.profile(ctx, p.Author.ID)
+	if err != nil {
+		return fmt.Errorf("bluesky: author: %w", err)
+	}
+	p.Author.Handle, p.Author.Name = line(prof.Handle), line(prof.Name)
+	p.Author.Avatar, p.Author.Followers = webURL(prof.Avatar), prof.Followers
+	if p.Thread.Parent == "" || p.Thread.ParentText != "" {
+		return nil
+	}
+	var answer struct {
+		Posts []struct {
+			Author struct {
+				Handle string `json:"handle"`
+			} `json:"author"`
+			Record struct {
+				Text string `json:"text"`
+			} `json:"record"`
+		} `json:"posts"`
+	}
+	if err := getJSON(ctx, b.deps.HTTP, b.cfg.API+"/xrpc/app.bsky.feed.getPosts?"+url.Values{"uris": {p.Thread.Parent}}.Encode(), nil, &answer); err != nil {
+		return fmt.Errorf("bluesky: post answered to: %w", err)
+	}
+	if len(answer.Posts) > 0 {
+		p.Thread.ParentAuthor, p.Thread.ParentText = line(answer.Posts[0].Author.Handle), clean(answer.Posts[0].Record.Text)
+	}
+	return nil
+}
+
+func (b *bluesky) profile(ctx context.Context, did string) (blueskyProfile, error) {
+	now := b.deps.Now()
+	b.mu.Lock()
+	prof, ok := b.profiles[did]
+	b.mu.Unlock()
+	if ok && now.Sub(prof.at) < time.Hour {
+		return prof, nil
+	}
+	prof = blueskyProfile{at: now}
+	err := getJSON(ctx, b.deps.HTTP, b.cfg.API+"/xrpc/app.bsky.actor.getProfile?"+url.Values{"actor": {did}}.Encode(), http.Header{"Accept": {"application/json"}}, &prof)
+	if err != nil {
+		return prof, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.profiles) >= maxProfiles {
+		clear(b.profiles)
+	}
+	b.profiles[did] = prof
+	return prof, nil
+}

@@ -1,0 +1,458 @@
+package source
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/dghubble/go-twitter/twitter"
+	"github.com/earshot/earshot/pkg/mention"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/unicode"
+)
+
+// Import reads a file of posts.
+type Import struct {
+	// Format is "jsonl" (the form of the intake, one post a line), "csv" or
+	// "x-v1" (Tweets of X's API v1.1, one a line).
+	Format string
+	// Platform is that of rows that name none; default "web".
+	Platform string
+	// Location is the zone of times that name none; default UTC.
+	Location *time.Location
+	Now      time.Time
+}
+
+// Formats lists the formats.
+var Formats = []string{"jsonl", "csv", "x-v1"}
+
+// FormatOf guesses the format from a file's name; empty if it can't tell.
+func FormatOf(name string) string {
+	switch name = strings.ToLower(name); {
+	case strings.HasSuffix(name, ".csv"), strings.HasSuffix(name, ".tsv"):
+		return "csv"
+	case strings.HasSuffix(name, ".jsonl"), strings.HasSuffix(name, ".ndjson"):
+		return "jsonl"
+	}
+	return ""
+}
+
+// LineError is a line of a file that was not taken.
+type LineError struct {
+	Line int // 1-based
+	Err  error
+}
+
+func (e *LineError) Error() string {
+	return "line " + strconv.Itoa(e.Line) + ": " + strings.ReplaceAll(e.Err.Error(), "\n", "; ")
+}
+
+func (e *LineError) Unwrap() error { return e.Err }
+
+// maxLine is the longest line, or record of a CSV file, that is read.
+const maxLine = 1 << 20
+
+// Read yields the posts of r in their order, and a [*LineError] for each line
+// that can't be taken; it goes on after those. Any other error ends it: the
+// file can't be read, or has not the columns it needs. It keeps one line in
+// memory. Text is UTF-8, with or without byte order mark, UTF-16 with one, or
+// Shift_JIS as Japanese Excel writes it.
+func (im Import) Read(r io.Reader) iter.Seq2[Received, error] {
+	if im.Location == nil {
+		im.Location = time.UTC
+	}
+	if im.Platform == "" {
+		im.Platform = "web"
+	}
+	br := bufio.NewReaderSize(r, 64<<10)
+	if mark, _ := br.Peek(2); bytes.Equal(mark, []byte{0xff, 0xfe}) || bytes.Equal(mark, []byte{0xfe, 0xff}) {
+		br = bufio.NewReaderSize(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Reader(br), 64<<10)
+	}
+	if mark, _ := br.Peek(3); bytes.Equal(mark, []byte{0xef, 0xbb, 0xbf}) {
+		br.Discard(3)
+	}
+	dec := decoder{}
+	head, _ := br.Peek(64 << 10)
+	dec.look(head)
+	switch im.Format {
+	case "csv":
+		return im.csv(br, &dec)
+	case "jsonl":
+		return im.lines(br, &dec, func(raw []byte) Received {
+			var in intakePost
+			if err := decodeStrict(raw, &in); err != nil {
+				return Received{Err: err}
+			}
+			return im.take(&in)
+		})
+	case "x-v1":
+		return im.lines(br, &dec, im.tweet)
+	}
+	return func(yield func(Received, error) bool) {
+		yield(Received{}, fmt.Errorf("unknown format %q; one of %s", im.Format, strings.Join(Formats, ", ")))
+	}
+}
+
+func (im Import) take(in *intakePost) Received {
+	if in.Platform == "" {
+		in.Platform = im.Platform
+	}
+	if in.ID == "" {
+		in.ID = in.contentID()
+	}
+	return in.receive(im.Now, mention.Bulked)
+}
+
+// decoder turns text into UTF-8. Once something is not UTF-8, everything is
+// taken for Shift_JIS; its bytes never look like a comma, quote or line break.
+type decoder struct{ shiftJIS bool }
+
+// look judges the beginning of a file, which may end within a character.
+func (d *decoder) look(head []byte) {
+	for n := 0; n < utf8.UTFMax && !utf8.Valid(head) && len(head) > 0; n++ {
+		head = head[:len(head)-1]
+	}
+	d.shiftJIS = !utf8.Valid(head)
+}
+
+var errEncoding = errors.New("neither UTF-8 nor Shift_JIS")
+
+func (d *decoder) text(raw string) (string, error) {
+	if !d.shiftJIS && utf8.ValidString(raw) {
+		return raw, nil
+	}
+	out, err := japanese.ShiftJIS.NewDecoder().String(raw)
+	if err != nil || strings.ContainsRune(out, utf8.RuneError) {
+		return "", errEncoding
+	}
+	d.shiftJIS = true
+	return out, nil
+}
+
+// lines reads a file of one object a line.
+func (im Import) lines(br *bufio.Reader, dec *decoder, read func([]byte) Received) iter.Seq2[Received, error] {
+	return func(yield func(Received, error) bool) {
+		for n := 1; ; n++ {
+			raw, err := readLine(br)
+			if err == io.EOF {
+				return
+			}
+			rec := Received{Err: err}
+			if err == nil {
+				if len(bytes.TrimSpace(raw)) == 0 {
+					continue
+				}
+				text, err := dec.text(string(raw))
+				if rec.Err = err; err == nil {
+					rec = read([]byte(text))
+				}
+			} else if !errors.Is(err, errLongLine) {
+				yield(Received{}, fmt.Errorf("line %d: %w", n, err))
+				return
+			}
+			if !give(rec, n, yield) {
+				return
+			}
+		}
+	}
+}
+
+func give(rec Received, n int, yield func(Received, error) bool) bool {
+	if rec.Err != nil {
+		return yield(Received{}, &LineError{n, rec.Err})
+	}
+	return yield(rec, nil)
+}
+
+var errLongLine = fmt.Errorf("longer than %d bytes", maxLine)
+
+// readLine returns the next line; of one that is too long it reads all but
+// keeps nothing.
+func readLine(br *bufio.Reader) ([]byte, error) {
+	var out []byte
+	long := false
+	for {
+		part, err := br.ReadSlice('\n')
+		if long = long || len(out)+len(part) > maxLine; !long {
+			out = append(out, part...)
+		}
+		switch {
+		case err == bufio.ErrBufferFull:
+			continue
+		case err != nil && (err != io.EOF || len(part) == 0 && len(out) == 0 && !long):
+			return nil, err
+		case long:
+			return nil, errLongLine
+		}
+		return out, nil
+	}
+}
+
+// columns maps the headings of a CSV file to fields of the intake.
+var columns = map[string]string{
+	"id": "id", "platform": "platform", "kind": "kind", "brand": "brand", "url": "url", "link": "url",
+	"author": "author.name", "author_name": "author.name", "author_id": "author.id", "author_handle": "author.handle", "handle": "author.handle", "author_url": "author.url", "followers": "followers",
+	"title": "title", "subject": "title", "text": "text", "body": "text", "content": "text", "message": "text", "review": "text",
+	"lang": "lang", "language": "lang", "rating": "rating", "stars": "rating",
+	"place": "place.name", "place_name": "place.name", "place_id": "place.id", "store": "place.name",
+	"published_at": "published_at", "date": "published_at", "created_at": "published_at", "time": "published_at",
+	"投稿id": "id", "媒体": "platform", "ブランド": "brand", "投稿者": "author.name", "投稿者名": "author.name", "タイトル": "title", "件名": "title",
+	"本文": "text", "内容": "text", "投稿内容": "text", "口コミ": "text", "言語": "lang", "評価": "rating", "星": "rating", "店舗": "place.name", "店舗名": "place.name",
+	"投稿日時": "published_at", "投稿日": "published_at", "日時": "published_at", "日付": "published_at",
+}
+
+func (im Import) csv(br *bufio.Reader, dec *decoder) iter.Seq2[Received, error] {
+	return func(yield func(Received, error) bool) {
+		bounded := &recordLimit{r: br, left: maxLine}
+		cr := csv.NewReader(bounded)
+		cr.ReuseRecord = true
+		if head, _ := br.Peek(64 << 10); bytes.Count(firstLine(head), []byte("\t")) > bytes.Count(firstLine(head), []byte(",")) {
+			cr.Comma = '\t'
+		}
+		head, err := cr.Read()
+		if err != nil {
+			yield(Received{}, fmt.Errorf("the first line must name the columns: %w", err))
+			return
+		}
+		fields, err := columnsOf(head, dec)
+		if err != nil {
+			yield(Received{}, err)
+			return
+		}
+		for {
+			bounded.left = maxLine
+			row, err := cr.Read()
+			if err == io.EOF {
+				return
+			}
+			n, _ := 0, 0
+			rec := Received{}
+			if pe, ok := errors.AsType[*csv.ParseError](err); ok {
+				n, rec.Err = pe.StartLine, pe.Err
+			} else if err != nil {
+				yield(Received{}, fmt.Errorf("after line %d: %w", lineOf(cr), err))
+				return
+			} else {
+				n, _ = cr.FieldPos(0)
+				rec = im.row(fields, row, dec)
+			}
+			if !give(rec, n, yield) {
+				return
+			}
+		}
+	}
+}
+
+func lineOf(cr *csv.Reader) int {
+	defer func() { _ = recover() }() // FieldPos panics before the first record
+	n, _ := cr.FieldPos(0)
+	return n
+}
+
+func firstLine(head []byte) []byte {
+	if i := bytes.IndexByte(head, '\n'); i >= 0 {
+		return head[:i]
+	}
+	return head
+}
+
+// columnsOf returns the field of each column, empty for one we don't know, or
+// says which are missing.
+func columnsOf(head []string, dec *decoder) ([]string, error) {
+	fields := make([]string, len(head))
+	for i, h := range head {
+		name, err := dec.text(h)
+		if err != nil {
+			return nil, fmt.Errorf("heading of column %d: %w", i+1, err)
+		}
+		name = strings.ToLower(line(name))
+		f := columns[strings.ReplaceAll(name, " ", "_")]
+		if f != "" && slices.Contains(fields[:i], f) {
+			return nil, fmt.Errorf("two columns for %s: %q is the second", f, name)
+		}
+		fields[i] = f
+	}
+	var missing []string
+	if !slices.Contains(fields, "text") && !slices.Contains(fields, "title") {
+		missing = append(missing, "text (or 本文)")
+	}
+	if !slices.Contains(fields, "published_at") {
+		missing = append(missing, "published_at (or 投稿日時)")
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("missing column: %s; the first line must name the columns", strings.Join(missing, ", "))
+	}
+	return fields, nil
+}
+
+// row reads a record.
+func (im Import) row(fields, row []string, dec *decoder) Received {
+	var in intakePost
+	for i, f := range fields {
+		v, err := dec.text(row[i])
+		if err != nil {
+			return Received{Err: fmt.Errorf("column %d: %w", i+1, err)}
+		}
+		if err := in.set(f, strings.TrimSpace(v), im.Location); err != nil {
+			return Received{Err: fmt.Errorf("%s: %w", f, err)}
+		}
+	}
+	return im.take(&in)
+}
+
+func (in *intakePost) set(field, v string, loc *time.Location) (err error) {
+	if v == "" {
+		return nil
+	}
+	texts := map[string]*string{
+		"id": &in.ID, "platform": &in.Platform, "kind": &in.Kind, "url": &in.URL, "author.name": &in.Author.Name, "author.id": &in.Author.ID,
+		"author.handle": &in.Author.Handle, "author.url": &in.Author.URL, "title": &in.Title, "text": &in.Text, "lang": &in.Lang,
+		"place.name": &in.Place.Name, "place.id": &in.Place.ID,
+	}
+	if t := texts[field]; t != nil {
+		*t = v
+		return nil
+	}
+	switch field {
+	case "brand":
+		in.Brands = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' || r == ';' })
+	case "published_at":
+		in.PublishedAt.Time, err = parseTime(v, loc)
+	case "followers":
+		n, e := strconv.ParseInt(v, 10, 64)
+		in.Author.Followers = &n
+		if e != nil {
+			err = fmt.Errorf("%q is not a whole number", clip(v, 40))
+		}
+	case "rating":
+		if stars := strings.Count(v, "★"); stars > 0 {
+			in.Rating = stars
+		} else if f, e := strconv.ParseFloat(v, 64); e == nil && f >= 0 && f <= 5 {
+			in.Rating = int(f + 0.5)
+		} else {
+			err = fmt.Errorf("%q is not a rating from 1 to 5", clip(v, 40))
+		}
+	}
+	return err
+}
+
+// recordLimit stops a CSV file whose quote never ends from filling the memory.
+type recordLimit struct {
+	r    io.Reader
+	left int
+}
+
+func (l *recordLimit) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, fmt.Errorf("a record is %w; is a quote not closed?", errLongLine)
+	}
+	n, err := l.r.Read(p[:min(len(p), 32<<10)])
+	l.left -= n
+	return n, err
+}
+
+// tweet reads a Tweet of X's API v1.1, or a notice that one was deleted.
+func (im Import) tweet(raw []byte) Received {
+	var t struct {
+		twitter.Tweet
+		Delete *struct {
+			Status struct {
+				IDStr string `json:"id_str"`
+			} `json:"status"`
+		} `json:"delete"`
+	}
+	if err := json.Unmarshal(raw, &t); err != nil {
+		return Received{Err: fmt.Errorf("not a Tweet: %w", err)}
+	}
+	if t.Delete != nil {
+		if t.Delete.Status.IDStr == "" {
+			return Received{Err: errors.New("delete.status.id_str: required")}
+		}
+		return Received{Post: mention.Post{
+			Platform: "x", NativeID: t.Delete.Status.IDStr, Kind: mention.KindPost, Intake: mention.Bulked, Deleted: true,
+			PublishedAt: im.Now, EditedAt: im.Now, SeenAt: im.Now,
+		}}
+	}
+	p, err := tweetPost(&t.Tweet)
+	if err != nil {
+		return Received{Err: err}
+	}
+	p.SeenAt, p.Intake = im.Now, mention.Bulked
+	return Received{Post: p}
+}
+
+// tweetPost is the post in t. Identifiers are the strings: the numbers are too
+// large for some who wrote the files.
+func tweetPost(t *twitter.Tweet) (mention.Post, error) {
+	at, err := t.CreatedAtTime()
+	switch {
+	case t.IDStr == "":
+		return mention.Post{}, errors.New("id_str: required")
+	case err != nil:
+		return mention.Post{}, fmt.Errorf("created_at: %q is not like Wed Oct 10 20:19:24 +0000 2018", clip(t.CreatedAt, 60))
+	case t.User == nil || t.User.IDStr == "":
+		return mention.Post{}, errors.New("user.id_str: required")
+	}
+	u := t.User
+	p := mention.Post{
+		Platform: "x", NativeID: t.IDStr, Kind: mention.KindPost,
+		URL: "https://x.com/" + u.ScreenName + "/status/" + t.IDStr,
+		Author: mention.Author{
+			ID: u.IDStr, Handle: line(u.ScreenName), Name: line(u.Name), URL: "https://x.com/" + u.ScreenName,
+			Avatar: webURL(u.ProfileImageURLHttps), Followers: mention.Count(int64(u.FollowersCount)),
+		},
+		Lang: strings.TrimPrefix(t.Lang, "und"),
+		Metrics: mention.Metrics{
+			Likes: mention.Count(int64(t.FavoriteCount)), Reposts: mention.Count(int64(t.RetweetCount)), Replies: mention.Count(int64(t.ReplyCount)),
+		},
+		Thread:      mention.Thread{Parent: t.InReplyToStatusIDStr, ParentAuthor: line(t.InReplyToScreenName)},
+		PublishedAt: at.UTC(),
+	}
+	text, entities, media := t.Text, t.Entities, t.ExtendedEntities
+	if t.FullText != "" {
+		text = t.FullText
+	}
+	if x := t.ExtendedTweet; x != nil && x.FullText != "" {
+		text, entities, media = x.FullText, x.Entities, x.ExtendedEntities
+	}
+	if o := t.RetweetedStatus; o != nil { // the text of a repost is cut short
+		if orig, err := tweetPost(o); err == nil {
+			p.Text, p.Media, p.Thread.ID = orig.Text, orig.Media, o.IDStr
+			return p, nil
+		}
+	}
+	if entities != nil {
+		for _, l := range entities.Urls {
+			if l.URL != "" && webURL(l.ExpandedURL) != "" {
+				text = strings.ReplaceAll(text, l.URL, l.ExpandedURL)
+			}
+		}
+	}
+	p.Text = clean(html.UnescapeString(text))
+	if media != nil {
+		for _, m := range media.Media[:min(len(media.Media), maxMedia)] {
+			kind := mention.Video
+			if m.Type == "photo" {
+				kind = mention.Image
+			}
+			if a := webURL(m.MediaURLHttps); a != "" {
+				p.Media = append(p.Media, mention.Media{Type: kind, URL: a})
+			}
+		}
+	}
+	if p.Text == "" && len(p.Media) == 0 {
+		return p, errors.New("full_text: required")
+	}
+	return p, nil
+}

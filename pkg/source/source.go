@@ -1,0 +1,258 @@
+// Package source holds the connectors: each brings the public posts of one
+// sort of platform, and some can answer them. [Kinds] lists them.
+//
+// A connector keeps no state between fetches that matters: everything it needs
+// to go on is in the cursor of the last item that was safely handed over.
+// Text is cleaned on the way in: plain, valid UTF-8, without control
+// characters. A post that can't be read is logged and skipped; it never stops
+// the ones after it.
+package source
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/earshot/earshot/pkg/config"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
+	"github.com/rivo/uniseg"
+)
+
+// Item is a post, or a deletion, and the place to go on after it. An item
+// whose post has no NativeID carries only a cursor: there was nothing to tell,
+// but the place has moved.
+type Item struct {
+	Post   mention.Post
+	Cursor string
+}
+
+// Source brings posts. Its methods may be called concurrently, but only one
+// Fetch runs at a time.
+type Source interface {
+	// Fetch yields posts newer than cursor, oldest first, each with the cursor
+	// to resume after it. An empty cursor starts with what the platform calls
+	// recent. It ends when there is nothing more for now; a streaming source
+	// ends only with ctx. An error ends the sequence.
+	Fetch(ctx context.Context, cursor string) iter.Seq2[Item, error]
+	// Poll is the pause between two fetches; 0 for a streaming source.
+	Poll() time.Duration
+}
+
+// Replier is the ability to answer a post.
+type Replier interface {
+	// Reply publishes r and returns where it is. It is called at most once for
+	// a Key, except within Dedupes.
+	Reply(ctx context.Context, r Reply) (Sent, error)
+	// Find looks for r on the platform: has it been published? Its error is
+	// ErrNotFound when the platform answered and r was not among what it gave,
+	// which does not prove that it never will be.
+	Find(ctx context.Context, r Reply) (Sent, error)
+	// Dedupes is how long the platform itself drops a second reply with the
+	// same Key; 0 for never.
+	Dedupes() time.Duration
+	// Limit is the longest text the platform takes, asked of the platform
+	// where it tells.
+	Limit(ctx context.Context) (Limit, error)
+}
+
+// Reply is an answer to a post.
+type Reply struct {
+	To   mention.Post // with the ReplyRef its connector gave it
+	Text string
+	// Account is the handle that must be the author of the reply; a connector
+	// that is signed in as another one refuses. Empty: whichever it is.
+	Account string
+	Key     string // the same for every attempt at this reply
+}
+
+// Sent is a published reply.
+type Sent struct {
+	URL, NativeID string
+	At            time.Time
+}
+
+// ErrNotFound is the error of Find when the platform shows no such reply.
+var ErrNotFound = errors.New("reply not found on the platform")
+
+// Searcher is the ability to look for terms now, for the preview of a query.
+// The result is newest first, at most limit posts.
+type Searcher interface {
+	Search(ctx context.Context, terms []string, limit int) ([]mention.Post, error)
+}
+
+// Completer is the ability to add to a post what is too dear to ask for every
+// post: it is called once a brand has matched. On an error the post is as good
+// as before.
+type Completer interface {
+	Complete(ctx context.Context, p *mention.Post) error
+}
+
+// Quoter is the ability to report the platform's rate limit. ok is false
+// before it is known.
+type Quoter interface {
+	Quota() (q outbound.Quota, ok bool)
+}
+
+// Terms are the words of all current brands, for platforms that have to be
+// asked for words.
+type Terms struct {
+	Words    []string // words and phrases
+	Hashtags []string // without #
+}
+
+// Deps is what opening a connector needs.
+type Deps struct {
+	HTTP  *outbound.Client
+	Log   *slog.Logger
+	Now   func() time.Time
+	Terms func() Terms // may change between fetches
+	Data  string       // data folder of the process, for the sandbox
+}
+
+// Duties are what a platform's terms ask of whoever keeps its posts.
+type Duties struct {
+	// Retention is the longest time posts may be kept; 0 for no limit of the
+	// platform's own.
+	Retention time.Duration
+	// MayTrain tells whether classifiers may be trained on the posts.
+	MayTrain bool
+	// MayLeave tells whether posts may leave the installation: second
+	// opinions by other services, digests, chat, exports.
+	MayLeave bool
+	// Deletions says how deletions are learned, and what that costs.
+	Deletions string
+}
+
+// Kind is a sort of connector.
+type Kind struct {
+	config.Kind[Deps, Source]
+	Platform string // of the posts it brings; see [mention.Post]
+	Duties   Duties
+	// Limit is the usual limit of replies, for the composer; zero where the
+	// kind can't reply.
+	Limit Limit
+}
+
+// Kinds lists the connectors.
+var Kinds = []Kind{
+	feedKind(),
+	hackerNewsKind(),
+	blueskyKind(),
+	mastodonKind(),
+	appStoreKind(),
+	sandboxKind(),
+}
+
+// Named returns the kind called name.
+func Named(name string) (Kind, bool) {
+	i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Name == name })
+	if i < 0 {
+		return Kind{}, false
+	}
+	return Kinds[i], true
+}
+
+// DutiesOf returns the duties for posts of platform, whichever way they came.
+// Of an unknown platform nothing may be trained on and nothing may leave.
+func DutiesOf(platform string) Duties {
+	switch platform {
+	case "x":
+		// X developer agreement: no training on content, deletions honoured
+		// within 24 hours of a request.
+		return Duties{Deletions: "X sends no notice without a paid stream: import deletion lists, or erase on request."}
+	case "note":
+		return Duties{MayTrain: true, Deletions: "Written by staff; erased on request."}
+	}
+	i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Platform == platform })
+	if i < 0 {
+		return Duties{Deletions: "Unknown platform: erase on request."}
+	}
+	return Kinds[i].Duties
+}
+
+// Limit is the longest text a platform takes. The zero Limit allows anything.
+type Limit struct {
+	Max  int
+	Unit Unit
+	// URL is what any link counts as, in units; 0 for its own length.
+	URL int
+}
+
+// Unit is how a platform counts text.
+type Unit string
+
+const (
+	Characters Unit = "characters" // Unicode code points
+	Graphemes  Unit = "graphemes"  // what a reader calls characters
+	UTF8Bytes  Unit = "bytes"
+)
+
+// Count returns the length of text in l's units.
+func (l Limit) Count(text string) int {
+	n := 0
+	if l.URL > 0 {
+		text, n = withoutLinks(text)
+		n *= l.URL
+	}
+	switch l.Unit {
+	case Graphemes:
+		return n + uniseg.GraphemeClusterCount(text)
+	case UTF8Bytes:
+		return n + len(text)
+	}
+	return n + utf8.RuneCountInString(text)
+}
+
+// Fits tells whether text is within the limit.
+func (l Limit) Fits(text string) bool { return l.Max == 0 || l.Count(text) <= l.Max }
+
+// withoutLinks returns text without its http links, and their number. A link
+// ends at white space, at a character that isn't ASCII, or at closing
+// punctuation.
+func withoutLinks(text string) (string, int) {
+	var b strings.Builder
+	n := 0
+	for {
+		i := strings.Index(text, "http")
+		if i < 0 {
+			b.WriteString(text)
+			return b.String(), n
+		}
+		b.WriteString(text[:i])
+		rest := text[i:]
+		if !strings.HasPrefix(rest, "http://") && !strings.HasPrefix(rest, "https://") {
+			b.WriteString("http")
+			text = rest[4:]
+			continue
+		}
+		end := strings.IndexFunc(rest, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '<' || r == '>' })
+		if end < 0 {
+			end = len(rest)
+		}
+		end = len(strings.TrimRight(rest[:end], ".,;:!?)'"))
+		n++
+		text = rest[end:]
+	}
+}
+
+// failed is a sequence of nothing but an error.
+func failed(err error) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) { yield(Item{}, err) }
+}
+
+// skip logs an item that can't be read. The text of the item is not logged.
+func (d Deps) skip(kind, id string, why error) {
+	d.Log.Warn("item skipped", "kind", kind, "item", clip(id, 200), "error", why)
+}
+
+// byAge orders posts oldest first.
+func byAge(a, b mention.Post) int {
+	return cmp.Or(a.PublishedAt.Compare(b.PublishedAt), cmp.Compare(a.NativeID, b.NativeID))
+}
