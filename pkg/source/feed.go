@@ -215,6 +215,9 @@ func (f *feed) parse(resp *outbound.Response) ([]mention.Post, error) {
 	if err != nil {
 		return nil, notAFeed(body, resp.URL, err)
 	}
+	if parsed.FeedType == "json" && !strings.Contains(parsed.FeedVersion, "jsonfeed") { // any object is taken for one
+		return nil, notAFeed(body, resp.URL, gofeed.ErrFeedTypeNotDetected)
+	}
 	now := f.deps.Now()
 	links := map[string]int{}
 	for _, it := range parsed.Items {
