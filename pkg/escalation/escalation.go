@@ -5,8 +5,8 @@
 // edit, says how urgent a trigger is and which ladder of people is climbed.
 // [Plan] puts the two together at a moment and says which pages to send now
 // and when to look again. [Volume] and [Stories] watch the stream of mentions
-// for storms that no single verdict shows. Everything here is pure: the clock
-// is passed in, and nothing is read or sent.
+// for storms that no single verdict shows. All of these are pure: the clock is
+// passed in, and nothing is read or sent.
 //
 // The promise is: a page is sent at least once, with a key by which the far
 // side can drop repeats, and stops everywhere when somebody acknowledges.
@@ -42,8 +42,8 @@ const (
 // Urgencies lists all urgencies, strongest first.
 var Urgencies = []Urgency{Wake, Opening, Notify, Ignore}
 
-// stronger tells whether u asks more of people than o.
-func (u Urgency) stronger(o Urgency) bool { return u.rank() < o.rank() }
+// Stronger tells whether u asks more of people than o.
+func (u Urgency) Stronger(o Urgency) bool { return u.rank() < o.rank() }
 
 func (u Urgency) rank() int {
 	for i, v := range Urgencies {

@@ -168,7 +168,7 @@ func (s *State) addSubject(subject string) {
 // raise takes over a stronger urgency and what caused it. Somebody who has it
 // already is not paged by that; a reopening is.
 func (s *State) raise(e *Event) bool {
-	if e.Urgency == "" || !e.Urgency.stronger(s.Urgency) {
+	if e.Urgency == "" || !e.Urgency.Stronger(s.Urgency) {
 		return false
 	}
 	s.Urgency = e.Urgency

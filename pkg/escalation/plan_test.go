@@ -20,6 +20,7 @@ type desk struct {
 	policy Policy
 	now    time.Time
 	events []Event
+	state  State // of events
 	// fail gives the outcome of a call; the zero Outcome loses it.
 	fail func(Send) Outcome
 	sent []string // "minute action channel/target", in order
@@ -50,9 +51,10 @@ func testPolicy() Policy {
 func (d *desk) add(e Event) {
 	e.Escalation, e.Seq, e.At = "esc", uint64(len(d.events)+1), d.now
 	d.events = append(d.events, e)
+	d.state.Apply(&e)
 }
 
-func (d *desk) plan() Actions { return Plan(Fold(d.events), d.policy, d.now) }
+func (d *desk) plan() Actions { return Plan(d.state, d.policy, d.now) }
 
 // act carries out what is due now and returns when to look again.
 func (d *desk) act() time.Time {
@@ -334,7 +336,7 @@ func TestAnyInterleaving(t *testing.T) {
 			case 1:
 				d.add(Event{Kind: Resolved, Actor: "aoi"})
 			case 2: // a late word about an attempt that was under way
-				p := Fold(d.events).Pages[0]
+				p := d.state.Pages[0]
 				d.add(Event{Kind: PageFailed, Page: p.Key, Action: p.Action, Channel: p.Channel, Target: p.Target, Outcome: Failed, Attempt: 1})
 			}
 			for _, s := range d.plan().Send {
@@ -346,6 +348,9 @@ func TestAnyInterleaving(t *testing.T) {
 		}
 		if a := d.plan(); len(a.Send) != 0 {
 			t.Fatalf("seed %d: still sending %+v", seed, a.Send)
+		}
+		if diff := cmp.Diff(Fold(d.events), d.state); diff != "" {
+			t.Fatalf("seed %d: the fold differs from its steps: %s", seed, diff)
 		}
 	}
 }

@@ -2,10 +2,12 @@ package escalation
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
@@ -203,6 +205,27 @@ func TestPolicyKeepsItsFormInJSONAndYAML(t *testing.T) {
 			t.Errorf("%s\n%s", diff, b)
 		}
 	})
+}
+
+// The settings form and strict decoding come from the struct alone.
+func TestPolicyIsAConfiguration(t *testing.T) {
+	k := config.NewKind("policy", "what wakes whom", DefaultPolicy(), func(p Policy, _ struct{}) (Policy, error) { return p, nil })
+	want := DefaultPolicy()
+	raw, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := k.Open(raw, struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b Zone) bool { return a.String() == b.String() })); diff != "" {
+		t.Error(diff)
+	}
+	err = k.Check([]byte(`{"limits": [{"reach": -1}]}`))
+	if e, ok := errors.AsType[*config.FieldError](err); !ok || e.Key != "limits[0].reach" {
+		t.Errorf("%v, want a mistake in limits[0].reach", err)
+	}
 }
 
 func FuzzHours(f *testing.F) {

@@ -89,6 +89,8 @@ type Deps struct {
 	Client *outbound.Client
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
+	// Data is the data folder; only the sandbox writes there.
+	Data string
 }
 
 func (d Deps) now() time.Time {
@@ -98,12 +100,16 @@ func (d Deps) now() time.Time {
 	return d.Now()
 }
 
+// Kind is one sort of notifier.
+type Kind = config.Kind[Deps, Notifier]
+
 // Kinds are all notifiers.
-var Kinds = []config.Kind[Deps, Notifier]{
+var Kinds = []Kind{
 	config.NewKind("pagerduty", "PagerDuty and others that take its Events API v2: one incident per escalation.", pagerDutyDefaults, openPagerDuty),
 	config.NewKind("webhook", "A JSON request to an address of yours, signed as Standard Webhooks: `webhook-signature` is `v1,` and the base64 of HMAC-SHA256 over `webhook-id.webhook-timestamp.body`.", webhookDefaults, openWebhook),
 	config.NewKind("email", "E-mail to the person on the ladder, or to fixed addresses.", emailDefaults, openEmail),
 	config.NewKind("slack", "A Slack channel by its incoming webhook.", slackDefaults, openSlack),
+	config.NewKind("sandbox", "A file in the data folder, for demonstrations and drills: nobody is called.", sandboxDefaults, openSandbox),
 }
 
 // Test sends a page marked as a test, in lang, so that people can see that a
