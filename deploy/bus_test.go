@@ -22,6 +22,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/bus/embedded"
 	"github.com/earshot/earshot/pkg/mention"
 )
 
@@ -30,9 +31,9 @@ var update = flag.Bool("update", false, "rewrite testdata")
 // services are the users of nats-users.conf, in the order of the line.
 var services = []string{"fetcher", "classifier", "indexer", "pager", "replier", "desk"}
 
-// startNATS runs the nats-server of go.mod with nats.conf, and returns its
-// address and the folder of its secrets.
-func startNATS(t *testing.T) (url, secrets string) {
+// startNATS runs the nats-server of go.mod with nats.conf on the folder data,
+// and returns its address and the folder of its secrets.
+func startNATS(t *testing.T, data string) (url, secrets string) {
 	t.Helper()
 	root := t.TempDir()
 	server := filepath.Join(root, "nats-server")
@@ -45,7 +46,7 @@ func startNATS(t *testing.T) (url, secrets string) {
 		}
 	}
 	for _, name := range []string{"nats.conf", "nats-users.conf"} {
-		text := strings.Replace(string(read(t, name)), "store_dir: /data", "store_dir: "+root, 1)
+		text := strings.Replace(string(read(t, name)), "store_dir: /data", "store_dir: "+data, 1)
 		if err := os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +117,7 @@ var (
 // TestEachServiceCanDoItsWork runs what each service does on the bus as its own
 // user, on a real server with the configuration of this folder.
 func TestEachServiceCanDoItsWork(t *testing.T) {
-	url, secrets := startNATS(t)
+	url, secrets := startNATS(t, t.TempDir())
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	conn := map[string]*bus.Conn{}
@@ -374,7 +375,7 @@ func (h refusalsOf) Handle(_ context.Context, rec slog.Record) error {
 // TestNobodyCanDoMore compares what the server lets each user publish with a
 // table, so that a right given too much is seen in review.
 func TestNobodyCanDoMore(t *testing.T) {
-	url, secrets := startNATS(t)
+	url, secrets := startNATS(t, t.TempDir())
 	subjects := []string{
 		"mention.live.x", "tagged.acme", "case.a", "escalation.a", "setting.staff.a", "archive.acme.202611",
 		"ctl.replier.post",
@@ -461,4 +462,55 @@ func tryAll(t *testing.T, url, user, password string, subjects []string) map[str
 	mu.Lock()
 	defer mu.Unlock()
 	return maps.Clone(pass)
+}
+
+// TestEmbeddedBusMovesToAServer holds what docs/run/single-to-split.md says: a
+// server that is given the folder of the embedded one goes on with its streams.
+func TestEmbeddedBusMovesToAServer(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "bus")
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	srv, err := embedded.Start(data, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := bus.Connect(t.Context(), bus.Options{InProcess: srv, Name: "single", Log: log})
+	if err == nil {
+		err = c.Declare(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := mention.Of("acme", mention.Post{Platform: "mastodon", NativeID: "1", Intake: mention.Live, Text: "x", SeenAt: time.Now()})
+	err = errors.Join(
+		bus.Mentions.Publish(t.Context(), c, &m),
+		appendTo(t.Context(), c, cases, "one"),
+		bus.Cursors.Put(t.Context(), c, "source", "here"),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	srv.Stop()
+
+	url, secrets := startNATS(t, data)
+	c, err = bus.Connect(t.Context(), bus.Options{
+		URL: url, User: "operator", Password: string(read(t, filepath.Join(secrets, "bus-operator"))), Log: log,
+	})
+	if err == nil {
+		t.Cleanup(c.Close)
+		err = c.Declare(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events, _, err := cases.Read(t.Context(), c, "one"); err != nil || len(events) != 1 {
+		t.Errorf("case has %d events: %v", len(events), err)
+	}
+	if n, err := bus.Mentions.Last(t.Context(), c); err != nil || n != 1 {
+		t.Errorf("MENTIONS ends at %d: %v", n, err)
+	}
+	var cursor string
+	if _, err := bus.Cursors.Get(t.Context(), c, "source", &cursor); err != nil || cursor != "here" {
+		t.Errorf("cursor %q: %v", cursor, err)
+	}
 }
