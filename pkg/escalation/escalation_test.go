@@ -171,6 +171,8 @@ func TestRedact(t *testing.T) {
 	d := newDesk(t, Wake)
 	d.events[0].Excerpt, d.events[0].Author, d.events[0].Title = "I burnt my hand", "aoi_x", "Burnt"
 	d.events[0].Subjects = []string{"author:abc"}
+	d.events[0].Origin, d.events[0].Rule = ByHand, "aoi_x is angry"
+	d.state = Fold(d.events)
 	d.run(6 * time.Minute)
 	d.add(Event{Kind: Noted, Actor: "ben", Text: "aoi_x says it burnt"})
 	whole := Fold(d.events)
@@ -180,11 +182,11 @@ func TestRedact(t *testing.T) {
 	check := func(name string, events []Event) {
 		t.Run(name, func(t *testing.T) {
 			s := Fold(events)
-			if text := s.Excerpt + s.Author + s.Title + strings.Join(s.Subjects, "") + s.Notes[0].Text; text != "" {
+			if text := s.Excerpt + s.Author + s.Title + s.Rule + strings.Join(s.Subjects, "") + s.Notes[0].Text; text != "" {
 				t.Errorf("kept %q", text)
 			}
 			want := whole
-			want.Excerpt, want.Author, want.Title, want.Subjects, want.Redacted = "", "", "", nil, true
+			want.Excerpt, want.Author, want.Title, want.Rule, want.Subjects, want.Redacted = "", "", "", "", nil, true
 			want.Notes = []Mark{{By: "ben", At: d.now}}
 			want.Seq = s.Seq
 			if diff := cmp.Diff(want, s); diff != "" {

@@ -63,7 +63,7 @@ type Event struct {
 	Mention  mention.ID       // opened, joined: the mention; empty for a volume
 	Subjects []string         // opened, joined: see [Subjects]
 	Category mention.Category // opened, joined, reopened; empty where no risk was found
-	Rule     string           // opened, joined, reopened: the rule or figure that did it
+	Rule     string           // opened, joined, reopened: the rule or figure that did it; by hand, the actor's note
 	Urgency  Urgency          // opened; joined, reopened: raises the urgency if stronger
 	Origin   Origin           // opened
 	Title    string           // opened: headline, if the post has one
@@ -162,6 +162,9 @@ func Redact(events []Event) Event {
 			kept = nil // it replaced everything before it, here as in the fold
 		}
 		e.Title, e.Excerpt, e.Author, e.Text, e.Subjects = "", "", "", "", nil
+		if e.Origin == ByHand || e.Origin == ByPromise {
+			e.Rule = "" // a person's words, which may quote
+		}
 		kept = append(kept, e)
 	}
 	return Event{Kind: Redacted, History: kept}

@@ -16,7 +16,7 @@ var night = time.Date(2026, 10, 5, 17, 0, 0, 0, time.UTC)
 // desk stands in for the pager: it carries out what is planned and keeps the
 // events, on a clock of its own.
 type desk struct {
-	t      *testing.T
+	t      testing.TB
 	policy Policy
 	now    time.Time
 	events []Event

@@ -32,6 +32,9 @@ func compose(p Page, quote bool) message {
 	p.Title, p.Excerpt, p.Author = clean(p.Title), clean(p.Excerpt), clean(p.Author)
 	if !quote {
 		p.Title, p.Excerpt, p.Author = "", "", ""
+		if p.Origin == escalation.ByHand { // a colleague's note may quote as well
+			p.Reason = ""
+		}
 	}
 	if p.Test {
 		return message{
@@ -162,7 +165,11 @@ func (w *words) because(p Page) []string {
 	if s, ok := w.categories[p.Category]; ok && p.Origin != escalation.ByVerdict {
 		lines = append(lines, fmt.Sprintf(w.alsoRisk, s))
 	}
-	if p.Reason != "" {
+	switch {
+	case p.Reason == "":
+	case p.Origin == escalation.ByHand:
+		lines = append(lines, fmt.Sprintf(w.handNote, p.Reason))
+	default:
 		lines = append(lines, fmt.Sprintf(w.ground, p.Reason))
 	}
 	return lines

@@ -71,6 +71,16 @@ func TestCompose(t *testing.T) {
 			t.Errorf("%s", text)
 		}
 	})
+	t.Run("a colleague's note is told only where posts are quoted", func(t *testing.T) {
+		p := samplePage("ja")
+		p.Origin, p.Reason = escalation.ByHand, "「訴える」と言われました"
+		if text := compose(p, true).plain(); !strings.Contains(text, "担当者から：「訴える」") {
+			t.Errorf("%s", text)
+		}
+		if text := compose(p, false).plain(); strings.Contains(text, "訴える") {
+			t.Errorf("%s", text)
+		}
+	})
 	t.Run("nobody known is a colleague", func(t *testing.T) {
 		p := ended(samplePage("ja"), escalation.Resolve)
 		p.By = ""

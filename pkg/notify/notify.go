@@ -61,7 +61,7 @@ type Page struct {
 	Category mention.Category
 	Origin   escalation.Origin
 	Urgency  escalation.Urgency
-	Reason   string // the rule or figure behind it
+	Reason   string // the rule or figure behind it; by hand, the colleague's note
 	Title    string
 	Excerpt  string
 	Author   string

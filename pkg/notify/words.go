@@ -21,6 +21,7 @@ type words struct {
 	volume   string // negative mentions
 	reach    string // people
 	ground   string // rule
+	handNote string // what the colleague wrote
 	alsoRisk string // category
 
 	acknowledged, resolved string // person
@@ -65,7 +66,7 @@ var japanese = words{
 
 	post: "%s への投稿　%s", postBy: "%s への %s さんの投稿　%s",
 	count: "同じ話題の投稿：%d件", volume: "10分間の否定的な投稿：%d件", reach: "届いている人数：およそ%s人",
-	ground: "判定の根拠：%s", alsoRisk: "あわせて「%s」と判定されています。",
+	ground: "判定の根拠：%s", handNote: "担当者から：%s", alsoRisk: "あわせて「%s」と判定されています。",
 
 	acknowledged: "%sが対応を引き受けました。呼び出しは止まりました。",
 	resolved:     "%sがこの件を解決済みにしました。",
@@ -133,7 +134,7 @@ var english = words{
 
 	post: "Posted on %s, %s", postBy: "Posted on %s by %s, %s",
 	count: "Posts about the same matter: %d", volume: "Negative posts within ten minutes: %d", reach: "People reached: about %s",
-	ground: "Found by: %s", alsoRisk: "It is also tagged: %s.",
+	ground: "Found by: %s", handNote: "Their note: %s", alsoRisk: "It is also tagged: %s.",
 
 	acknowledged: "%s has taken this on. Paging has stopped.",
 	resolved:     "%s has marked this as resolved.",
