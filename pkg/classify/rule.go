@@ -100,6 +100,14 @@ func labelOf(name string) (label, bool) {
 	return 0, false
 }
 
+// maxWeight: risks have probabilities, intents and dispositions amounts.
+func maxWeight(l label) float64 {
+	if l < firstIntent {
+		return 1
+	}
+	return 2
+}
+
 // guard is a compiled guardSpec. A nil-set field is noSet.
 type guard struct {
 	before, after             set
@@ -238,8 +246,8 @@ func (rs *ruleSet) add(f *fileSpec, spec *ruleSpec) error {
 		return fmt.Errorf("unknown label %q", name)
 	case len(spec.Patterns) == 0:
 		return errors.New("has no patterns")
-	case !(spec.Weight > 0 && spec.Weight <= 1): // NaN too
-		return fmt.Errorf("weight %v is not above 0 and at most 1", spec.Weight)
+	case !(spec.Weight > 0 && spec.Weight <= maxWeight(l)): // NaN too
+		return fmt.Errorf("weight %v is not above 0 and at most %v", spec.Weight, maxWeight(l))
 	case spec.Rung != "" && !slices.Contains(mention.Rungs, r.rung):
 		return fmt.Errorf("unknown rung %q", spec.Rung)
 	case r.rung != "" && mention.Category(name) != mention.PublicityThreat:

@@ -1,0 +1,163 @@
+package classify
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// labelled is one text of corpus/*.jsonl with what it should be.
+type labelled struct {
+	Record
+	Sentiment   mention.Sentiment   `json:"sentiment"`
+	Intent      mention.Intent      `json:"intent"`
+	Disposition mention.Disposition `json:"disposition"`
+	Risk        []mention.Category  `json:"risk"`
+	Page        bool                `json:"page"`
+}
+
+func corpus(tb testing.TB, lang string) []labelled {
+	tb.Helper()
+	f, err := os.Open("corpus/" + lang + ".jsonl")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer f.Close()
+	var all []labelled
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var l labelled
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			tb.Fatalf("%s: line %d: %v", f.Name(), len(all)+1, err)
+		}
+		l.PublishedAt = published
+		all = append(all, l)
+	}
+	return all
+}
+
+// tally counts for one label.
+type tally struct {
+	right, wrong, missed int
+	examples             []string
+}
+
+func (t *tally) add(want, got bool, text string) {
+	switch {
+	case want && got:
+		t.right++
+	case got:
+		t.wrong++
+		t.examples = append(t.examples, "false  "+text)
+	case want:
+		t.missed++
+		t.examples = append(t.examples, "missed "+text)
+	}
+}
+
+func (t *tally) precision() float64 { return ratio(t.right, t.right+t.wrong) }
+func (t *tally) recall() float64    { return ratio(t.right, t.right+t.missed) }
+func (t *tally) f1() float64        { return ratio(2*t.right, 2*t.right+t.wrong+t.missed) }
+
+func ratio(n, of int) float64 {
+	if of == 0 {
+		return 1
+	}
+	return float64(n) / float64(of)
+}
+
+// floor is the least precision and recall a label may have on the corpus; rules
+// without training are held to what keeps a lead's trust.
+type floor struct{ precision, recall float64 }
+
+var floors = map[string]floor{
+	"page": {0.90, 0.85}, "risk " + string(mention.PublicityThreat): {0.90, 0.85},
+	"intent": {0.75, 0.75}, "sentiment": {0.75, 0.75}, "disposition": {0.75, 0.70},
+	"": {0.80, 0.75},
+}
+
+func TestQualityOnTheCorpus(t *testing.T) {
+	t.Parallel()
+	for _, lang := range []string{"ja", "en"} {
+		tallies := map[string]*tally{}
+		at := func(name string) *tally {
+			if tallies[name] == nil {
+				tallies[name] = &tally{}
+			}
+			return tallies[name]
+		}
+		items := corpus(t, lang)
+		for _, item := range items {
+			m := item.Mention()
+			v := shared.Verdict(&m)
+			for _, c := range mention.Categories {
+				at("risk "+string(c)).add(slices.Contains(item.Risk, c), v.Has(c), item.Text)
+			}
+			at("page").add(item.Page, v.Page, item.Text+" ["+v.PageReason+"]")
+			at("language").add(true, v.Lang == lang, item.Text)
+			for _, s := range mention.Sentiments {
+				at("sentiment "+string(s)).add(item.Sentiment == s, v.Sentiment == s, item.Text)
+			}
+			for _, s := range mention.Intents {
+				at("intent "+string(s)).add(item.Intent == s, v.Intent == s, item.Text)
+			}
+			for _, s := range mention.Dispositions {
+				at("disposition "+string(s)).add(item.Disposition == s, v.Disposition == s, item.Text)
+			}
+		}
+		report(t, lang, len(items), tallies)
+	}
+}
+
+func report(t *testing.T, lang string, items int, tallies map[string]*tally) {
+	t.Helper()
+	names := make([]string, 0, len(tallies))
+	for name := range tallies {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, cmp.Compare[string])
+	var table, misses strings.Builder
+	macro := map[string]*[3]float64{}
+	for _, name := range names {
+		y := tallies[name]
+		fmt.Fprintf(&table, "%-34s %4d %6.2f %6.2f %6.2f\n", name, y.right+y.missed, y.precision(), y.recall(), y.f1())
+		for _, e := range y.examples {
+			fmt.Fprintf(&misses, "%s: %s\n", name, e)
+		}
+		group, _, several := strings.Cut(name, " ")
+		if several && group != "risk" {
+			if macro[group] == nil {
+				macro[group] = &[3]float64{}
+			}
+			macro[group][0] += y.precision()
+			macro[group][1] += y.recall()
+			macro[group][2]++
+			continue
+		}
+		hold(t, lang, name, y.precision(), y.recall())
+	}
+	for group, sums := range macro {
+		hold(t, lang, group, sums[0]/sums[2], sums[1]/sums[2])
+	}
+	t.Logf("%s, %d texts\n%-34s %4s %6s %6s %6s\n%s", lang, items, "label", "n", "prec", "recall", "F1", table.String())
+	if testing.Verbose() {
+		t.Logf("%s, where it errs\n%s", lang, misses.String())
+	}
+}
+
+func hold(t *testing.T, lang, name string, precision, recall float64) {
+	t.Helper()
+	f, ok := floors[name]
+	if !ok {
+		f = floors[""]
+	}
+	if precision < f.precision || recall < f.recall {
+		t.Errorf("%s %s: precision %.2f and recall %.2f, want at least %.2f and %.2f", lang, name, precision, recall, f.precision, f.recall)
+	}
+}
