@@ -95,6 +95,12 @@ func (p *planner) wake(t time.Time) {
 	}
 }
 
+// send plans s, and another look at when it must have had an outcome.
+func (p *planner) send(s Send) {
+	p.out.Send = append(p.out.Send, s)
+	p.wake(p.now.Add(SendTimeout))
+}
+
 // climb plans triggers: what is unfinished on the rung reached, then the next
 // rung if it is due.
 func (p *planner) climb() {
@@ -196,13 +202,9 @@ func (p *planner) start(l *Ladder, at position) {
 	}
 	for ; next.rung < len(l.Rungs); next.rung++ {
 		before := len(p.out.Send)
-		p.onRung(l, next, p.now)
-		if len(p.out.Send) == before {
-			continue
+		if p.onRung(l, next, p.now); len(p.out.Send) > before {
+			return
 		}
-		// What is due after the attempts just planned, should they all work.
-		p.wake(p.now.Add(SendTimeout))
-		return
 	}
 	if !at.started || next.round > at.round {
 		p.nobody()
@@ -266,9 +268,7 @@ func (p *planner) first(st step, channel, target string) {
 	if p.state.find(key) != nil {
 		return
 	}
-	p.out.Send = append(p.out.Send, Send{
-		Key: key, Action: Trigger, Channel: channel, Target: target, Round: st.round, Rung: st.rung, Attempt: 1,
-	})
+	p.send(Send{Key: key, Action: Trigger, Channel: channel, Target: target, Round: st.round, Rung: st.rung, Attempt: 1})
 }
 
 // retry plans further attempts at triggers whose outcome is unknown or bad,
@@ -305,11 +305,10 @@ func (p *planner) again(page *Page) {
 		p.wake(due)
 		return
 	}
-	p.out.Send = append(p.out.Send, Send{
+	p.send(Send{
 		Key: page.Key, Action: page.Action, Channel: page.Channel, Target: page.Target,
 		Round: page.Round, Rung: page.Rung, Attempt: page.Attempt + 1,
 	})
-	p.wake(p.now.Add(SendTimeout))
 }
 
 // tell plans one acknowledge or resolve for every channel and person that may
@@ -330,10 +329,7 @@ func (p *planner) tell(action Action) {
 			p.again(have)
 			continue
 		}
-		p.out.Send = append(p.out.Send, Send{
-			Key: key, Action: action, Channel: page.Channel, Target: page.Target, Attempt: 1,
-		})
-		p.wake(p.now.Add(SendTimeout))
+		p.send(Send{Key: key, Action: action, Channel: page.Channel, Target: page.Target, Attempt: 1})
 	}
 }
 

@@ -354,3 +354,49 @@ func TestAnyInterleaving(t *testing.T) {
 		}
 	}
 }
+
+// TestPolicyEditedWhileClimbing holds planning together under any ladder,
+// exchanged at any moment.
+func TestPolicyEditedWhileClimbing(t *testing.T) {
+	pick := func(rnd *rand.Rand, from ...string) []string {
+		var out []string
+		for _, s := range from {
+			if rnd.IntN(2) == 0 {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	for seed := range uint64(300) {
+		rnd := rand.New(rand.NewPCG(seed, 2))
+		d := newDesk(t, Urgencies[rnd.IntN(3)])
+		d.fail = func(Send) Outcome { return []Outcome{"", Sent, Failed, Refused}[rnd.IntN(4)] }
+		for range 40 {
+			d.now = d.now.Add(time.Duration(rnd.Int64N(int64(20 * time.Minute))))
+			if rnd.IntN(4) == 0 {
+				l := Ladder{RepeatMinutes: rnd.IntN(3) * 5, MaxRounds: rnd.IntN(3)}
+				for range rnd.IntN(4) {
+					l.Rungs = append(l.Rungs, Rung{
+						Who: pick(rnd, "staff:aoi", "team:pr", "team:gone", "oncall:none"), Channels: pick(rnd, "mail", "room", "gone"), WaitMinutes: rnd.IntN(10),
+					})
+				}
+				d.policy.Ladders = []Ladder{l}
+			}
+			a := d.plan()
+			keys := map[string]bool{}
+			for _, s := range a.Send {
+				if keys[s.Key] {
+					t.Fatalf("seed %d: planned twice at once: %+v", seed, s)
+				}
+				keys[s.Key] = true
+			}
+			if again := d.plan(); !cmp.Equal(a, again) {
+				t.Fatalf("seed %d: planned anew: %s", seed, cmp.Diff(a, again))
+			}
+			if len(a.Send) > 0 && a.Next.IsZero() || !a.Next.IsZero() && !a.Next.After(d.now) {
+				t.Fatalf("seed %d: at %v sends %d and looks again at %v", seed, d.now, len(a.Send), a.Next)
+			}
+			d.act()
+		}
+	}
+}
