@@ -12,25 +12,10 @@ import (
 // it, so that they mark alike.
 type marker struct {
 	phrases []phrase
-	guesses []map[string]bool // by phrase: other spellings that count
 	folded  text.Folded
 }
 
-func newMarker(phrases []phrase, words *wordList) *marker {
-	m := &marker{phrases: phrases, guesses: make([]map[string]bool, len(phrases))}
-	for i, p := range phrases {
-		if p.exact || words == nil {
-			continue
-		}
-		for _, g := range words.guesses(p.tokens[0].Text, p.prefix) {
-			if m.guesses[i] == nil {
-				m.guesses[i] = map[string]bool{}
-			}
-			m.guesses[i][g] = true
-		}
-	}
-	return m
-}
+func newMarker(phrases []phrase) *marker { return &marker{phrases: phrases} }
 
 // marks returns the spans of content that the query's phrases cover, in order
 // and without overlaps.
@@ -90,10 +75,12 @@ func (m *marker) findOne(i int, in text.Token, found func(start, end int)) {
 			found(in.Start+from+at, in.Start+from+at+len(want))
 			from += at + len(want)
 		}
-	case in.Text == want, m.guesses[i][in.Text], cutTerm(in.Text) == want:
+	case in.Text == want, cutTerm(in.Text) == want:
 		found(in.Start, in.End)
 	case p.prefix && strings.HasPrefix(in.Text, want):
 		found(in.Start, in.Start+len(want))
+	case !p.exact && misspelt(want, in.Text, p.prefix):
+		found(in.Start, in.End)
 	}
 }
 

@@ -345,7 +345,7 @@ func (e *SQLite) Search(ctx context.Context, q Query) (Result, error) {
 			seqs[i] = r.seq
 		}
 		docs, err := bodies(ctx, s.tx, seqs)
-		m := newMarker(p.phrases, &e.words)
+		m := newMarker(p.phrases)
 		for _, d := range docs {
 			res.Hits = append(res.Hits, Hit{Document: d, Marks: m.marks(d.Content())})
 		}

@@ -96,14 +96,7 @@ func (l *wordList) load(read func(known func(string)) error) error {
 // nearest first, without w itself. With prefix, w may be the misspelt beginning
 // of a word.
 func (l *wordList) guesses(w string, prefix bool) []string {
-	limit := 0
-	switch {
-	case !guessable(w):
-	case len(w) >= twoErrors:
-		limit = 2
-	case len(w) >= oneError:
-		limit = 1
-	}
+	limit := forgiven(w)
 	if limit == 0 {
 		return nil
 	}
@@ -115,14 +108,7 @@ func (l *wordList) guesses(w string, prefix bool) []string {
 	var d distance
 	l.mu.RLock()
 	for k := range l.known {
-		if len(k) < len(w)-limit || !prefix && len(k) > len(w)+limit || k == w {
-			continue
-		}
-		// An error in the first letter counts twice.
-		if k[0] != w[0] && limit < 2 {
-			continue
-		}
-		if off := d.between(w, k, limit, prefix); off <= limit && (off > 0 || !prefix) {
+		if off := d.between(w, k, limit, prefix); off > 0 && off <= limit {
 			found = append(found, guess{k, off})
 		}
 	}
@@ -140,6 +126,28 @@ func (l *wordList) guesses(w string, prefix bool) []string {
 	return out
 }
 
+// forgiven is how many errors may be in w.
+func forgiven(w string) int {
+	switch {
+	case !guessable(w), len(w) < oneError:
+		return 0
+	case len(w) < twoErrors:
+		return 1
+	}
+	return 2
+}
+
+// misspelt tells whether w may be a misspelling of k, or with prefix of the
+// beginning of k.
+func misspelt(w, k string, prefix bool) bool {
+	limit := forgiven(w)
+	if limit == 0 || !guessable(k) {
+		return false
+	}
+	var d distance
+	return d.between(w, k, limit, prefix) <= limit
+}
+
 // distance computes edit distances in rows it reuses.
 type distance struct{ rows [3][maxWord + 1]int }
 
@@ -148,6 +156,9 @@ type distance struct{ rows [3][maxWord + 1]int }
 // an error in the first letter counts twice. Above limit the result is only
 // known to be above limit.
 func (d *distance) between(w, k string, limit int, prefix bool) int {
+	if len(k) < len(w)-limit || !prefix && len(k) > len(w)+limit || limit < 2 && k[0] != w[0] {
+		return limit + 1
+	}
 	before, above, row := &d.rows[0], &d.rows[1], &d.rows[2]
 	cost := func(i, j int) int { // of an error at letter i of w, j of k
 		if i <= 1 && j <= 1 {
