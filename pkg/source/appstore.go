@@ -130,7 +130,7 @@ func (a *appStore) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, err
 				cur.Seen = s.shrunk(shown)
 			}
 			next, _ := json.Marshal(cur)
-			if !yield(Item{p, string(next)}, nil) {
+			if !yield(Item{Post: p, Cursor: string(next)}, nil) {
 				return
 			}
 		}

@@ -156,7 +156,7 @@ func (b *bluesky) stream(ctx context.Context, server string, at int64, from stri
 			continue
 		}
 		p.SeenAt = b.deps.Now()
-		if !yield(Item{p, strconv.FormatInt(e.TimeUS, 10) + "@" + host(server)}, nil) {
+		if !yield(Item{Post: p, Cursor: strconv.FormatInt(e.TimeUS, 10) + "@" + host(server)}, nil) {
 			return nil
 		}
 	}

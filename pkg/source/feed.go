@@ -195,7 +195,7 @@ func (f *feed) hand(posts []mention.Post, cur, next feedCursor, yield func(Item,
 			next.Seen = s.shrunk(shown)
 			at = next.String()
 		}
-		if !yield(Item{p, at}, nil) {
+		if !yield(Item{Post: p, Cursor: at}, nil) {
 			return false
 		}
 	}

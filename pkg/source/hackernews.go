@@ -190,7 +190,7 @@ func (h *hackerNews) hand(hits []hnHit, cur *hnCursor, yield func(Item, error) b
 		cur.Seen[x.ID] = x.CreatedAt
 		cur.At = max(cur.At, x.CreatedAt)
 		cur.forget()
-		if !yield(Item{p, cur.String()}, nil) {
+		if !yield(Item{Post: p, Cursor: cur.String()}, nil) {
 			return false
 		}
 	}

@@ -143,7 +143,7 @@ func (m *mastodonSource) give(s mastodonStatus, cur mastodonCursor, yield func(I
 		m.deps.skip("mastodon", cmp.Or(s.URI, s.ID), err)
 		return true
 	}
-	return yield(Item{p, cur.String()}, nil)
+	return yield(Item{Post: p, Cursor: cur.String()}, nil)
 }
 
 // tags returns the hashtags to read, sorted, each once.

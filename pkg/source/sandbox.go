@@ -115,14 +115,18 @@ func (s *sandbox) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, erro
 				at = time.Duration(float64(at) / s.cfg.Speed)
 			}
 			p, _ := sp.post()
-			p.PublishedAt, p.SeenAt = start.Add(at).UTC().Truncate(time.Millisecond), now
+			p.PublishedAt = start.Add(at).UTC().Truncate(time.Millisecond)
+			// What was there before the start is a backlog, and never pages.
+			p.SeenAt = p.PublishedAt
+			if p.Intake = mention.Live; at <= 0 {
+				p.Intake = mention.Bulked
+			}
 			if !p.EditedAt.IsZero() {
 				p.EditedAt = p.PublishedAt
 			}
-			p.Intake = mention.Live
 			p.ReplyRef = p.NativeID
 			given = i + 1
-			if !yield(Item{p, fmt.Sprintf("%d.%d", start.UnixMilli(), given)}, nil) {
+			if !yield(Item{Post: p, Cursor: fmt.Sprintf("%d.%d", start.UnixMilli(), given), Brands: sp.Brands}, nil) {
 				return
 			}
 		}

@@ -31,6 +31,9 @@ import (
 type Item struct {
 	Post   mention.Post
 	Cursor string
+	// Brands are named by the platform itself: the post is about them whatever
+	// their queries say. Empty: the queries decide.
+	Brands []string
 }
 
 // Source brings posts. Its methods may be called concurrently, but only one
