@@ -230,34 +230,28 @@ func (im Import) csv(br *bufio.Reader, dec *decoder) iter.Seq2[Received, error] 
 			yield(Received{}, err)
 			return
 		}
-		for {
+		for at := 1; ; {
 			bounded.left = maxLine
 			row, err := cr.Read()
 			if err == io.EOF {
 				return
 			}
-			n, _ := 0, 0
-			rec := Received{}
+			n, rec := 0, Received{}
 			if pe, ok := errors.AsType[*csv.ParseError](err); ok {
 				n, rec.Err = pe.StartLine, pe.Err
 			} else if err != nil {
-				yield(Received{}, fmt.Errorf("after line %d: %w", lineOf(cr), err))
+				yield(Received{}, fmt.Errorf("after line %d: %w", at, err))
 				return
 			} else {
 				n, _ = cr.FieldPos(0)
 				rec = im.row(fields, row, dec)
 			}
+			at = n
 			if !give(rec, n, yield) {
 				return
 			}
 		}
 	}
-}
-
-func lineOf(cr *csv.Reader) int {
-	defer func() { _ = recover() }() // FieldPos panics before the first record
-	n, _ := cr.FieldPos(0)
-	return n
 }
 
 func firstLine(head []byte) []byte {
