@@ -64,11 +64,28 @@ func Each[T any](h func(context.Context, *Msg[T]) error) func(context.Context, [
 	}
 }
 
-// Consume hands the topic's messages to handle in batches until ctx ends, and
-// then returns nil. The handler sets each message's Err; an error it returns
-// holds for every message of the batch that has none. A panic in it is an
-// error that no retry mends.
-func (t Topic[T]) Consume(ctx context.Context, c *Conn, cfg Consumer, handle func(context.Context, []*Msg[T]) error) error {
+// Subscribe creates the durable reader if there is none, so that messages
+// published from now on are kept for it, and updates its settings.
+func (t Topic[T]) Subscribe(ctx context.Context, c *Conn, cfg Consumer) (jetstream.Consumer, error) {
+	cfg = cfg.complete()
+	policy := jetstream.DeliverAllPolicy
+	if cfg.New {
+		policy = jetstream.DeliverNewPolicy
+	}
+	cons, err := c.js.CreateOrUpdateConsumer(ctx, t.stream, jetstream.ConsumerConfig{
+		Durable: cfg.Durable, FilterSubject: cfg.Filter, DeliverPolicy: policy,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: cfg.Timeout,
+		// The server never gives up: this package counts, so that what is
+		// given up is in DEAD and not merely skipped.
+		MaxDeliver: -1, MaxAckPending: max(8192, 4*cfg.Batch*cfg.Workers),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bus: consumer %s: %w", cfg.Durable, err)
+	}
+	return cons, nil
+}
+
+func (cfg Consumer) complete() Consumer {
 	if cfg.Batch == 0 {
 		cfg.Batch = 256
 	}
@@ -79,27 +96,26 @@ func (t Topic[T]) Consume(ctx context.Context, c *Conn, cfg Consumer, handle fun
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 30 * time.Second
 	}
-	policy := jetstream.DeliverAllPolicy
-	if cfg.New {
-		policy = jetstream.DeliverNewPolicy
-	}
+	return cfg
+}
+
+// Consume hands the topic's messages to handle in batches until ctx ends, and
+// then returns nil. The handler sets each message's Err; an error it returns
+// holds for every message of the batch that has none. A panic in it is an
+// error that no retry mends.
+func (t Topic[T]) Consume(ctx context.Context, c *Conn, cfg Consumer, handle func(context.Context, []*Msg[T]) error) error {
+	cfg = cfg.complete()
 	r := &reader[T]{topic: t, c: c, cfg: cfg, handle: handle}
 	if err := AnswerRetries(ctx, c, cfg.Durable, r.again); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
-		cons, err := c.js.CreateOrUpdateConsumer(ctx, t.stream, jetstream.ConsumerConfig{
-			Durable: cfg.Durable, FilterSubject: cfg.Filter, DeliverPolicy: policy,
-			AckPolicy: jetstream.AckExplicitPolicy, AckWait: cfg.Timeout,
-			// The server never gives up: this package counts, so that what is
-			// given up is in DEAD and not merely skipped.
-			MaxDeliver: -1, MaxAckPending: max(8192, 4*cfg.Batch*cfg.Workers),
-		})
+		cons, err := t.Subscribe(ctx, c, cfg)
 		if err != nil {
 			if ctx.Err() != nil {
 				break
 			}
-			return fmt.Errorf("bus: consumer %s: %w", cfg.Durable, err)
+			return err
 		}
 		var wg sync.WaitGroup
 		for range cfg.Workers {
@@ -262,7 +278,7 @@ func (r *reader[T]) outcome(ctx context.Context, m *Msg[T]) {
 		_ = m.raw.NakWithDelay(0) // stopping: another process takes it at once
 		return
 	}
-	wait, asked := retryAfter(m.Err)
+	wait, asked := RetryAfter(m.Err)
 	if isPermanent(m.Err) || !asked && m.Attempt >= uint64(r.cfg.Attempts) {
 		if err := r.c.bury(ctx, r.cfg.Durable, r.topic.stream, m); err == nil {
 			count("dead")

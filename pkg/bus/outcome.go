@@ -42,7 +42,7 @@ func After(err error, d time.Duration) error {
 	return afterError{err, d}
 }
 
-// isPermanent and retryAfter find the marks of this package and those of other
+// isPermanent and RetryAfter find the marks of this package and those of other
 // packages that carry the same methods, such as outbound's.
 func isPermanent(err error) bool {
 	p, ok := errors.AsType[interface {
@@ -52,7 +52,8 @@ func isPermanent(err error) bool {
 	return ok && p.Permanent()
 }
 
-func retryAfter(err error) (time.Duration, bool) {
+// RetryAfter tells how long the error asks to wait, if it does.
+func RetryAfter(err error) (time.Duration, bool) {
 	r, ok := errors.AsType[interface {
 		error
 		RetryAfter() time.Duration

@@ -159,7 +159,8 @@ func (s *State) callEnd() time.Time {
 	if s.Outgoing == nil || !s.Outgoing.Calling {
 		return time.Time{}
 	}
-	return s.Outgoing.CallUntil
+	// The replier looks for it first.
+	return s.Outgoing.CallUntil.Add(time.Minute)
 }
 
 // Tick returns the event that time has brought by now, or false. Whoever calls

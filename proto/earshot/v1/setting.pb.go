@@ -34,6 +34,7 @@ type Setting struct {
 	// value is JSON in the form `earshot apply` reads: settings are edited by
 	// people, and their form is theirs.
 	Value         []byte `protobuf:"bytes,6,opt,name=value,proto3" json:"value,omitempty"`
+	Change        string `protobuf:"bytes,7,opt,name=change,proto3" json:"change,omitempty"` // random, names this change
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -110,19 +111,27 @@ func (x *Setting) GetValue() []byte {
 	return nil
 }
 
+func (x *Setting) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
 var File_earshot_v1_setting_proto protoreflect.FileDescriptor
 
 const file_earshot_v1_setting_proto_rawDesc = "" +
 	"\n" +
 	"\x18earshot/v1/setting.proto\x12\n" +
-	"earshot.v1\"\x83\x01\n" +
+	"earshot.v1\"\x9b\x01\n" +
 	"\aSetting\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n" +
 	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x0e\n" +
 	"\x02at\x18\x04 \x01(\x03R\x02at\x12\x18\n" +
 	"\adeleted\x18\x05 \x01(\bR\adeleted\x12\x14\n" +
-	"\x05value\x18\x06 \x01(\fR\x05valueB7Z5github.com/earshot/earshot/proto/earshot/v1;earshotv1b\x06proto3"
+	"\x05value\x18\x06 \x01(\fR\x05value\x12\x16\n" +
+	"\x06change\x18\a \x01(\tR\x06changeB7Z5github.com/earshot/earshot/proto/earshot/v1;earshotv1b\x06proto3"
 
 var (
 	file_earshot_v1_setting_proto_rawDescOnce sync.Once

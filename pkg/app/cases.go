@@ -1,0 +1,51 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// Cases takes commands on cases. With index nil only cases that somebody has
+// touched are known to it.
+func (e *Env) Cases(index search.Engine) *casework.Store { return e.CasesAt(index, e.Now) }
+
+// CasesAt is Cases with a clock of its own.
+func (e *Env) CasesAt(index search.Engine, now func() time.Time) *casework.Store {
+	s := e.app.settings
+	return casework.NewStore(e.app.bus, casework.Source{
+		Tagged: func(ctx context.Context, id mention.ID) ([]uint64, error) {
+			if index == nil {
+				return nil, nil
+			}
+			docs, err := index.Get(ctx, search.SeesAll(), id)
+			if err != nil || len(docs) == 0 {
+				return nil, err
+			}
+			return docs[0].Tagged, nil
+		},
+		Triage: func(m *mention.Mention, v *mention.Verdict) casework.Triage {
+			return s.Triage(m, v, casework.Signals{})
+		},
+		Template: func(id string) (casework.Template, bool) { return settings.Templates.Get(s, id) },
+		Rules: func() casework.Rules {
+			r, _ := settings.Rules.Get(s, settings.Default)
+			return r
+		},
+		Check: func(_ *casework.State, d *casework.Draft) error {
+			if l := s.LimitFor(d.Account); !l.Fits(d.Text) {
+				return fmt.Errorf("the reply is %d %s long, the platform takes %d", l.Count(d.Text), l.Unit, l.Max)
+			}
+			return nil
+		},
+		Hold: func(brand string) time.Duration {
+			b, _ := settings.Brands.Get(s, brand)
+			return b.Hold()
+		},
+	}, now, e.Log)
+}

@@ -1,0 +1,185 @@
+package settings
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/config"
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/notify"
+	"github.com/earshot/earshot/pkg/query"
+	"github.com/earshot/earshot/pkg/source"
+)
+
+// The sets of settings.
+var (
+	Brands      = Set[Brand]{"brand"}
+	Sources     = Set[Source]{"source"}
+	Notifiers   = Set[Notifier]{"notifier"}
+	Templates   = Set[casework.Template]{"template"}
+	Playbooks   = Set[casework.Playbook]{"playbook"}
+	Rules       = Set[casework.Rules]{"rules"} // one, of id "default"
+	Staff       = Set[identity.Staff]{"staff"}
+	Credentials = Set[identity.Credential]{"credential"}
+	Tokens      = Set[identity.Token]{"token"}
+	Teams       = Set[Team]{"team"}
+	Policies    = Set[escalation.Policy]{"policy"} // one, of id "default"
+)
+
+// Default is the id of settings of which there is one.
+const Default = "default"
+
+var kinds = map[string]kind{
+	Brands.kind:      kindOf[Brand]("what mentions are about, and the query that finds them"),
+	Sources.kind:     kindOf[Source]("where mentions come from"),
+	Notifiers.kind:   kindOf[Notifier]("how people are paged"),
+	Templates.kind:   kindOf[casework.Template]("replies that were thought over beforehand"),
+	Playbooks.kind:   kindOf[casework.Playbook]("what to do when something grave happens"),
+	Rules.kind:       kindOf[casework.Rules]("which replies want a second person"),
+	Staff.kind:       kindOf[identity.Staff]("who works with Earshot"),
+	Credentials.kind: kindOf[identity.Credential]("how staff prove who they are"),
+	Tokens.kind:      kindOf[identity.Token]("programs that may use the API"),
+	Teams.kind:       kindOf[Team]("departments that cases are handed to"),
+	Policies.kind:    kindOf[escalation.Policy]("what wakes whom"),
+}
+
+// Brand is what mentions are about.
+type Brand struct {
+	ID    string `json:"id"` // immutable
+	Name  string `json:"name"`
+	Query string `json:"query"` // see pkg/query
+	// Lang is the language replies are usually in; TimeZone is an IANA name.
+	Lang     string `json:"lang,omitempty"`
+	TimeZone string `json:"time_zone,omitempty"`
+	Voice    string `json:"voice,omitempty"` // a note on tone, shown in the composer
+	// Response is how fast mentions are to be answered, by priority.
+	UrgentMinutes int `json:"urgent_minutes,omitempty"` // default 60
+	NormalMinutes int `json:"normal_minutes,omitempty"` // default 480
+	LowMinutes    int `json:"low_minutes,omitempty"`    // default 1440
+	// HoldSeconds is how long a reply can be taken back after it was sent;
+	// default 10, -1 for not at all.
+	HoldSeconds int `json:"hold_seconds,omitempty"`
+	// Peer marks a brand that is listened to for comparison and never queued.
+	Peer bool `json:"peer,omitempty"`
+}
+
+// Validate reports everything that is wrong with b.
+func (b *Brand) Validate() error {
+	var errs []error
+	if !idPattern.MatchString(b.ID) {
+		errs = append(errs, config.Invalid("id", "%q: want a-z, 0-9 and -, up to 64", b.ID))
+	}
+	if b.Name == "" {
+		errs = append(errs, config.Invalid("name", "required"))
+	}
+	if _, err := query.Parse(b.Query); err != nil {
+		errs = append(errs, fmt.Errorf("query: %w", err))
+	}
+	if b.TimeZone != "" {
+		if _, err := time.LoadLocation(b.TimeZone); err != nil {
+			errs = append(errs, config.Invalid("time_zone", "%q is not a time zone; write it like Asia/Tokyo", b.TimeZone))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Response is b's times to answer.
+func (b *Brand) Response() casework.Response {
+	m := func(n int) time.Duration { return time.Duration(n) * time.Minute }
+	return casework.Response{Urgent: m(b.UrgentMinutes), Normal: m(b.NormalMinutes), Low: m(b.LowMinutes)}
+}
+
+// Hold is how long a reply can be taken back.
+func (b *Brand) Hold() time.Duration {
+	switch {
+	case b.HoldSeconds < 0:
+		return 0
+	case b.HoldSeconds == 0:
+		return 10 * time.Second
+	}
+	return time.Duration(b.HoldSeconds) * time.Second
+}
+
+// Source is a configured connector.
+type Source struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Kind string `json:"kind"` // name in source.Kinds
+	// Brand binds everything the source brings to one brand, without its
+	// query: the reviews of its app. Empty: the brands' queries decide.
+	Brand  string          `json:"brand,omitempty"`
+	Off    bool            `json:"off,omitempty"`
+	Config json.RawMessage `json:"config,omitempty"`
+}
+
+// Validate reports everything that is wrong with s, down to its connector's
+// fields.
+func (s *Source) Validate() error {
+	k, ok := source.Named(s.Kind)
+	if !ok {
+		return config.Invalid("kind", "there is no connector %q", s.Kind)
+	}
+	return k.Check(s.Config)
+}
+
+// Notifier is a configured way to page people.
+type Notifier struct {
+	ID     string          `json:"id"`
+	Name   string          `json:"name"`
+	Kind   string          `json:"kind"` // name in notify.Kinds
+	Off    bool            `json:"off,omitempty"`
+	Config json.RawMessage `json:"config,omitempty"`
+}
+
+// Validate reports everything that is wrong with n, down to its fields.
+func (n *Notifier) Validate() error {
+	i := slices.IndexFunc(notify.Kinds, func(k config.Kind[notify.Deps, notify.Notifier]) bool { return k.Name == n.Kind })
+	if i < 0 {
+		return config.Invalid("kind", "there is no notifier %q", n.Kind)
+	}
+	return notify.Kinds[i].Check(n.Config)
+}
+
+// Team is a department that cases can be handed to.
+type Team struct {
+	ID      string   `json:"id"`
+	Name    string   `json:"name"`
+	Members []string `json:"members,omitempty"` // staff ids
+}
+
+// Triage judges a mention by its brand's rules.
+func (s *Store) Triage(m *mention.Mention, v *mention.Verdict, sig casework.Signals) casework.Triage {
+	b, _ := Brands.Get(s, m.Brand)
+	if f := m.Author.Followers; f != nil {
+		sig.Reach = max(sig.Reach, *f)
+	}
+	t := casework.Judge(b.Response(), m, v, sig)
+	if b.Peer && t.Disposition == mention.Answer {
+		t.Disposition, t.DueAt = mention.Watch, time.Time{}
+	}
+	return t
+}
+
+// Policy is the paging policy in force.
+func (s *Store) Policy() escalation.Policy {
+	if p, ok := Policies.Get(s, Default); ok {
+		return p
+	}
+	return escalation.DefaultPolicy()
+}
+
+// LimitFor is the length rule for replies through the source called account.
+func (s *Store) LimitFor(account string) source.Limit {
+	src, ok := Sources.Get(s, account)
+	if !ok {
+		return source.Limit{}
+	}
+	k, _ := source.Named(src.Kind)
+	return k.Limit
+}

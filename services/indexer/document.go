@@ -1,0 +1,78 @@
+package indexer
+
+import (
+	"time"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
+)
+
+// ofMention is the document of a mention that nobody has touched.
+func ofMention(t *mention.Tagged, triage casework.Triage, seq uint64) search.Document {
+	d := base(&t.Mention, &t.Verdict, triage)
+	d.Seq, d.Owner, d.Tagged = seq, search.OwnerTagged, []uint64{seq}
+	d.Status = string(casework.New)
+	if triage.Disposition == mention.Watch {
+		d.Status = string(casework.Watching)
+	}
+	d.Open, d.DueAt = triage.Disposition == mention.Answer, triage.DueAt
+	return d
+}
+
+// ofCase is the document of a case.
+func ofCase(s *casework.State, now time.Time) search.Document {
+	d := base(&s.Mention, &s.Verdict, s.Triage)
+	d.ID, d.Number, d.Owner, d.CaseSeq = s.ID, s.Number, search.OwnerCase, s.Last
+	at := s.At(now)
+	d.Status, d.Holder, d.Team = string(at.Status), at.Holder, at.Team
+	d.Open, d.DueAt, d.NextAt = at.Open(now), at.DueAt(), s.NextAt()
+	d.Disposition = at.Triage.Disposition
+	d.Tagged = s.Tagged
+	if len(s.Tagged) > 0 {
+		d.Seq = s.Tagged[0]
+	}
+	if n := len(s.Replies); n > 0 {
+		d.Template = s.Replies[n-1].Draft.Template
+	}
+	if s.Merged != "" {
+		d.Story = "merged " + string(s.Merged)
+	}
+	if s.Redacted {
+		d.Open, d.Status, d.Priority, d.NextAt = false, string(casework.Done), 0, time.Time{}
+	}
+	return d
+}
+
+func base(m *mention.Mention, v *mention.Verdict, t casework.Triage) search.Document {
+	d := search.Document{
+		ID: m.ID, Brand: m.Brand, Platform: m.Platform, Source: m.Source, Kind: m.Kind, Intake: m.Intake,
+		Lang: v.Lang, Title: m.Title, Text: m.Text, URL: m.URL, Place: m.Place.ID, Rating: m.Rating,
+		AuthorID: m.Author.ID, AuthorHandle: m.Author.Handle, AuthorName: m.Author.Name, Reach: m.Author.Followers,
+		Disposition: t.Disposition, Sentiment: v.Sentiment, Intent: v.Intent, Page: v.Page, Story: v.Story,
+		Priority: t.Priority, PublishedAt: published(m), SeenAt: m.SeenAt, Revision: m.Revision, Pass: v.Pass,
+		MediaN: len(m.Media),
+	}
+	for _, r := range v.Risks {
+		d.Risks = append(d.Risks, r.Category)
+		if r.Rung != "" {
+			d.Rung = r.Rung
+		}
+	}
+	for _, x := range m.Media {
+		if x.Type == mention.Image || x.Type == mention.Video {
+			d.Media = x.URL
+			break
+		}
+	}
+	return d
+}
+
+// published is the platform's time, clamped to what can be: a clock ahead of
+// ours would lead the list for ever.
+func published(m *mention.Mention) time.Time {
+	if m.PublishedAt.IsZero() || m.PublishedAt.After(m.SeenAt) {
+		return m.SeenAt
+	}
+	return m.PublishedAt
+}

@@ -1,0 +1,502 @@
+// Package indexer is the service that keeps the index: it follows TAGGED and
+// CASES, writes a document for every mention together with its place in both
+// streams, and wakes cases when their time has come. It also answers what only
+// the index knows, and carries out erasures.
+package indexer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/earshot/earshot/pkg/app"
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// Service is the indexer as a process runs it. Of several, one works.
+var Service = app.Service{Name: "indexer", Run: run, Indexed: true}
+
+func run(ctx context.Context, env *app.Env) error {
+	index, fresh, err := env.Index(ctx)
+	if err != nil {
+		return err
+	}
+	if fresh {
+		env.Log.Info("the index is empty; it is filled from the bus")
+	}
+	x := &indexer{
+		bus: env.Bus(), index: index, cases: env.Cases(index), settings: env.Settings(), log: env.Log, now: env.Now,
+		stories: &escalation.Stories{}, retention: env.Config().Limits.Retention,
+		work: make(chan step), again: make(chan struct{}, 1),
+	}
+	env.Ready()
+	return x.bus.RunOnce(ctx, "indexer", env.Instance(), x.lead)
+}
+
+type indexer struct {
+	bus       *bus.Conn
+	index     search.Engine
+	cases     *casework.Store
+	settings  *settings.Store
+	log       *slog.Logger
+	now       func() time.Time
+	stories   *escalation.Stories
+	retention time.Duration
+
+	// work is what the one writer does, in order.
+	work chan step
+	// again asks for the index to be filled anew.
+	again chan struct{}
+	// scrub tells that erased texts may still lie in the index's files.
+	scrub atomic.Bool
+}
+
+// step is a piece of work for the writer.
+type step struct {
+	do   func(context.Context) error
+	done chan error
+}
+
+// lead is the work of the one indexer that holds the lease.
+func (x *indexer) lead(ctx context.Context) error {
+	if err := x.answer(ctx); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		err := x.round(ctx)
+		if errors.Is(err, errAgain) {
+			err = x.index.Clear(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errAgain = errors.New("the index is filled anew")
+
+// round follows both streams from where the index stands until ctx ends or a
+// rebuild is asked for.
+func (x *indexer) round(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-x.again:
+			return errAgain
+		}
+	})
+	g.Go(func() error { return x.write(ctx) })
+	g.Go(func() error { return x.wake(ctx) })
+	g.Go(func() error { return x.sweep(ctx) })
+	g.Go(func() error {
+		return follow(ctx, x, bus.Tagged, x.takeTagged)
+	})
+	g.Go(func() error {
+		return follow(ctx, x, casework.Events().Topic, x.takeCases)
+	})
+	return g.Wait()
+}
+
+// batchSize bounds what is written in one step.
+const batchSize = 1000
+
+// follow hands a stream's messages to the writer, from where the index stands,
+// and goes on after whatever interrupts it.
+func follow[T any](ctx context.Context, x *indexer, t bus.Topic[T], take func(context.Context, []bus.Entry[T]) error) error {
+	for ctx.Err() == nil {
+		from, err := x.index.Position(ctx, t.Stream())
+		if err == nil {
+			err = t.Follow(ctx, x.bus, from+1, batchSize, func(ctx context.Context, batch []bus.Entry[T]) error {
+				return x.inOrder(ctx, func(ctx context.Context) error { return take(ctx, batch) })
+			})
+		}
+		if err != nil && ctx.Err() == nil {
+			wait, asked := bus.RetryAfter(err)
+			if !asked {
+				wait = time.Second
+			}
+			x.log.Warn("indexing stands still; trying again", "stream", t.Stream(), "in", wait, "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(wait):
+			}
+		}
+	}
+	return nil
+}
+
+// inOrder has do done by the writer and returns its error.
+func (x *indexer) inOrder(ctx context.Context, do func(context.Context) error) error {
+	s := step{do, make(chan error, 1)}
+	select {
+	case x.work <- s:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-s.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (x *indexer) write(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-x.work:
+			s.done <- s.do(ctx)
+		}
+	}
+}
+
+// takeTagged writes the mentions of a batch, unless somebody has touched them:
+// then the case hears of what is new.
+func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagged]) error {
+	ids := make([]mention.ID, 0, len(batch))
+	for i := range batch {
+		ids = append(ids, batch[i].Value.Mention.ID)
+	}
+	docs, err := x.documents(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i := range batch {
+		e := &batch[i]
+		if e.Err != nil {
+			if err := bus.Bury(ctx, x.bus, "indexer", bus.Tagged, e.Seq, e.Err); err != nil {
+				return err
+			}
+			continue
+		}
+		d, err := x.tagged(ctx, e, docs[e.Value.Mention.ID])
+		if err != nil {
+			return err
+		}
+		if d == nil {
+			continue
+		}
+		docs[d.ID] = d
+		if e.Value.Mention.Deleted || d.Owner == search.OwnerCase && d.Text == "" && d.Number == 0 {
+			// Withdrawn by its platform, or erased before and sent again.
+			if err := x.eraseMention(ctx, identity.System(), d, "deleted on the platform"); err != nil {
+				return err
+			}
+		}
+	}
+	last := batch[len(batch)-1].Seq
+	if err := x.store(ctx, docs, bus.Tagged.Stream(), last); err != nil {
+		return err
+	}
+	for i := range batch {
+		x.bus.Age("indexed", batch[i].Value.Mention.SeenAt, x.now())
+	}
+	return nil
+}
+
+// tagged returns the document of one mention after e, or nil when e changes
+// nothing.
+func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have *search.Document) (*search.Document, error) {
+	t := &e.Value
+	if have == nil {
+		if t.Mention.Deleted {
+			return nil, nil
+		}
+		size := x.stories.Add(t, x.now())
+		d := ofMention(t, x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{Story: int64(size.LastHour)}), e.Seq)
+		return &d, nil
+	}
+	was := mention.Tagged{Mention: mention.Mention{Revision: have.Revision}, Verdict: mention.Verdict{Pass: have.Pass}}
+	newer := t.Compare(&was) > 0
+	d := *have
+	d.Tagged = append(append([]uint64(nil), have.Tagged...), e.Seq)
+	switch {
+	case have.Owner == search.OwnerCase:
+		if newer {
+			if err := x.revise(ctx, e); err != nil {
+				return nil, err
+			}
+		}
+	case newer:
+		seq := have.Seq
+		d2 := ofMention(t, x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{}), e.Seq)
+		d2.Tagged, d2.Seq, d2.SeenAt = d.Tagged, seq, have.SeenAt
+		if have.DueAt.After(time.Time{}) && !d2.DueAt.IsZero() && have.DueAt.Before(d2.DueAt) {
+			d2.DueAt = have.DueAt // an edit doesn't put the deadline off
+		}
+		d = d2
+	}
+	return &d, nil
+}
+
+// revise tells a case of a new state of its post or of its verdict.
+func (x *indexer) revise(ctx context.Context, e *bus.Entry[mention.Tagged]) error {
+	t := &e.Value
+	_, err := x.cases.Record(ctx, t.Mention.ID, func(s *casework.State) (casework.Event, bool) {
+		was := mention.Tagged{Mention: s.Mention, Verdict: s.Verdict}
+		if s.Redacted || s.ReadOnly != "" || t.Compare(&was) <= 0 {
+			return casework.Event{}, false
+		}
+		return casework.Event{
+			Kind: casework.Revised, Mention: &t.Mention, Verdict: &t.Verdict, Tagged: e.Seq,
+			Triage: x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{}),
+		}, true
+	})
+	return err
+}
+
+// takeCases writes the cases that something happened to.
+func (x *indexer) takeCases(ctx context.Context, batch []bus.Entry[casework.Event]) error {
+	ids := make([]mention.ID, 0, len(batch))
+	for _, e := range batch {
+		if id := mention.ID(e.Key); !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	docs, err := x.documents(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i := range batch {
+		if e := &batch[i]; e.Err != nil {
+			if err := bus.Bury(ctx, x.bus, "indexer", casework.Events().Topic, e.Seq, e.Err); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range ids {
+		d, err := x.fold(ctx, id, docs[id])
+		if err != nil {
+			x.log.Error("case cannot be read; its row is not updated", "case", id, "error", err)
+			continue
+		}
+		if d != nil {
+			docs[id] = d
+		}
+	}
+	return x.store(ctx, docs, casework.Events().Stream(), batch[len(batch)-1].Seq)
+}
+
+// fold returns the document of a case as its events have it now.
+func (x *indexer) fold(ctx context.Context, id mention.ID, have *search.Document) (*search.Document, error) {
+	s, ok, err := x.cases.Touched(ctx, id)
+	if err != nil || !ok || have != nil && s.Last == have.CaseSeq {
+		return nil, err
+	}
+	d := ofCase(&s, x.now())
+	if have != nil {
+		d.Tagged, d.Seq = union(have.Tagged, d.Tagged), have.Seq
+		d.SeenAt = have.SeenAt
+	}
+	return &d, nil
+}
+
+func union(a, b []uint64) []uint64 {
+	out := append([]uint64(nil), a...)
+next:
+	for _, n := range b {
+		for _, m := range a {
+			if n == m {
+				continue next
+			}
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// documents returns what the index has of ids; absent ones are nil.
+func (x *indexer) documents(ctx context.Context, ids []mention.ID) (map[mention.ID]*search.Document, error) {
+	have, err := x.index.Get(ctx, search.SeesAll(), ids...)
+	if err != nil {
+		return nil, err
+	}
+	docs := make(map[mention.ID]*search.Document, len(ids))
+	for i := range have {
+		docs[have[i].ID] = &have[i]
+	}
+	return docs, nil
+}
+
+// store writes docs with the place in the stream that they bring the index to.
+// Documents that the engine will never take are put aside.
+func (x *indexer) store(ctx context.Context, docs map[mention.ID]*search.Document, stream string, last uint64) error {
+	b := search.Batch{Positions: map[string]uint64{stream: last}, Upserts: make([]search.Document, 0, len(docs))}
+	for _, d := range docs {
+		b.Upserts = append(b.Upserts, *d)
+	}
+	for {
+		err := x.index.Write(ctx, b)
+		rejected, ok := errors.AsType[*search.RejectedError](err)
+		if !ok {
+			if err != nil {
+				return err
+			}
+			break
+		}
+		x.log.Error("the index refuses mentions", "mentions", rejected.IDs, "reason", rejected.Reason)
+		for _, id := range rejected.IDs {
+			if d := docs[id]; d != nil && len(d.Tagged) > 0 {
+				if err := bus.Bury(ctx, x.bus, "indexer", bus.Tagged, d.Tagged[len(d.Tagged)-1], err); err != nil {
+					return err
+				}
+			}
+			delete(docs, id)
+		}
+		b.Upserts = b.Upserts[:0]
+		for _, d := range docs {
+			b.Upserts = append(b.Upserts, *d)
+		}
+	}
+	x.tell(b.Upserts)
+	return nil
+}
+
+// Indexed is told on the bus after every write, for the desk's live lists.
+type Indexed struct {
+	IDs    []mention.ID `json:"ids"`
+	Brands []string     `json:"brands"`
+}
+
+// tellAtMost bounds how many ids one notice carries; a larger write only says
+// which brands it touched.
+const tellAtMost = 100
+
+func (x *indexer) tell(docs []search.Document) {
+	var n Indexed
+	seen := map[string]bool{}
+	for _, d := range docs {
+		if len(docs) <= tellAtMost {
+			n.IDs = append(n.IDs, d.ID)
+		}
+		if !seen[d.Brand] {
+			seen[d.Brand] = true
+			n.Brands = append(n.Brands, d.Brand)
+		}
+	}
+	if err := x.bus.Tell("indexed", n); err != nil {
+		x.log.Debug("live notice not sent", "error", err)
+	}
+}
+
+// wake asks every second which cases time has changed.
+func (x *indexer) wake(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		due, err := x.index.Due(ctx, x.now(), 100)
+		if err != nil {
+			if ctx.Err() == nil {
+				x.log.Warn("what is due is not known", "error", err)
+			}
+			continue
+		}
+		for _, id := range due {
+			if err := x.tick(ctx, id); err != nil && ctx.Err() == nil {
+				x.log.Warn("case not woken; trying again", "case", id, "error", err)
+			}
+		}
+	}
+}
+
+// tick wakes one case. When its events say that nothing is due, the row was
+// behind and is written anew.
+func (x *indexer) tick(ctx context.Context, id mention.ID) error {
+	before, ok, err := x.cases.Touched(ctx, id)
+	if err != nil {
+		return err
+	}
+	if ok {
+		after, err := x.cases.Tick(ctx, id)
+		if err != nil {
+			return err
+		}
+		if after.Last != before.Last {
+			return nil
+		}
+	}
+	return x.inOrder(ctx, func(ctx context.Context) error {
+		docs, err := x.documents(ctx, []mention.ID{id})
+		if err != nil || docs[id] == nil {
+			return err
+		}
+		d := docs[id]
+		d.NextAt = time.Time{}
+		if ok {
+			fresh := ofCase(&before, x.now())
+			fresh.Tagged, fresh.Seq, fresh.SeenAt = union(d.Tagged, fresh.Tagged), d.Seq, d.SeenAt
+			if !fresh.NextAt.After(x.now()) {
+				fresh.NextAt = x.now().Add(time.Minute)
+			}
+			d = &fresh
+		}
+		return x.index.Write(ctx, search.Batch{Upserts: []search.Document{*d}})
+	})
+}
+
+// sweep drops every hour what is older than the retention.
+func (x *indexer) sweep(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if x.scrub.Swap(false) {
+			if err := x.index.Scrub(ctx); err != nil && ctx.Err() == nil {
+				x.scrub.Store(true)
+				x.log.Warn("erased texts may still lie in the index's files; trying again in an hour", "error", err)
+			}
+		}
+		if err := x.expire(ctx); err != nil && ctx.Err() == nil {
+			x.log.Warn("old mentions not dropped; trying again in an hour", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (x *indexer) expire(ctx context.Context) error {
+	for ctx.Err() == nil {
+		old, err := x.index.Search(ctx, search.Query{
+			Viewer: search.SeesAll(), Sort: search.Oldest, Limit: search.MaxLimit,
+			Seen:  search.Period{To: x.now().Add(-x.retention)},
+			Where: map[search.Field][]string{search.FieldOwner: {string(search.OwnerTagged)}},
+		})
+		if err != nil || len(old.Hits) == 0 {
+			return err
+		}
+		ids := make([]mention.ID, len(old.Hits))
+		for i, h := range old.Hits {
+			ids[i] = h.ID
+		}
+		err = x.inOrder(ctx, func(ctx context.Context) error {
+			return x.index.Write(ctx, search.Batch{Deletes: ids})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package pager
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/notify"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// recent is how long an escalation that is over is still looked at, for the
+// channels that have to be told.
+const recent = 24 * time.Hour
+
+// linkLife is how long a link in a page acknowledges.
+const linkLife = 72 * time.Hour
+
+// climb looks at every live escalation each second, and at once when something
+// happened to one.
+func (p *pager) climb(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		changed := p.board.Changed()
+		live := p.board.All(func(s *escalation.State) bool {
+			return s.Open() || s.Resolved != nil && p.now().Sub(s.Resolved.At) < recent
+		})
+		for i := range live {
+			if err := p.step(ctx, live[i].Key); err != nil && ctx.Err() == nil {
+				p.log.Error("escalation stands still; trying again", "escalation", live[i].Key, "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-changed:
+		}
+	}
+}
+
+// step sends what an escalation's ladder has due. An attempt is written down
+// before it is made, by whoever is first.
+func (p *pager) step(ctx context.Context, id string) error {
+	s, ok := p.board.Get(id)
+	if !ok {
+		return nil
+	}
+	policy := p.settings.Policy()
+	channels := p.channels()
+	policy.Roster = p.roster(s.Brand, channels)
+	actions := escalation.Plan(s, policy, p.now())
+	if actions.Nobody {
+		p.log.Error("nobody can be paged: set up a notifier and a person with the role pr_lead", "escalation", id, "brand", s.Brand)
+	}
+	for _, send := range actions.Send {
+		won := false
+		after, err := p.board.Record(ctx, id, escalation.System, p.now(), func(now *escalation.State) (escalation.Event, bool) {
+			plan := escalation.Plan(*now, policy, p.now())
+			won = slices.Contains(plan.Send, send)
+			e := send.Event(escalation.Sending)
+			e.NextAt = plan.Next
+			return e, won
+		})
+		if err != nil {
+			return err
+		}
+		if won {
+			go p.send(context.WithoutCancel(ctx), after, policy, send, channels[send.Channel])
+		}
+	}
+	return nil
+}
+
+// send makes one attempt and writes down what became of it. If that can't be
+// written, the attempt is made again with the same key.
+func (p *pager) send(ctx context.Context, s escalation.State, policy escalation.Policy, send escalation.Send, n notify.Notifier) {
+	ctx, cancel := context.WithTimeout(ctx, notify.Timeout)
+	defer cancel()
+	err := errors.New("the notifier is gone")
+	if n != nil {
+		err = n.Notify(ctx, p.page(&s, send))
+	}
+	e := send.Event(escalation.Sent)
+	if err != nil {
+		outcome := escalation.Failed
+		if perm, ok := errors.AsType[interface {
+			error
+			Permanent() bool
+		}](err); ok && perm.Permanent() {
+			outcome = escalation.Refused
+		}
+		e = send.Event(outcome)
+		e.Error = err.Error()
+		if d, ok := bus.RetryAfter(err); ok {
+			e.RetryAt = p.now().Add(d)
+		}
+		p.log.Warn("page not delivered", "escalation", s.Key, "channel", send.Channel, "attempt", send.Attempt, "error", err)
+	}
+	write, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer stop()
+	_, err = p.board.Record(write, s.Key, escalation.System, p.now(), func(now *escalation.State) (escalation.Event, bool) {
+		after := *now
+		after.Pages = slices.Clone(now.Pages)
+		after.Apply(&e)
+		e.NextAt = escalation.Plan(after, policy, p.now()).Next
+		return e, true
+	})
+	if err != nil {
+		p.log.Error("outcome of a page not written down; it will be sent again", "escalation", s.Key, "error", err)
+	}
+}
+
+func (p *pager) page(s *escalation.State, send escalation.Send) notify.Page {
+	page := notify.Page{
+		Key: send.Key, Action: send.Action, Escalation: s.Key, Brand: s.Brand, Category: s.Category, Origin: s.Origin,
+		Urgency: s.Urgency, Reason: s.Rule, Title: s.Title, Excerpt: s.Excerpt, Author: s.Author, Platform: s.Platform,
+		Count: s.Count, Reach: s.Reach, URL: strings.TrimSuffix(p.url, "/") + "/escalations/" + s.Key, At: s.OpenedAt, Lang: s.Lang,
+	}
+	if b, ok := settings.Brands.Get(p.settings, s.Brand); ok {
+		page.Brand = b.Name
+		if b.Lang != "" {
+			page.Lang = b.Lang
+		}
+		if z, err := time.LoadLocation(b.TimeZone); err == nil && b.TimeZone != "" {
+			page.At = page.At.In(z)
+		}
+	}
+	if who, ok := settings.Staff.Get(p.settings, send.Target); ok {
+		page.To = notify.Recipient{Name: who.Name, Email: who.Email}
+		if who.Lang != "" {
+			page.Lang = who.Lang
+		}
+	}
+	if send.Action == escalation.Trigger {
+		page.AckURL = strings.TrimSuffix(p.url, "/") + "/ack/" + p.signer.Sign(identity.Paged{
+			Escalation: s.Key, Recipient: send.Target, Expires: p.now().Add(linkLife),
+		})
+	} else if m := cmp.Or(s.Resolved, s.Acked); m != nil {
+		page.By = m.By
+		if who, ok := settings.Staff.Get(p.settings, m.By); ok {
+			page.By = who.Name
+		}
+	}
+	return page
+}
+
+// opened is a notifier as its settings had it.
+type opened struct {
+	of settings.Notifier
+	notify.Notifier
+}
+
+// channels are the notifiers that are switched on. They stay open until their
+// settings change.
+func (p *pager) channels() map[string]notify.Notifier {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := map[string]notify.Notifier{}
+	for id, n := range settings.Notifiers.All(p.settings) {
+		if n.Off {
+			continue
+		}
+		o, ok := p.notifiers[id]
+		if !ok || !reflect.DeepEqual(o.of, n) {
+			i := slices.IndexFunc(notify.Kinds, func(k notify.Kind) bool { return k.Name == n.Kind })
+			if i < 0 {
+				continue
+			}
+			conn, err := notify.Kinds[i].Open(n.Config, notify.Deps{Client: p.http, Now: p.now, Data: p.data})
+			if err != nil {
+				p.log.Error("notifier can't be used", "notifier", id, "error", err)
+			}
+			// Also a failure is kept, so that it is told once.
+			o = opened{n, conn}
+			p.notifiers[id] = o
+		}
+		if o.Notifier != nil {
+			out[id] = o.Notifier
+		}
+	}
+	return out
+}
+
+// roster is today's staff and channels for a brand.
+func (p *pager) roster(brand string, channels map[string]notify.Notifier) escalation.Roster {
+	r := escalation.Roster{Groups: map[string][]string{}}
+	for _, s := range settings.Staff.List(p.settings) {
+		if s.Disabled {
+			continue
+		}
+		for _, g := range s.Grants {
+			if slices.Contains(g.Brands, identity.AllBrands) || slices.Contains(g.Brands, brand) {
+				key := "role:" + string(g.Role)
+				if !slices.Contains(r.Groups[key], s.ID) {
+					r.Groups[key] = append(r.Groups[key], s.ID)
+				}
+			}
+		}
+	}
+	for _, t := range settings.Teams.List(p.settings) {
+		r.Groups["team:"+t.ID] = t.Members
+	}
+	for id, n := range channels {
+		r.Channels = append(r.Channels, escalation.Channel{ID: id, Shared: !notify.IsPersonal(n)})
+	}
+	slices.SortFunc(r.Channels, func(a, b escalation.Channel) int { return strings.Compare(a.ID, b.ID) })
+	return r
+}

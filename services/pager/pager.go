@@ -1,0 +1,290 @@
+// Package pager is the service that calls people: it decides what PR must see,
+// opens escalations, climbs their ladders until somebody acknowledges, and
+// never pages for what is old, imported or indexed anew.
+package pager
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/earshot/earshot/pkg/app"
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// Service is the pager as a process runs it. Of several, one works: storms are
+// only seen by whoever sees everything.
+var Service = app.Service{Name: "pager", Run: run}
+
+func run(ctx context.Context, env *app.Env) error {
+	board, err := escalation.OpenBoard(ctx, env.Bus(), env.Log)
+	if err != nil {
+		return err
+	}
+	signer, err := env.Signer(ctx)
+	if err != nil {
+		return err
+	}
+	p := &pager{
+		bus: env.Bus(), board: board, settings: env.Settings(), cases: env.Cases(nil), http: env.HTTP(),
+		signer: signer, log: env.Log, now: env.Now, url: env.URL(), data: env.Config().Data,
+		notifiers: map[string]opened{},
+	}
+	// What is published from here on is not missed, whoever handles it.
+	if _, err := bus.Tagged.Subscribe(ctx, p.bus, taggedConsumer); err != nil {
+		return err
+	}
+	if _, err := casework.Events().Subscribe(ctx, p.bus, casesConsumer); err != nil {
+		return err
+	}
+	env.Ready()
+	return p.bus.RunOnce(ctx, "pager", env.Instance(), p.lead)
+}
+
+// The pager starts with what is new: it never pages for an archive.
+var (
+	taggedConsumer = bus.Consumer{Durable: "pager-tagged-v1", New: true, Timeout: 10 * time.Second}
+	casesConsumer  = bus.Consumer{Durable: "pager-cases-v1", New: true, Timeout: 10 * time.Second}
+)
+
+type pager struct {
+	bus      *bus.Conn
+	board    *escalation.Board
+	settings *settings.Store
+	cases    *casework.Store
+	http     *outbound.Client
+	signer   *identity.Signer
+	log      *slog.Logger
+	now      func() time.Time
+	url      string
+	data     string
+
+	mu        sync.Mutex
+	notifiers map[string]opened
+
+	// Only the one consumer of TAGGED touches these.
+	volume  escalation.Volume
+	stories escalation.Stories
+	joined  map[string]map[mention.ID]bool // by escalation
+}
+
+// memory is how far back the usual volume is learned from.
+const memory = 7 * 24 * time.Hour
+
+func (p *pager) lead(ctx context.Context) error {
+	p.volume, p.stories, p.joined = escalation.Volume{}, escalation.Stories{}, map[string]map[mention.ID]bool{}
+	err := bus.Tagged.Since(ctx, p.bus, p.now().Add(-memory), 1000, func(_ context.Context, batch []bus.Entry[mention.Tagged]) error {
+		for i := range batch {
+			t := &batch[i].Value
+			p.volume.Add(t)
+			if p.now().Sub(t.Mention.SeenAt) < 24*time.Hour {
+				p.stories.Add(t, t.Mention.SeenAt)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("learn what is usual: %w", err)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return bus.Tagged.Consume(ctx, p.bus, taggedConsumer, bus.Each(p.tagged))
+	})
+	g.Go(func() error {
+		return casework.Events().Consume(ctx, p.bus, casesConsumer, bus.Each(p.happened))
+	})
+	g.Go(func() error { return p.climb(ctx) })
+	return g.Wait()
+}
+
+// tagged opens or joins an escalation where a mention wants one.
+func (p *pager) tagged(ctx context.Context, m *bus.Msg[mention.Tagged]) error {
+	t, now := &m.Value, p.now()
+	p.volume.Add(t)
+	size := p.stories.Add(t, now)
+	p.bus.Age("paged", m.Seen, now)
+	if !escalation.Admit(t, now) {
+		return nil
+	}
+	policy := p.settings.Policy()
+	limits := policy.LimitsOf(t.Mention.Brand)
+	origin, wanted := escalation.ByVerdict, t.Verdict.Page
+	if !wanted {
+		if origin, wanted = limits.Exceeds(t, size); wanted && p.escalated(t, origin) {
+			wanted = false
+		}
+	}
+	if err := p.subject(ctx, t, m.Seq, origin, wanted, size.Reach, &policy); err != nil {
+		return err
+	}
+	if spike, ok := p.volume.Spike(t.Mention.Brand, now, limits); ok {
+		return p.storm(ctx, t, m.Seq, spike, &policy)
+	}
+	return nil
+}
+
+// subject joins t to the escalation about its story or author, or opens one if
+// it is wanted.
+func (p *pager) subject(ctx context.Context, t *mention.Tagged, seq uint64, origin escalation.Origin, wanted bool, reach int64, policy *escalation.Policy) error {
+	subjects := escalation.Subjects(t)
+	category, rule := escalation.Cause(&t.Verdict)
+	urgency := policy.Urgency(escalation.Reason{Brand: t.Mention.Brand, Category: category, Origin: origin, Reach: reach}, p.now())
+	if open, ok := p.about(t.Mention.Brand, subjects, wanted); ok {
+		return p.join(ctx, open, t, urgency, wanted, reach)
+	}
+	if !wanted || urgency == escalation.Ignore {
+		return nil
+	}
+	e := escalation.Open(t, origin, urgency)
+	e.URL = "/cases/" + string(t.Mention.ID)
+	e.Reach = max(e.Reach, reach)
+	if rule != "" && e.Rule == "" {
+		e.Rule = rule
+	}
+	return p.open(ctx, escalation.ID(t.Mention.Brand, subjects[0], seq), e)
+}
+
+// escalated tells whether the story of t was escalated for this figure before:
+// it stays over the limit, and pages once.
+func (p *pager) escalated(t *mention.Tagged, origin escalation.Origin) bool {
+	story := escalation.Subjects(t)[:1]
+	return len(p.board.All(func(s *escalation.State) bool {
+		return s.Brand == t.Mention.Brand && s.Origin == origin && !s.Open() && overlap(s.Subjects, story)
+	})) > 0
+}
+
+func (p *pager) open(ctx context.Context, id string, e escalation.Event) error {
+	_, err := p.board.Record(ctx, id, escalation.System, p.now(), func(s *escalation.State) (escalation.Event, bool) {
+		return e, s.OpenedAt.IsZero()
+	})
+	if err != nil {
+		return err
+	}
+	p.log.Info("escalation opened", "escalation", id, "brand", e.Brand, "category", e.Category, "urgency", e.Urgency, "origin", e.Origin)
+	return p.step(ctx, id)
+}
+
+// about finds the open escalation that a mention belongs to: by its story, and
+// when it wants a page itself also by its author.
+func (p *pager) about(brand string, subjects []string, wanted bool) (escalation.State, bool) {
+	if !wanted {
+		subjects = subjects[:1]
+	}
+	found := p.board.All(func(s *escalation.State) bool {
+		return s.Open() && s.Brand == brand && overlap(s.Subjects, subjects)
+	})
+	if len(found) == 0 {
+		return escalation.State{}, false
+	}
+	return found[0], true
+}
+
+func overlap(a, b []string) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if x == y {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (p *pager) join(ctx context.Context, s escalation.State, t *mention.Tagged, urgency escalation.Urgency, wanted bool, reach int64) error {
+	members := p.joined[s.Key]
+	if members == nil {
+		members = map[mention.ID]bool{s.Mention: true}
+		p.joined[s.Key] = members
+	}
+	if members[t.Mention.ID] {
+		return nil
+	}
+	members[t.Mention.ID] = true
+	n := max(s.Count+1, len(members))
+	graver := wanted && urgency.Stronger(s.Urgency)
+	if !escalation.Milestone(n) && !graver {
+		return nil
+	}
+	category, rule := escalation.Cause(&t.Verdict)
+	_, err := p.board.Record(ctx, s.Key, escalation.System, p.now(), func(s *escalation.State) (escalation.Event, bool) {
+		e := escalation.Event{Kind: escalation.Joined, Mention: t.Mention.ID, Count: n, Reach: reach}
+		if wanted {
+			e.Category, e.Rule, e.Urgency, e.Subjects = category, rule, urgency, escalation.Subjects(t)
+		}
+		return e, s.Open() && s.Count < n
+	})
+	if err != nil {
+		return err
+	}
+	// Somebody has it, and it has become graver: that is news to them.
+	_, err = p.board.Record(ctx, s.Key, escalation.System, p.now(), func(s *escalation.State) (escalation.Event, bool) {
+		return escalation.Event{Kind: escalation.Reopened, Category: category, Rule: rule, Urgency: urgency},
+			graver && s.Acked != nil && s.Resolved == nil && urgency.Stronger(s.Urgency)
+	})
+	if err != nil {
+		return err
+	}
+	return p.step(ctx, s.Key)
+}
+
+// storm opens an escalation about a brand's volume, once per storm.
+func (p *pager) storm(ctx context.Context, t *mention.Tagged, seq uint64, spike escalation.Spike, policy *escalation.Policy) error {
+	brand := t.Mention.Brand
+	if _, ok := p.about(brand, []string{escalation.VolumeSubject}, false); ok {
+		return nil
+	}
+	// A storm that was just resolved is not opened again by its tail.
+	tail := p.board.All(func(s *escalation.State) bool {
+		return s.Brand == brand && s.Resolved != nil && p.now().Sub(s.Resolved.At) < time.Hour && overlap(s.Subjects, []string{escalation.VolumeSubject})
+	})
+	if len(tail) > 0 {
+		return nil
+	}
+	urgency := policy.Urgency(escalation.Reason{Brand: brand, Origin: escalation.ByVolume}, p.now())
+	if urgency == escalation.Ignore {
+		return nil
+	}
+	return p.open(ctx, escalation.ID(brand, escalation.VolumeSubject, seq), escalation.Event{
+		Kind: escalation.Opened, Brand: brand, Subjects: []string{escalation.VolumeSubject}, Urgency: urgency,
+		Origin: escalation.ByVolume, Rule: fmt.Sprintf("%d negative in 10 min, usual %.1f", spike.Count, spike.Usual),
+		Count: spike.Count, Lang: t.Verdict.Lang, URL: "/queue?brand=" + brand + "&sentiment=negative&sort=newest",
+	})
+}
+
+// happened pages for what people ask for, and for promises about to break.
+func (p *pager) happened(ctx context.Context, m *bus.Msg[casework.Event]) error {
+	e := &m.Value
+	var origin escalation.Origin
+	switch {
+	case e.Kind == casework.Escalated:
+		origin = escalation.ByHand
+	case e.Kind == casework.PromiseDue && e.Level == "due":
+		origin = escalation.ByPromise
+	default:
+		return nil
+	}
+	s, ok, err := p.cases.Touched(ctx, mention.ID(m.Key))
+	if err != nil || !ok || s.Redacted {
+		return err
+	}
+	t := &mention.Tagged{Mention: s.Mention, Verdict: s.Verdict}
+	policy := p.settings.Policy()
+	category, _ := escalation.Cause(&t.Verdict)
+	urgency := policy.Urgency(escalation.Reason{Brand: s.Mention.Brand, Category: category, Origin: origin}, p.now())
+	if urgency == escalation.Ignore {
+		return nil
+	}
+	open := escalation.Open(t, origin, urgency)
+	open.URL, open.Rule = "/cases/"+string(s.ID), e.Text
+	return p.open(ctx, escalation.ID(s.Mention.Brand, string(origin)+":"+string(s.ID), m.Seq), open)
+}

@@ -1,0 +1,245 @@
+// Package replier is the service that publishes what people sent. It alone
+// holds credentials that can write.
+//
+// A public reply is posted at most once. Before a platform is called that is
+// written down, with the time until which nobody else may call; afterwards the
+// result is. Whoever finds a call without a result asks the platform, and a
+// person when the platform doesn't know.
+package replier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/earshot/earshot/pkg/app"
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
+	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/source"
+)
+
+// Service is the replier as a process runs it. Any number may run.
+var Service = app.Service{Name: "replier", Run: run}
+
+// callTime bounds one call of a platform; it is well below SendingTerm, so that
+// a call has ended before anybody looks for its result.
+const callTime = 45 * time.Second
+
+func run(ctx context.Context, env *app.Env) error {
+	r := &replier{
+		bus: env.Bus(), cases: env.Cases(nil), settings: env.Settings(), http: env.HTTP(), log: env.Log,
+		now: env.Now, data: env.Config().Data, conns: map[string]opened{},
+	}
+	if env.Config().Bus.URL == "" {
+		// What an embedded server has acknowledged is on disk after its next
+		// sync: before that a power cut could forget that we were to call.
+		r.settle = env.Config().Bus.Sync + 200*time.Millisecond
+	}
+	env.Ready()
+	return casework.Events().Consume(ctx, r.bus, bus.Consumer{
+		// One at a time and four side by side: a slow platform holds up few.
+		Durable: "replier-v1", Batch: 1, Workers: 4, Timeout: casework.SendingTerm,
+	}, bus.Each(r.handle))
+}
+
+type replier struct {
+	bus      *bus.Conn
+	cases    *casework.Store
+	settings *settings.Store
+	http     *outbound.Client
+	log      *slog.Logger
+	now      func() time.Time
+	data     string
+	settle   time.Duration
+
+	mu    sync.Mutex
+	conns map[string]opened
+}
+
+// opened is a connector as its settings had it.
+type opened struct {
+	of   settings.Source
+	conn source.Source
+}
+
+// replierOf returns the connector that publishes for a source, or nil when that
+// can't.
+func (r *replier) replierOf(account string) (source.Replier, error) {
+	s, ok := settings.Sources.Get(r.settings, account)
+	if !ok {
+		return nil, fmt.Errorf("there is no source %q any more", account)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o, ok := r.conns[account]
+	if !ok || !reflect.DeepEqual(o.of, s) {
+		kind, ok := source.Named(s.Kind)
+		if !ok {
+			return nil, fmt.Errorf("there is no connector %q in this version", s.Kind)
+		}
+		conn, err := kind.Open(s.Config, source.Deps{
+			HTTP: r.http, Log: r.log, Now: r.now, Data: r.data, Terms: func() source.Terms { return source.Terms{} },
+		})
+		if err != nil {
+			return nil, err
+		}
+		o = opened{s, conn}
+		r.conns[account] = o
+	}
+	rep, _ := o.conn.(source.Replier)
+	return rep, nil
+}
+
+// handle acts on the event that asks for a reply; all others are done.
+func (r *replier) handle(ctx context.Context, m *bus.Msg[casework.Event]) error {
+	if m.Value.Kind != casework.SendAsked {
+		return nil
+	}
+	id, attempt := mention.ID(m.Key), m.Value.Attempt
+	s, ok, err := r.cases.Touched(ctx, id)
+	if err != nil || !ok {
+		return err
+	}
+	out := s.Outgoing
+	if out == nil || out.Attempt != attempt {
+		return nil // sent, failed, or taken back
+	}
+	now := r.now()
+	switch {
+	case out.Calling && now.Before(out.CallUntil):
+		return bus.After(errors.New("another call may be under way"), out.CallUntil.Sub(now)+time.Second)
+	case out.Calling, out.Unsure:
+		return r.look(ctx, &s)
+	case now.Before(out.NotTill):
+		return bus.After(errors.New("it can still be taken back"), out.NotTill.Sub(now)+10*time.Millisecond)
+	}
+	return r.send(ctx, &s)
+}
+
+// send writes down that the platform is going to be called, and calls it.
+func (r *replier) send(ctx context.Context, s *casework.State) error {
+	attempt := s.Outgoing.Attempt
+	conn, err := r.replierOf(s.Outgoing.Draft.Account)
+	if err == nil && conn == nil {
+		err = errors.New("replies can't be published through this source; copy the text and open the post")
+	}
+	if err != nil {
+		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendFailed, Text: err.Error()})
+	}
+	won := false
+	after, err := r.cases.Record(ctx, s.ID, func(st *casework.State) (casework.Event, bool) {
+		o := st.Outgoing
+		won = o != nil && o.Attempt == attempt && o.CallingSeq == s.Outgoing.CallingSeq
+		return casework.Event{Kind: casework.Sending, Attempt: attempt, Until: r.now().Add(casework.SendingTerm)}, won
+	})
+	if err != nil || !won {
+		return err
+	}
+	if r.settle > 0 {
+		select {
+		case <-time.After(r.settle):
+		case <-ctx.Done():
+			return ctx.Err() // not called: whoever comes next finds nothing out there
+		}
+	}
+	return r.call(ctx, &after, conn)
+}
+
+// call publishes the reply and records what became of it, also when the process
+// is told to stop meanwhile.
+func (r *replier) call(ctx context.Context, s *casework.State, conn source.Replier) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
+	defer cancel()
+	sent, err := conn.Reply(ctx, replyOf(s))
+	if pause, ok := bus.RetryAfter(err); ok && certain(err) && pause < callTime/2 {
+		time.Sleep(pause)
+		sent, err = conn.Reply(ctx, replyOf(s))
+	}
+	attempt := s.Outgoing.Attempt
+	switch {
+	case err == nil:
+		return r.record(ctx, s.ID, attempt, sentEvent(sent))
+	case certain(err):
+		r.log.Warn("reply not published", "case", s.ID, "error", err)
+		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendFailed, Text: err.Error()})
+	}
+	r.log.Warn("no clear answer to a reply; looking for it", "case", s.ID, "error", err)
+	return r.find(ctx, s, conn, err)
+}
+
+// look is for a call whose result nobody wrote down.
+func (r *replier) look(ctx context.Context, s *casework.State) error {
+	conn, err := r.replierOf(s.Outgoing.Draft.Account)
+	if err == nil && conn == nil {
+		err = errors.New("the source can't be asked")
+	}
+	if err != nil {
+		return r.unsure(ctx, s, err)
+	}
+	if d := conn.Dedupes(); d > 0 && r.now().Add(callTime).Before(s.Outgoing.CallSince.Add(d)) {
+		// The platform itself drops a second one with the same key.
+		return r.send(ctx, s)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	return r.find(ctx, s, conn, errors.New("the call was cut short"))
+}
+
+// find asks the platform for the reply. Not finding it proves nothing.
+func (r *replier) find(ctx context.Context, s *casework.State, conn source.Replier, cause error) error {
+	sent, err := conn.Find(ctx, replyOf(s))
+	if err == nil {
+		return r.record(ctx, s.ID, s.Outgoing.Attempt, sentEvent(sent))
+	}
+	if errors.Is(err, source.ErrNotFound) {
+		err = cause
+	}
+	return r.unsure(ctx, s, err)
+}
+
+// unsure puts the reply before a person, unless it is there already.
+func (r *replier) unsure(ctx context.Context, s *casework.State, cause error) error {
+	if s.Outgoing.Unsure {
+		return nil
+	}
+	return r.record(ctx, s.ID, s.Outgoing.Attempt, casework.Event{Kind: casework.SendUnsure, Text: cause.Error()})
+}
+
+// record appends the result of an attempt, if it is still wanted.
+func (r *replier) record(ctx context.Context, id mention.ID, attempt string, e casework.Event) error {
+	e.Attempt = attempt
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	_, err := r.cases.Record(ctx, id, func(s *casework.State) (casework.Event, bool) {
+		return e, s.Outgoing != nil && s.Outgoing.Attempt == attempt
+	})
+	return err
+}
+
+func sentEvent(s source.Sent) casework.Event {
+	return casework.Event{Kind: casework.Sent, URL: s.URL, Native: s.NativeID}
+}
+
+func replyOf(s *casework.State) source.Reply {
+	return source.Reply{To: s.Mention.Post, Text: s.Outgoing.Draft.Text, Key: s.Outgoing.Attempt}
+}
+
+// certain tells that a failed reply is certainly not published: the platform
+// refused it, or was never reached.
+func certain(err error) bool {
+	if e, ok := errors.AsType[*outbound.Error](err); ok {
+		return !e.Reached || e.Status >= 400 && e.Status < 500 && e.Status != 408
+	}
+	p, ok := errors.AsType[interface {
+		error
+		Permanent() bool
+	}](err)
+	return ok && p.Permanent()
+}
