@@ -166,7 +166,7 @@ func (e *Meili) done(ctx context.Context) func(*meilisearch.TaskInfo, error) err
 			case meilisearch.TaskStatusSucceeded:
 				return nil
 			case meilisearch.TaskStatusFailed, meilisearch.TaskStatusCanceled:
-				return &taskError{Code: task.Error.Code, Type: task.Error.Type, Message: task.Error.Message, Status: string(task.Status)}
+				return taskFailed(task)
 			}
 			select {
 			case <-time.After(pause):
@@ -177,15 +177,25 @@ func (e *Meili) done(ctx context.Context) func(*meilisearch.TaskInfo, error) err
 	}
 }
 
-// taskError is a task that was accepted and then failed or was cancelled.
-type taskError struct{ Code, Type, Message, Status string }
-
-func (e *taskError) Error() string {
-	return fmt.Sprintf("search: meilisearch: task %s: %s (%s)", e.Status, e.Message, e.Code)
+// taskFailed tells why a task that was accepted did not succeed: through the
+// fault of what was sent, or of the server.
+func taskFailed(t *meilisearch.Task) error {
+	switch {
+	case t.Status == meilisearch.TaskStatusCanceled:
+		return &UnavailableError{Engine: "meilisearch", Reason: fmt.Sprintf("somebody cancelled task %d", t.UID)}
+	case t.Error.Type == "invalid_request":
+		return &requestError{Code: t.Error.Code}
+	case t.Error.Code == "no_space_left_on_device":
+		return &UnavailableError{Engine: "meilisearch", Reason: "the server's disk is full; writing goes on once there is room"}
+	}
+	return &UnavailableError{Engine: "meilisearch", Reason: fmt.Sprintf("task %d failed: %s: %s", t.UID, t.Error.Code, t.Error.Message)}
 }
 
-// theFault tells whether the documents are to blame rather than the server.
-func (e *taskError) theFault() bool { return e.Type == "invalid_request" }
+// requestError is what was sent and will never be taken, refused at once or by
+// the task. The server's message may quote it and is left out.
+type requestError struct{ Code string }
+
+func (e *requestError) Error() string { return "search: meilisearch refuses what was sent: " + e.Code }
 
 // Position implements [Engine].
 func (e *Meili) Position(ctx context.Context, stream string) (uint64, error) {
@@ -294,7 +304,7 @@ func meiliCode(err error) string {
 	if e, ok := errors.AsType[*meilisearch.Error](err); ok {
 		return e.MeilisearchApiError.Code
 	}
-	if e, ok := errors.AsType[*taskError](err); ok {
+	if e, ok := errors.AsType[*requestError](err); ok {
 		return e.Code
 	}
 	return ""
@@ -318,7 +328,7 @@ func meiliError(err error) error {
 	case errors.Is(e.OriginError, context.Canceled):
 		return context.Canceled
 	case e.StatusCode == http.StatusRequestEntityTooLarge:
-		return &payloadError{Code: "payload_too_large"}
+		return &requestError{Code: "payload_too_large"}
 	case e.StatusCode == 0:
 		away.Reason = "the server cannot be reached"
 	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden:

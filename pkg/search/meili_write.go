@@ -133,22 +133,20 @@ func (e *Meili) Write(ctx context.Context, b Batch) error {
 	if len(payload) == 0 {
 		return nil
 	}
-	if err := e.send(ctx, payload); err != nil {
-		var reason string
-		if reason = blame(err); reason == "" || len(docs) == 0 {
-			return err
-		}
+	err = e.send(ctx, payload)
+	if refused, ok := errors.AsType[*requestError](err); ok && len(docs) > 0 {
 		bad, err := e.bisect(ctx, payload[:len(docs)], docs)
 		if err != nil {
 			return err
 		}
 		if bad != nil {
-			return &RejectedError{Engine: "meilisearch", IDs: bad, Reason: reason}
+			return &RejectedError{Engine: "meilisearch", IDs: bad, Reason: refused.Code}
 		}
 		// Cut smaller it went in; only the positions are left.
-		if err := e.send(ctx, payload[len(docs):]); err != nil {
-			return err
-		}
+		err = e.send(ctx, payload[len(docs):])
+	}
+	if err != nil {
+		return err
 	}
 	e.mu.Lock()
 	maps.Copy(e.positions, b.Positions)
@@ -162,23 +160,6 @@ func (e *Meili) send(ctx context.Context, payload []any) error {
 	}
 	return e.done(ctx)(e.index.AddDocumentsWithContext(ctx, payload, nil))
 }
-
-// blame returns why the documents of a payload are refused, or nothing if the
-// error is not their fault.
-func blame(err error) string {
-	if t, ok := errors.AsType[*taskError](err); ok && t.theFault() {
-		return t.Code
-	}
-	if e, ok := errors.AsType[*payloadError](err); ok {
-		return e.Code
-	}
-	return ""
-}
-
-// payloadError is a payload that the server refuses at once.
-type payloadError struct{ Code string }
-
-func (e *payloadError) Error() string { return "search: meilisearch: payload refused: " + e.Code }
 
 // bisect writes the documents in ever smaller parts and returns those that are
 // refused alone: one bad document fails the whole payload it is in.
@@ -196,7 +177,7 @@ func (e *Meili) bisect(ctx context.Context, payload []any, docs []Document) ([]m
 		if err == nil {
 			continue
 		}
-		if blame(err) == "" {
+		if _, ok := errors.AsType[*requestError](err); !ok {
 			return nil, err
 		}
 		found, err := e.bisect(ctx, part.payload, part.docs)
