@@ -151,6 +151,7 @@ func (c *Classifier) Verdict(m *mention.Mention) mention.Verdict {
 	d := c.scratch.Get().(*document)
 	defer c.scratch.Put(d)
 	content := m.Content()
+	d.note = m.Kind == mention.KindNote
 	d.read(content, c.rules.sets.trie)
 
 	v := mention.Verdict{Model: c.version, Lang: detectLanguage(content, d.fold.Text, m.Lang)}

@@ -21,6 +21,7 @@ type document struct {
 	sents  []sentence
 	quotes []quote
 
+	note  bool // a contact note: staff report what a customer said
 	hits  []hit
 	chain []chain // by set
 	found []set   // sets with hits

@@ -11,7 +11,7 @@ import (
 func (c *Classifier) intent(d *document, v *mention.Verdict) (mention.Intent, float64) {
 	var score [len(intentOrder)]float64
 	copy(score[:], d.sums[firstIntent:firstDisposition])
-	score[iOther] += otherPrior
+	score[iOther] += otherPrior + d.sums[int(firstDisposition)+2]
 	for i := range d.sents {
 		if d.sents[i].question {
 			score[iQuestion] += 0.7
@@ -27,7 +27,7 @@ func (c *Classifier) intent(d *document, v *mention.Verdict) (mention.Intent, fl
 	for i := range v.Risks {
 		switch v.Risks[i].Category {
 		case mention.MediaInquiry, mention.AuthorityInquiry:
-			score[iQuestion] += 1.5
+			score[iOther] += 2 // no customer's wish
 		case mention.PersonAtRisk:
 			score[iOther]++
 		default:

@@ -149,6 +149,9 @@ func (d *document) contains(seq sequence, sent int32) bool {
 
 // objects tells whether g says that m does not count.
 func (c *Classifier) objects(d *document, g *guard, m match, mood int32) bool {
+	if g.reported && d.note {
+		return false
+	}
 	s := &d.sents[m.sent]
 	switch g.builtin {
 	case quoted:
@@ -156,16 +159,16 @@ func (c *Classifier) objects(d *document, g *guard, m match, mood int32) bool {
 	case asked:
 		return s.question && d.hasIn(c.cues.permission, s.start, s.end)
 	case pleased:
-		return mood > 0 && !d.has(c.cues.grievance)
+		return mood >= 150 && !d.has(c.cues.grievance)
 	}
 	return d.has(g.text) ||
 		d.hasIn(g.sentence, s.start, s.end) ||
-		g.before >= 0 && d.hasIn(g.before, max(s.start, m.start-g.beforeWithin), m.start) ||
+		g.before >= 0 && d.hasIn(g.before, max(s.start, m.start-g.beforeWithin), min(m.end, m.start+2*overlap)) ||
 		g.after >= 0 && d.hasIn(g.after, max(m.start, m.end-overlap), min(s.end, m.end+g.afterWithin))
 }
 
-// overlap is how far a cue after a match may reach into it: what a rule takes
-// for an announcement may be the beginning of its denial.
+// overlap is how far a cue before or after a match may reach into it, twice as
+// far before: what a rule takes for an announcement may be part of its denial.
 const overlap = 8
 
 // selfReach is how far from a quotation the words may stand that make it the

@@ -88,17 +88,26 @@ func (s *sets) compile(phrase string, gap int32) (pattern, error) {
 	}
 }
 
-// cutClause splits off what stands before the first " & " or " && ".
+// cutClause splits off what stands before the first & or &&, if any.
 func cutClause(s string) (part, rest, sep string) {
-	i := strings.Index(s, " &")
-	if i < 0 {
-		return s, "", ""
+	depth := 0
+	for i := range len(s) {
+		switch s[i] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case '&':
+			if depth > 0 {
+				continue
+			}
+			if strings.HasPrefix(s[i+1:], "&") {
+				return s[:i], s[i+2:], "&&"
+			}
+			return s[:i], s[i+1:], "&"
+		}
 	}
-	rest = s[i+2:]
-	if strings.HasPrefix(rest, "&") {
-		return s[:i], rest[1:], "&&"
-	}
-	return s[:i], rest, "&"
+	return s, "", ""
 }
 
 func (s *sets) sequence(part string, gap int32) (sequence, error) {
@@ -148,6 +157,9 @@ func (s *sets) group(alternatives []string) (set, error) {
 	for i, l := range literals {
 		open := strings.HasSuffix(l, "*")
 		l = text.Fold(strings.TrimSuffix(l, "*"))
+		if strings.Contains(l, "*") {
+			return noSet, fmt.Errorf("%q has a * before its end", l)
+		}
 		if l == "" {
 			return noSet, fmt.Errorf("%q matches the empty text", alternatives)
 		}

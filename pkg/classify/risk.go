@@ -91,7 +91,7 @@ func (c *Classifier) page(d *document, m *mention.Mention, mood int32, v *mentio
 				continue
 			}
 		case mention.PublicityThreat, mention.LegalThreat:
-			if !c.any(d, risk.Category, func(r *rule) bool { return r.explicit }) || !c.aggrieved(d, m, mood, v) {
+			if !c.any(d, risk.Category, func(r *rule) bool { return r.explicit }) || !c.aggrieved(d, m, mood, risk.Category, v) {
 				continue
 			}
 		default:
@@ -122,22 +122,20 @@ func (c *Classifier) any(d *document, category mention.Category, is func(*rule) 
 	return false
 }
 
-// aggrieved tells whether the author has a real grievance. Who asks for a
-// present with a threat has none, unless one is named.
-func (c *Classifier) aggrieved(d *document, m *mention.Mention, mood int32, v *mention.Verdict) bool {
+// aggrieved tells whether the author has a real grievance, for a threat of
+// category. Who asks for a present with a threat, or does it for fun, has none
+// unless one is named.
+func (c *Classifier) aggrieved(d *document, m *mention.Mention, mood int32, category mention.Category, v *mention.Verdict) bool {
 	if d.has(c.cues.grievance) {
 		return true
 	}
 	if d.has(c.cues.extortion) {
 		return false
 	}
-	for i := range v.Risks {
-		switch v.Risks[i].Category {
-		case mention.SafetyHazard, mention.PrivacyBreach, mention.RepeatContact, mention.UnreasonableDemand, mention.Churn:
-			return true
-		}
+	if category == mention.LegalThreat || len(v.Risks) > 1 {
+		return true
 	}
-	return mood <= -150 || m.Rating == 1 || m.Rating == 2
+	return mood < 0 || d.has(c.cues.condition) || m.Rating == 1 || m.Rating == 2
 }
 
 // round keeps probabilities to four digits, so that they read and compare well.

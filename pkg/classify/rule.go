@@ -35,6 +35,9 @@ type guardSpec struct {
 	After    *cueSpec `yaml:"after"`
 	Sentence []string `yaml:"sentence"`
 	Text     []string `yaml:"text"`
+	// Reported: the guard finds words of somebody else. It is silent on
+	// contact notes, which report what a customer said.
+	Reported bool `yaml:"reported"`
 }
 
 type cueSpec struct {
@@ -114,6 +117,7 @@ type guard struct {
 	beforeWithin, afterWithin int32
 	sentence, text            set
 	builtin                   builtin
+	reported                  bool
 }
 
 // builtin guards need more than words.
@@ -153,7 +157,7 @@ func newRuleSet() *ruleSet {
 	rs := &ruleSet{sets: newSets(), guards: map[string][]*guard{}, names: map[string]bool{}}
 	for name, b := range builtins {
 		g := emptyGuard()
-		g.builtin = b
+		g.builtin, g.reported = b, b == quoted
 		rs.guards[name] = []*guard{&g}
 	}
 	return rs
@@ -202,6 +206,7 @@ func (rs *ruleSet) define(f *fileSpec) error {
 			return fmt.Errorf("guard %q is built in", name)
 		}
 		spec, g := f.Defs[name], emptyGuard()
+		g.reported = spec.Reported
 		var err error
 		bind := func(to *set, phrases []string) {
 			if err == nil && len(phrases) > 0 {

@@ -102,10 +102,12 @@ func (c *Classifier) sentiment(d *document, mood int32, risks []mention.Risk) (m
 	x := float64(mood) / 100
 	for i := range risks {
 		switch risks[i].Category {
-		case mention.MediaInquiry, mention.AuthorityInquiry, mention.PersonAtRisk:
-			// Said by others, or of something else than the brand.
+		case mention.MediaInquiry, mention.AuthorityInquiry:
+			x /= 4 // said by those who are not customers
+		case mention.PersonAtRisk, mention.SafetyHazard, mention.Churn, mention.RepeatContact:
+			x -= 1.4
 		default:
-			x -= 1.2
+			x -= 2.2
 		}
 	}
 	x -= min(d.sumOf(mention.Complaint), 2) + min(d.sumOf(mention.BugReport), 2)*0.6
@@ -113,8 +115,11 @@ func (c *Classifier) sentiment(d *document, mood int32, risks []mention.Risk) (m
 	if x > 0 && d.has(c.cues.irony) && d.sumOf(mention.Complaint)+d.sumOf(mention.BugReport) > 0 {
 		x = -x // praise of a failure is irony
 	}
+	if d.sumOf(mention.FeatureRequest) > 0 || d.sums[int(firstDisposition)+2] > 0 {
+		x /= 3 // a wish or an advert speaks warmly of something else
+	}
 	x /= math.Sqrt(x*x + 12)
-	pos, neg, neutral := math.Exp(5*x-0.9), math.Exp(-5*x-0.9), 1.0
+	pos, neg, neutral := math.Exp(6*x-1.4), math.Exp(-6*x-1.5), 1.0
 	total := pos + neg + neutral
 	switch {
 	case neg >= pos && neg > neutral:
