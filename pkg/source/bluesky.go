@@ -2,12 +2,15 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -74,25 +77,71 @@ type bluesky struct {
 func (b *bluesky) Poll() time.Duration { return 0 }
 
 const (
-	// blueskyRewind is asked for again at the same server, whose times only
-	// rise, and at another one, whose clock may differ.
+	// blueskyRewind is asked for again at the same server, and at another one,
+	// whose clock may differ.
 	blueskyRewind      = 2 * time.Second
 	blueskyOtherServer = 10 * time.Second
-	maxJetstreamEvent  = 1 << 20
+	// blueskyWindow is how far a server's times may be out of order. Events of
+	// one commit have the same time.
+	blueskyWindow     = 200 * time.Millisecond
+	maxJetstreamEvent = 1 << 20
 )
 
-// The cursor is "<time_us>@<host>".
-func parseJetstreamCursor(cursor string) (at int64, server string, err error) {
+// jetstreamCursor is the latest time seen, the server it was seen at, and the
+// events within the window before it: "<time_us>@<host>~<hash>.<hash>…".
+type jetstreamCursor struct {
+	at     int64
+	server string
+	recent []jetstreamSeen
+}
+
+type jetstreamSeen struct {
+	at   int64
+	hash string
+}
+
+func parseJetstreamCursor(cursor string) (c jetstreamCursor, err error) {
 	if cursor == "" {
-		return 0, "", nil
+		return c, nil
 	}
-	text, server, _ := strings.Cut(cursor, "@")
-	at, err = strconv.ParseInt(text, 10, 64)
-	return at, server, err
+	text, hashes, _ := strings.Cut(cursor, "~")
+	text, c.server, _ = strings.Cut(text, "@")
+	if c.at, err = strconv.ParseInt(text, 10, 64); err != nil {
+		return c, err
+	}
+	for h := range strings.SplitSeq(hashes, ".") {
+		c.recent = append(c.recent, jetstreamSeen{c.at, h})
+	}
+	return c, nil
+}
+
+func (c *jetstreamCursor) String() string {
+	b := strconv.AppendInt(make([]byte, 0, 64+len(c.recent)*9), c.at, 10)
+	b = append(append(append(b, '@'), c.server...), '~')
+	for i, r := range c.recent {
+		if i > 0 {
+			b = append(b, '.')
+		}
+		b = append(b, r.hash...)
+	}
+	return string(b)
+}
+
+// news tells whether e is new, at a server whose times compare with c's, and
+// notes it.
+func (c *jetstreamCursor) news(e jetstreamEvent, same bool) bool {
+	h := e.hash()
+	if same && e.TimeUS < c.at-blueskyWindow.Microseconds() || slices.ContainsFunc(c.recent, func(r jetstreamSeen) bool { return r.hash == h }) {
+		return false
+	}
+	c.at = max(c.at, e.TimeUS)
+	c.recent = slices.DeleteFunc(c.recent, func(r jetstreamSeen) bool { return r.at < c.at-blueskyWindow.Microseconds() })
+	c.recent = append(c.recent, jetstreamSeen{e.TimeUS, h})
+	return true
 }
 
 func (b *bluesky) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, error] {
-	at, from, err := parseJetstreamCursor(cursor)
+	cur, err := parseJetstreamCursor(cursor)
 	if err != nil {
 		return failed(fmt.Errorf("bluesky: cursor: %w", err))
 	}
@@ -100,7 +149,7 @@ func (b *bluesky) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, erro
 		b.mu.Lock()
 		server := b.cfg.Servers[b.next%len(b.cfg.Servers)]
 		b.mu.Unlock()
-		broken := b.stream(ctx, server, at, from, yield)
+		broken := b.stream(ctx, server, cur, yield)
 		if broken == nil {
 			return
 		}
@@ -113,15 +162,15 @@ func (b *bluesky) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, erro
 
 // stream yields events until the consumer stops, which gives nil, or the
 // stream breaks.
-func (b *bluesky) stream(ctx context.Context, server string, at int64, from string, yield func(Item, error) bool) error {
+func (b *bluesky) stream(ctx context.Context, server string, cur jetstreamCursor, yield func(Item, error) bool) error {
 	q := url.Values{"wantedCollections": {"app.bsky.feed.post"}, "maxMessageSizeBytes": {strconv.Itoa(maxJetstreamEvent)}}
-	same := from == host(server)
-	if at > 0 {
+	same := cur.server == host(server)
+	if cur.at > 0 {
 		rewind := blueskyOtherServer
 		if same {
 			rewind = blueskyRewind
 		}
-		q.Set("cursor", strconv.FormatInt(max(at-rewind.Microseconds(), 1), 10))
+		q.Set("cursor", strconv.FormatInt(max(cur.at-rewind.Microseconds(), 1), 10))
 	}
 	dial, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -134,6 +183,7 @@ func (b *bluesky) stream(ctx context.Context, server string, at int64, from stri
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(maxJetstreamEvent + 1)
+	cur.server = host(server)
 	for {
 		raw, err := b.receive(ctx, conn)
 		if err != nil {
@@ -144,19 +194,16 @@ func (b *bluesky) stream(ctx context.Context, server string, at int64, from stri
 			b.deps.skip("bluesky", e.DID, err)
 			continue
 		}
-		if same && e.TimeUS <= at {
-			continue
-		}
 		p, err := e.post()
 		if err != nil {
 			b.deps.skip("bluesky", e.uri(), err)
 			continue
 		}
-		if p.NativeID == "" {
+		if p.NativeID == "" || !cur.news(e, same) {
 			continue
 		}
 		p.SeenAt = b.deps.Now()
-		if !yield(Item{Post: p, Cursor: strconv.FormatInt(e.TimeUS, 10) + "@" + host(server)}, nil) {
+		if !yield(Item{Post: p, Cursor: cur.String()}, nil) {
 			return nil
 		}
 	}
@@ -216,10 +263,20 @@ type blueskyEmbed struct {
 	Media *blueskyEmbed `json:"media"` // of a post that quotes another
 }
 
+// looseTime is a time that is zero when it can't be read.
+type looseTime struct{ time.Time }
+
+func (t *looseTime) UnmarshalJSON(raw []byte) error {
+	t.Time, _ = time.Parse(time.RFC3339, strings.Trim(string(raw), `"`))
+	return nil
+}
+
 type blueskyRecord struct {
 	Text  string   `json:"text"`
 	Langs []string `json:"langs"`
-	Reply *struct {
+	// CreatedAt is as the client says.
+	CreatedAt looseTime `json:"createdAt"`
+	Reply     *struct {
 		Root   blueskyLink `json:"root"`
 		Parent blueskyLink `json:"parent"`
 	} `json:"reply"`
@@ -253,6 +310,11 @@ func (e jetstreamEvent) uri() string {
 	return "at://" + e.DID + "/" + e.Commit.Collection + "/" + e.Commit.RKey
 }
 
+func (e jetstreamEvent) hash() string {
+	sum := sha256.Sum256([]byte(e.uri() + " " + e.Commit.Operation + " " + e.Commit.CID))
+	return hex.EncodeToString(sum[:4])
+}
+
 // post returns the post or deletion in e; a zero one if e is of another kind.
 func (e jetstreamEvent) post() (mention.Post, error) {
 	if e.Kind != "commit" || e.Commit == nil || e.Commit.Collection != "app.bsky.feed.post" {
@@ -263,8 +325,7 @@ func (e jetstreamEvent) post() (mention.Post, error) {
 	}
 	p := mention.Post{
 		Platform: "bluesky", NativeID: e.uri(), Kind: mention.KindPost, Intake: mention.Live,
-		URL: "https://bsky.app/profile/" + e.DID + "/post/" + e.Commit.RKey,
-		// The stream's time: clients set a record's createdAt as they please.
+		URL:         "https://bsky.app/profile/" + e.DID + "/post/" + e.Commit.RKey,
 		PublishedAt: time.UnixMicro(e.TimeUS).UTC(),
 	}
 	switch e.Commit.Operation {
@@ -280,6 +341,12 @@ func (e jetstreamEvent) post() (mention.Post, error) {
 	var r blueskyRecord
 	if err := json.Unmarshal(e.Commit.Record, &r); err != nil {
 		return p, err
+	}
+	// Clients set createdAt as they please, and the stream brings old posts
+	// again when it synchronises a repository. The earlier of the two is what
+	// the network itself sorts by.
+	if r.CreatedAt.After(epoch) && r.CreatedAt.Before(p.PublishedAt) {
+		p.PublishedAt = r.CreatedAt.UTC()
 	}
 	p.Author = mention.Author{ID: e.DID, URL: "https://bsky.app/profile/" + e.DID}
 	p.Text = clean(r.fullText())

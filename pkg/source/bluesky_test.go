@@ -61,18 +61,41 @@ func take(t *testing.T, src Source, cursor string, n int) []Item {
 
 func TestBlueskyRewindsALittleAndSkipsWhatItHas(t *testing.T) {
 	var asked []string
-	events := []string{jetstreamPost(10_000_000, "a", "1"), jetstreamPost(11_000_000, "b", "2"), jetstreamPost(11_000_001, "c", "3")}
+	events := []string{
+		jetstreamPost(10_000_000, "a", "1"),
+		jetstreamPost(11_000_000, "b", "2"), jetstreamPost(11_000_000, "c", "3"), // of one commit
+		jetstreamPost(10_999_990, "d", "4"), // out of order
+		jetstreamPost(12_000_000, "e", "5"),
+	}
 	one, two := jetstream(t, &asked, events...), jetstream(t, &asked, events...)
 	src := openKind(t, "bluesky", "servers: ["+one+"]", testDeps(t))
 	first := take(t, src, "", 2)
-	rest := take(t, src, first[1].Cursor, 1)
-	if rest[0].Post.Text != "3" || asked[0] != "" || asked[1] != "9000000" {
+	rest := take(t, src, first[1].Cursor, 3)
+	if rest[0].Post.Text != "3" || rest[1].Post.Text != "4" || rest[2].Post.Text != "5" || asked[0] != "" || asked[1] != "9000000" {
 		t.Errorf("%+v, asked %q", rest, asked)
 	}
-	// Another server has another clock: the overlap comes again.
-	other := take(t, openKind(t, "bluesky", "servers: ["+two+"]", testDeps(t)), first[1].Cursor, 3)
-	if other[0].Post.Text != "1" || asked[2] != "1000000" {
+	// Another server has another clock: what is not known by itself comes again.
+	other := take(t, openKind(t, "bluesky", "servers: ["+two+"]", testDeps(t)), first[1].Cursor, 2)
+	if other[0].Post.Text != "1" || other[1].Post.Text != "3" || asked[2] != "1000000" {
 		t.Errorf("%+v, asked %q", other, asked)
+	}
+}
+
+func TestBlueskyPostsAreAsOldAsTheySay(t *testing.T) {
+	for _, c := range []struct{ name, created, want string }{
+		{"a moment before", "2026-11-20T11:59:59Z", "2026-11-20T11:59:59Z"},
+		{"an old post synchronised again", "2024-01-02T03:04:05.678Z", "2024-01-02T03:04:05.678Z"},
+		{"from the future", "2031-01-01T00:00:00Z", "2026-11-20T12:00:00Z"},
+		{"absurd", "1971-01-01T00:00:00Z", "2026-11-20T12:00:00Z"},
+		{"nonsense", "today", "2026-11-20T12:00:00Z"},
+	} {
+		e, err := parseJetstream([]byte(strings.Replace(jetstreamPost(testNow.UnixMicro(), "a", "x"), `{"text"`, `{"createdAt":"`+c.created+`","text"`, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := e.post(); err != nil || p.PublishedAt.Format(time.RFC3339Nano) != c.want {
+			t.Errorf("%s: %v, %v", c.name, p.PublishedAt, err)
+		}
 	}
 }
 
