@@ -95,7 +95,7 @@ func (e *Env) Index(ctx context.Context) (engine search.Engine, fresh bool, err 
 				a.indexErr = fmt.Errorf("search.key: %w", err)
 				return
 			}
-			_, a.indexErr = key, errors.New("search.engine: meilisearch is coming")
+			a.index, a.indexErr = search.OpenMeili(search.MeiliConfig{URL: cfg.Search.URL, Key: key, Index: cfg.Search.Prefix + "_mentions"})
 		} else {
 			a.index, a.indexErr = search.OpenSQLite(filepath.Join(cfg.Data, "index"))
 		}

@@ -54,6 +54,10 @@ type sandbox struct {
 	deps Deps
 	dir  string
 	mu   sync.Mutex // one writer; the program runs one replier for a folder
+
+	// Only Fetch uses these, and only one runs at a time.
+	posts []sandboxPost
+	read  time.Time // the file's time when it was read
 }
 
 const (
@@ -78,6 +82,8 @@ func (s *sandbox) Poll() time.Duration { return time.Second }
 type sandboxPost struct {
 	intakePost
 	Offset float64 `json:"offset_s"`
+
+	posted mention.Post
 }
 
 // The cursor is "<start in Unix milliseconds>.<lines done>": the file is
@@ -114,7 +120,7 @@ func (s *sandbox) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, erro
 			if at > 0 {
 				at = time.Duration(float64(at) / s.cfg.Speed)
 			}
-			p, _ := sp.post()
+			p := sp.posted
 			p.PublishedAt = start.Add(at).UTC().Truncate(time.Millisecond)
 			// What was there before the start is a backlog, and never pages.
 			p.SeenAt = p.PublishedAt
@@ -139,7 +145,8 @@ func (s *sandbox) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, erro
 	}
 }
 
-// load reads the posts, oldest first. A missing file has none.
+// load returns the posts, oldest first, read again when the file has changed. A
+// missing file has none.
 func (s *sandbox) load() ([]sandboxPost, error) {
 	f, err := os.Open(filepath.Join(s.dir, sandboxPosts))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -148,6 +155,13 @@ func (s *sandbox) load() ([]sandboxPost, error) {
 		return nil, err
 	}
 	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if st.ModTime().Equal(s.read) {
+		return s.posts, nil
+	}
 	var out []sandboxPost
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, maxLine)
@@ -160,7 +174,13 @@ func (s *sandbox) load() ([]sandboxPost, error) {
 		if err == nil {
 			sp.Platform = cmp.Or(sp.Platform, "sandbox")
 			sp.PublishedAt = jsonTime{time.Unix(0, 0)}
-			_, err = sp.post()
+			// The sandbox serves pictures of its own, by path.
+			pictures := sp.Media
+			sp.Media = nil
+			sp.posted, err = sp.post()
+			for _, m := range pictures {
+				sp.posted.Media = append(sp.posted.Media, mention.Media{Type: mention.MediaType(m.Type), URL: m.URL, Alt: m.Alt})
+			}
 		}
 		if err != nil {
 			s.deps.skip("sandbox", "line "+strconv.Itoa(n), err)
@@ -169,7 +189,11 @@ func (s *sandbox) load() ([]sandboxPost, error) {
 		out = append(out, sp)
 	}
 	slices.SortStableFunc(out, func(a, b sandboxPost) int { return cmp.Compare(b.Offset, a.Offset) })
-	return out, lines.Err()
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	s.posts, s.read = out, st.ModTime()
+	return out, nil
 }
 
 // Entry is a reply on the sandbox's timeline.

@@ -219,7 +219,10 @@ func (p *pager) join(ctx context.Context, s escalation.State, t *mention.Tagged,
 	_, err := p.board.Record(ctx, s.Key, escalation.System, p.now(), func(s *escalation.State) (escalation.Event, bool) {
 		e := escalation.Event{Kind: escalation.Joined, Mention: t.Mention.ID, Count: n, Reach: reach}
 		if wanted {
-			e.Category, e.Rule, e.Urgency, e.Subjects = category, rule, urgency, escalation.Subjects(t)
+			e.Category, e.Rule, e.Subjects = category, rule, escalation.Subjects(t)
+			if s.Acked == nil {
+				e.Urgency = urgency
+			}
 		}
 		return e, s.Open() && s.Count < n
 	})

@@ -1,0 +1,488 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/classify"
+	"github.com/earshot/earshot/pkg/config"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/notify"
+	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/source"
+	"github.com/earshot/earshot/services/indexer"
+)
+
+var applyCommand = command{
+	name: "apply", usage: "FILE",
+	short: "Set what people edit from a YAML file: brands, sources, templates, staff …",
+	long: `The file maps kinds of settings to ids to values:
+
+  brand:
+    acme: {id: acme, name: Acme, query: '"acme" OR #acme'}
+  source:
+    blog: {id: blog, name: Our blog, kind: feed, config: {url: https://blog.example/feed}}
+
+Values are checked before the first one is set, and each replaces the one in
+force; the history of both is kept. - reads standard input.
+
+Kinds: ` + strings.Join(settings.Kinds(), ", ") + ".",
+	run: apply,
+}
+
+func apply(ctx context.Context, c *call) error {
+	if len(c.args) != 1 {
+		return usageError("want one file")
+	}
+	raw, err := read(c, c.args[0])
+	if err != nil {
+		return err
+	}
+	var file map[string]map[string]any
+	if err := yaml.UnmarshalWithOptions(raw, &file, yaml.UseJSONUnmarshaler()); err != nil {
+		return fmt.Errorf("%s: %s", c.args[0], yaml.FormatError(err, false, true))
+	}
+	l, err := c.reach(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	changes, err := l.settings.Plan(file)
+	if err != nil {
+		return fmt.Errorf("%s: nothing was set:\n%w", c.args[0], err)
+	}
+	for _, ch := range changes {
+		if err := l.settings.Apply(ctx, identity.ActorConsole, ch); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "%s %s %s\n", ch.What, ch.Kind, ch.ID)
+	}
+	return nil
+}
+
+func read(c *call, name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(c.in)
+	}
+	return os.ReadFile(name)
+}
+
+type importOptions struct {
+	format, platform, zone, brand string
+	dry                           bool
+}
+
+var importCommand = command{
+	name: "import", usage: "FILE",
+	short: "Bring in posts from a file; they are tagged and found, and never page",
+	long: `Formats: jsonl (one post a line, as the HTTP intake takes it), csv (with a header
+line; UTF-8 or Shift_JIS) and x-v1 (Tweets of X's API v1.1, one a line). Lines that
+can't be taken are named with their reason; the others are. A post that is there
+already is counted as a duplicate. - reads standard input.`,
+	flags: func(c *call) {
+		o := &importOptions{}
+		c.opts = o
+		c.fs.StringVar(&o.format, "format", "", "`FORMAT` of the file; default by its name")
+		c.fs.StringVar(&o.platform, "platform", "", "`PLATFORM` of lines that name none; default web")
+		c.fs.StringVar(&o.zone, "zone", "UTC", "time `ZONE` of times that name none")
+		c.fs.StringVar(&o.brand, "brand", "", "`ID` of the brand all posts are about; default: the brands' queries decide")
+		c.fs.BoolVar(&o.dry, "dry-run", false, "only say what would be taken")
+	},
+	run: func(ctx context.Context, c *call) error { return importFile(ctx, c, c.opts.(*importOptions)) },
+}
+
+func importFile(ctx context.Context, c *call, o *importOptions) error {
+	if len(c.args) != 1 {
+		return usageError("want one file")
+	}
+	name := c.args[0]
+	if o.format == "" {
+		if o.format = source.FormatOf(name); o.format == "" {
+			return usageError("the format can't be told from the name; give --format " + strings.Join(source.Formats, "|"))
+		}
+	}
+	zone, err := time.LoadLocation(o.zone)
+	if err != nil {
+		return usageError(fmt.Sprintf("--zone %q: write it like Asia/Tokyo", o.zone))
+	}
+	in, size := c.in, int64(0)
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if st, err := f.Stat(); err == nil {
+			size = st.Size()
+		}
+		in = f
+	}
+	l, err := c.reach(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	p := &progress{w: c.err, show: terminal(c.err), size: size}
+	counted := &countingReader{r: in}
+	im := source.Import{Format: o.format, Platform: o.platform, Location: zone, Now: time.Now().UTC()}
+	var batch []*mention.Mention
+	flush := func() error {
+		if !o.dry && len(batch) > 0 {
+			fresh, err := publish(ctx, l.bus, batch)
+			if err != nil {
+				return err
+			}
+			for _, f := range fresh {
+				if !f {
+					p.duplicate++
+				}
+			}
+			p.accepted -= p.duplicate - p.subtracted
+			p.subtracted = p.duplicate
+		}
+		batch = batch[:0]
+		p.print(counted.n)
+		return nil
+	}
+	for got, err := range im.Read(counted) {
+		if err == nil {
+			err = got.Err
+		}
+		if err != nil {
+			if _, ok := errors.AsType[*source.LineError](err); !ok {
+				return err
+			}
+			p.refused++
+			p.line(c.err, err)
+			continue
+		}
+		found := aboutBrands(l.settings, &got, o.brand)
+		if len(found) == 0 {
+			p.unmatched++
+		} else {
+			p.accepted++
+		}
+		if batch = append(batch, found...); len(batch) >= 500 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	p.done(c.out, o.dry)
+	if p.refused > 0 {
+		return fmt.Errorf("%d lines were refused", p.refused)
+	}
+	return nil
+}
+
+// aboutBrands returns the mentions in a post: of the brand given, of those that
+// the sender names, or of those whose queries match.
+func aboutBrands(s *settings.Store, got *source.Received, brand string) []*mention.Mention {
+	brands := got.Brands
+	if brand != "" {
+		brands = []string{brand}
+	}
+	return s.Mentions(&got.Post, brands...)
+}
+
+// publish waits while the bus is full: an import is never faster than the
+// classifier.
+func publish(ctx context.Context, c *bus.Conn, batch []*mention.Mention) ([]bool, error) {
+	for {
+		fresh, err := bus.Mentions.PublishNew(ctx, c, batch...)
+		if !errors.Is(err, bus.ErrFull) {
+			return fresh, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+var classifyCommand = command{
+	name: "classify", usage: "",
+	short: "Read posts on standard input, write their verdicts on standard output",
+	long: `Input is one JSON object a line with text and optionally id, lang, channel, author,
+rating, title and published_at; with --text every line is a text. Output is one JSON
+object a line, in the same order. A line that can't be read gives an object with
+"error". Nothing is stored, no instance is needed.`,
+	flags: func(c *call) {
+		c.opts = c.fs.Bool("text", false, "every line is a text, not JSON")
+	},
+	run: func(ctx context.Context, c *call) error {
+		judge, err := classify.New(classify.Options{})
+		if err != nil {
+			return err
+		}
+		o := classify.StreamOptions{Text: *c.opts.(*bool)}
+		if terminal(c.err) && !terminal(c.out) {
+			o.Progress = func(p classify.Progress) {
+				fmt.Fprintf(c.err, "\r\033[K%d lines, %d unreadable", p.Lines, p.Errors)
+			}
+		}
+		done, err := judge.Stream(ctx, c.in, c.out, o)
+		if o.Progress != nil {
+			fmt.Fprintf(c.err, "\r\033[K%d lines, %d unreadable\n", done.Lines, done.Errors)
+		}
+		return err
+	},
+}
+
+type tokenOptions struct {
+	scope  string
+	brands list
+	days   int
+}
+
+var tokenCommand = command{
+	name: "token", usage: "create NAME | list | revoke ID",
+	short: "Make, list or revoke tokens for the HTTP API",
+	long: `A new token is printed once and not kept. Scopes: intake (bring posts in), read
+(search), desk (read and work on cases), admin. None of them can publish a reply.`,
+	flags: func(c *call) {
+		o := &tokenOptions{}
+		c.opts = o
+		c.fs.StringVar(&o.scope, "scope", "", "intake, read, desk or admin (`SCOPE`)")
+		c.fs.Var(&o.brands, "brand", "`ID` of a brand it is for; may be repeated; default all")
+		c.fs.IntVar(&o.days, "days", 0, "`N` days until it expires; default never")
+	},
+	run: func(ctx context.Context, c *call) error { return token(ctx, c, c.opts.(*tokenOptions)) },
+}
+
+func token(ctx context.Context, c *call, o *tokenOptions) error {
+	if len(c.args) == 0 {
+		return usageError("want create, list or revoke")
+	}
+	l, err := c.reach(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	switch verb := c.args[0]; {
+	case verb == "list" && len(c.args) == 1:
+		for _, t := range settings.Tokens.List(l.settings) {
+			fmt.Fprintf(c.out, "%s\t%s\t%s\t%s\n", t.ID, t.Scope, strings.Join(t.Brands, ","), t.Name)
+		}
+		return nil
+	case verb == "revoke" && len(c.args) == 2:
+		id := c.args[1]
+		if _, ok := settings.Tokens.Get(l.settings, id); !ok {
+			return fmt.Errorf("there is no token %q", id)
+		}
+		return settings.Tokens.Delete(ctx, l.settings, identity.ActorConsole, id, settings.Tokens.Version(l.settings, id))
+	case verb == "create" && len(c.args) == 2:
+	default:
+		return usageError("want create NAME, list or revoke ID")
+	}
+	if !slices.Contains(identity.Scopes, identity.Scope(o.scope)) {
+		return usageError(fmt.Sprintf("--scope %q: want intake, read, desk or admin", o.scope))
+	}
+	brands := []string(o.brands)
+	if len(brands) == 0 {
+		brands = []string{identity.AllBrands}
+	}
+	now := time.Now().UTC()
+	var expires time.Time
+	if o.days > 0 {
+		expires = now.AddDate(0, 0, o.days)
+	}
+	t, secret, err := identity.NewToken(c.args[1], identity.Scope(o.scope), brands, now, expires)
+	if err != nil {
+		return err
+	}
+	if err := settings.Tokens.Put(ctx, l.settings, identity.ActorConsole, t.ID, 0, t); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.out, secret)
+	return nil
+}
+
+var reindexCommand = command{
+	name: "reindex", short: "Fill the index anew from the bus, with progress",
+	long: "The index is derived: nothing is lost, and the desk goes on meanwhile with what is\nthere already. With the embedded index and a stopped instance it works on the folder.",
+	run: func(ctx context.Context, c *call) error {
+		l, err := c.reach(ctx, indexer.Service)
+		if err != nil {
+			return err
+		}
+		defer l.close()
+		if _, err := askIndexer[struct{}, struct{}](ctx, l.bus, "reindex", struct{}{}); err != nil {
+			return err
+		}
+		return watchIndex(ctx, c, l.bus)
+	},
+}
+
+type eraseOptions struct {
+	mention, author, source, why string
+	yes                          bool
+}
+
+var eraseCommand = command{
+	name: "erase", usage: "--mention ID | --author PLATFORM:ID | --source ID",
+	short: "Erase a mention, an author or a source: texts and names, everywhere",
+	long: `Removes what outsiders said and who they are from the bus, the index and the dead
+letters. Actors, times and kinds of what was done stay, so that the history can
+still be checked. It can't be undone; --yes confirms.`,
+	flags: func(c *call) {
+		o := &eraseOptions{}
+		c.opts = o
+		c.fs.StringVar(&o.mention, "mention", "", "`ID` of one mention")
+		c.fs.StringVar(&o.author, "author", "", "an author, as `PLATFORM:ID`")
+		c.fs.StringVar(&o.source, "source", "", "`ID` of a source: everything it brought")
+		c.fs.StringVar(&o.why, "why", "", "`REASON`, kept with the erasure")
+		c.fs.BoolVar(&o.yes, "yes", false, "do it")
+	},
+	run: func(ctx context.Context, c *call) error { return erase(ctx, c, c.opts.(*eraseOptions)) },
+}
+
+func erase(ctx context.Context, c *call, o *eraseOptions) error {
+	r := indexer.EraseRequest{Mention: mention.ID(o.mention), Source: o.source, Why: o.why, Actor: identity.ActorConsole}
+	if o.author != "" {
+		platform, id, ok := strings.Cut(o.author, ":")
+		if !ok || platform == "" || id == "" {
+			return usageError("--author wants PLATFORM:ID, as in bluesky:did:plc:…")
+		}
+		r.Platform, r.Author = platform, id
+	}
+	if n := len(slices.DeleteFunc([]string{o.mention, o.author, o.source}, func(s string) bool { return s == "" })); n != 1 {
+		return usageError("want one of --mention, --author and --source")
+	}
+	if !o.yes {
+		return usageError("erasing can't be undone; add --yes")
+	}
+	l, err := c.reach(ctx, indexer.Service)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	n, err := askIndexer[indexer.EraseRequest, int](ctx, l.bus, "erase", r)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "erased %d mentions\n", n)
+	return nil
+}
+
+var deadCommand = command{
+	name: "dead", usage: "list | retry ID | drop ID",
+	short: "Look at, retry or drop what could not be handled",
+	long:  "retry has the message handled again by the service that gave it up, which must be\nrunning. ID may be all.",
+	run:   dead,
+}
+
+func dead(ctx context.Context, c *call) error {
+	if len(c.args) == 0 {
+		return usageError("want list, retry ID or drop ID")
+	}
+	l, err := c.reach(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	letters, err := l.bus.DeadLetters(ctx)
+	if err != nil {
+		return err
+	}
+	verb := c.args[0]
+	if verb == "list" && len(c.args) == 1 {
+		for _, d := range letters {
+			fmt.Fprintf(c.out, "%d\t%s\t%s\t%s/%d\t%s\n", d.ID, d.At.Format(time.RFC3339), d.Service, d.Stream, d.Sequence, d.Error)
+		}
+		return nil
+	}
+	if len(c.args) != 2 || verb != "retry" && verb != "drop" {
+		return usageError("want list, retry ID or drop ID")
+	}
+	do := l.bus.RetryDead
+	if verb == "drop" {
+		do = l.bus.DropDead
+	}
+	if c.args[1] == "all" {
+		for _, d := range letters {
+			err = errors.Join(err, do(ctx, d.ID))
+		}
+		return err
+	}
+	id, err := strconv.ParseUint(c.args[1], 10, 64)
+	if err != nil {
+		return usageError(fmt.Sprintf("%q is not the number of a dead letter", c.args[1]))
+	}
+	return do(ctx, id)
+}
+
+// reference writes what can be configured, from the structs that read it.
+func reference(w io.Writer) error {
+	fmt.Fprint(w, "# Configuration\n\nGenerated by `earshot docs`. What people edit (brands, sources, templates, staff) is\nset in the desk or with `earshot apply`; this file is for processes.\n\n")
+	config.Reference(w)
+	fmt.Fprint(w, "\n# Sources\n")
+	for _, k := range source.Kinds {
+		k.Reference(w, 2)
+	}
+	fmt.Fprint(w, "\n# Notifiers\n")
+	for _, k := range notify.Kinds {
+		k.Reference(w, 2)
+	}
+	return nil
+}
+
+// askIndexer waits for a running indexer, which a command may just have started.
+func askIndexer[Req, Res any](ctx context.Context, c *bus.Conn, verb string, req Req) (Res, error) {
+	for n := 0; ; n++ {
+		res, err := bus.Ask[Req, Res](ctx, c, "indexer", verb, req)
+		if !errors.Is(err, bus.ErrAbsent) || n > 60 {
+			return res, err
+		}
+		select {
+		case <-ctx.Done():
+			return res, ctx.Err()
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}
+
+// watchIndex shows how far the index is until it has everything.
+func watchIndex(ctx context.Context, c *call, conn *bus.Conn) error {
+	show := terminal(c.err)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(300 * time.Millisecond):
+		}
+		st, err := askIndexer[struct{}, indexer.Status](ctx, conn, "status", struct{}{})
+		if err != nil {
+			return err
+		}
+		behind := uint64(0)
+		for stream, last := range st.Last {
+			behind += last - min(last, st.Positions[stream])
+		}
+		if show {
+			fmt.Fprintf(c.err, "\r\033[K%d documents, %d messages to go", st.Documents, behind)
+		}
+		if behind == 0 {
+			if show {
+				fmt.Fprintln(c.err)
+			}
+			fmt.Fprintf(c.out, "%d documents\n", st.Documents)
+			return nil
+		}
+	}
+}
