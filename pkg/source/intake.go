@@ -87,8 +87,7 @@ func (in *intakePost) receive(now time.Time, how mention.Intake) Received {
 	return Received{Post: p, Brands: in.Brands}
 }
 
-// intakePost is a post as senders write it. docs/use/intake.md and the OpenAPI
-// file describe it.
+// intakePost is a post as senders write it.
 type intakePost struct {
 	ID       string   `json:"id"`
 	Platform string   `json:"platform"`
@@ -190,7 +189,7 @@ func (in *intakePost) post() (mention.Post, error) {
 	if p.Content() == "" && !p.Deleted {
 		bad("text", "required, unless there is a title")
 	}
-	if p.PublishedAt.Before(epoch) && !(p.Deleted && p.PublishedAt.IsZero()) && !in.PublishedAt.sandbox() {
+	if p.PublishedAt.Before(epoch) && !(p.Deleted && p.PublishedAt.IsZero()) {
 		bad("published_at", "required, as 2026-01-31T09:30:00+09:00 or in seconds since 1970")
 	}
 	if p.Deleted {
@@ -235,8 +234,6 @@ func (in *intakePost) contentID() string {
 // jsonTime is a time as RFC 3339, or as a number of seconds or milliseconds
 // since 1970.
 type jsonTime struct{ time.Time }
-
-func (t jsonTime) sandbox() bool { return t.Equal(time.Unix(0, 0)) }
 
 func (t *jsonTime) UnmarshalJSON(raw []byte) error {
 	text := strings.Trim(string(raw), `"`)

@@ -173,7 +173,7 @@ func (s *sandbox) load() ([]sandboxPost, error) {
 		err := decodeStrict(lines.Bytes(), &sp)
 		if err == nil {
 			sp.Platform = cmp.Or(sp.Platform, "sandbox")
-			sp.PublishedAt = jsonTime{time.Unix(0, 0)}
+			sp.PublishedAt = jsonTime{epoch}
 			// The sandbox serves pictures of its own, by path.
 			pictures := sp.Media
 			sp.Media = nil
