@@ -51,18 +51,15 @@ func (d *document) storyKey(m *mention.Mention) string {
 	return hash(leastShingle(letters, cjk*3 > len(letters))).key("s")
 }
 
-// leastShingle returns the least hash over all runs of a few letters. Where a
-// Japanese text has kanji enough, only runs with two of them count: runs of
-// kana are endings that all texts share.
+// leastShingle returns the least hash over all runs of a few letters. The less
+// kanji a Japanese run has, the less often it is drawn: runs of kana are endings
+// that all texts share.
 func leastShingle(letters []rune, japanese bool) uint64 {
-	size := 14
+	size := 9
 	if japanese {
-		size = 6
+		size = 5
 	}
-	if len(letters) < size {
-		size = len(letters)
-	}
-	least, leastDense, dense := ^uint64(0), ^uint64(0), 0
+	least := ^uint64(0)
 	for i := 0; i+size <= len(letters); i++ {
 		h, han := newHash(), 0
 		for _, r := range letters[i : i+size] {
@@ -72,14 +69,10 @@ func leastShingle(letters []rune, japanese bool) uint64 {
 			}
 		}
 		mixed := h.mixed()
-		least = min(least, mixed)
-		if han >= 2 {
-			leastDense = min(leastDense, mixed)
-			dense++
+		if japanese {
+			mixed >>= 2 * min(han, 2)
 		}
-	}
-	if japanese && dense >= 8 {
-		return leastDense
+		least = min(least, mixed)
 	}
 	return least
 }

@@ -1,0 +1,90 @@
+package classify
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+func FuzzVerdict(f *testing.F) {
+	for _, seed := range []string{
+		"", "返金しないならSNSで晒すぞ", "\xff\xfe晒す\x80", "é́́́́", "👨‍👩‍👧‍👦😡😡", "ﾊﾟﾋﾟﾌﾟ晒すぞ", strings.Repeat("w", 5000),
+		"「晒す」「晒す", "Refund me by 99/99 or I'll post this on Twitter", "RT @", "#", "@a http://", "\n\n\n", "以内に999日",
+	} {
+		f.Add("", seed, 0)
+	}
+	f.Add("title", "text\nnext line", 3)
+	f.Fuzz(func(t *testing.T, title, text string, rating int) {
+		m := mention.Mention{Post: mention.Post{Title: title, Text: text, Rating: max(0, min(rating, 5)), PublishedAt: published}}
+		v := shared.Verdict(&m)
+		if again := shared.Verdict(&m); !reflect.DeepEqual(v, again) {
+			t.Fatalf("two verdicts: %+v and %+v", v, again)
+		}
+		check(t, &m, &v)
+	})
+}
+
+func check(t *testing.T, m *mention.Mention, v *mention.Verdict) {
+	t.Helper()
+	points := utf8.RuneCountInString(m.Content())
+	for _, r := range v.Risks {
+		if r.Start < 0 || r.Start >= r.End || r.End > points {
+			t.Errorf("span %d to %d in %d code points: %+v", r.Start, r.End, points, r)
+		}
+		if !(r.Score >= 0 && r.Score <= 1) {
+			t.Errorf("score %v", r.Score)
+		}
+	}
+	if !(v.SentimentScore >= 0 && v.SentimentScore <= 1) || !(v.IntentScore >= 0 && v.IntentScore <= 1) {
+		t.Errorf("scores %v and %v", v.SentimentScore, v.IntentScore)
+	}
+	if !slices.Contains(mention.Sentiments, v.Sentiment) || !slices.Contains(mention.Intents, v.Intent) ||
+		!slices.Contains(mention.Dispositions, v.Disposition) || v.Story == "" || v.Page != (v.PageReason != "") {
+		t.Errorf("incomplete verdict %+v", v)
+	}
+}
+
+func FuzzRuleFile(f *testing.F) {
+	f.Add("label: churn\nrules: [{name: a, patterns: ['x (a|b)? ~ <l> & y && z*'], weight: 0.5, examples: [x], counter_examples: [y]}]\nlists: {l: [a]}")
+	f.Add("rules: [{name: a, patterns: ['((((((((((((a'], weight: .nan}]")
+	f.Add("lists: {a: [<b>], b: [<a>]}\nrules: [{name: a, patterns: [<a>]}]")
+	f.Add("\xff\x00: [")
+	f.Fuzz(func(t *testing.T, data string) {
+		rs := newRuleSet()
+		if err := rs.load([]RuleFile{{Name: "fuzz.yaml", Data: []byte(data)}}); err == nil {
+			rs.index()
+		}
+	})
+}
+
+func TestHostileTextIsCheap(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"one letter":           strings.Repeat("a", 1<<20),
+		"one kana":             strings.Repeat("ん", 1<<19),
+		"the same threat":      strings.Repeat("SNSに晒すぞ返金しろ", 1<<15),
+		"the same word":        strings.Repeat("post this everywhere refund ", 1<<15),
+		"quotation marks":      strings.Repeat("「\"", 1<<18),
+		"marks on one letter":  "a" + strings.Repeat("\u0301", 1<<18),
+		"emoji":                strings.Repeat("👨‍👩‍👧", 1<<16),
+		"invalid bytes":        strings.Repeat("\xff\xc0", 1<<18),
+		"hashtags and handles": strings.Repeat("#a @b ", 1<<16),
+		"sentences":            strings.Repeat("晒す。", 1<<16),
+	} {
+		best := time.Hour
+		for range 3 { // others share the machine
+			start := time.Now()
+			verdict(text)
+			best = min(best, time.Since(start))
+		}
+		t.Logf("%s: %v", name, best)
+		if best > 50*time.Millisecond {
+			t.Errorf("%s: %v", name, best)
+		}
+	}
+}
