@@ -117,9 +117,10 @@ func Load(path string) (File, error) {
 
 func load(raw []byte, env func(string) (string, bool)) (File, error) {
 	f := Default()
-	err := decode(raw, reflect.ValueOf(&f).Elem(), func(path string) (string, bool) {
+	d := decoder{lookup: func(path string) (string, bool) {
 		return env("EARSHOT_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_")))
-	})
+	}}
+	err := d.decode(raw, reflect.ValueOf(&f).Elem())
 	return f, err
 }
 

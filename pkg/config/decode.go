@@ -47,10 +47,9 @@ func Invalid(key, format string, args ...any) error {
 type validator interface{ Validate() error }
 
 // decode reads raw, YAML or JSON, over the struct into, whose values are the
-// defaults. lookup, unless nil, gives overrides by dotted path. All mistakes
-// are reported, joined, in the order of their lines.
-func decode(raw []byte, into reflect.Value, lookup func(path string) (string, bool)) error {
-	d := decoder{lookup: lookup, lines: map[string]int{}}
+// defaults. All mistakes are reported, joined, in the order of their lines.
+func (d *decoder) decode(raw []byte, into reflect.Value) error {
+	d.lines = map[string]int{}
 	root, err := parse(raw)
 	if err != nil {
 		return err
@@ -121,9 +120,10 @@ func tooDeep(raw []byte) int {
 }
 
 type decoder struct {
-	lookup func(path string) (string, bool)
-	lines  map[string]int // line of each key seen, by dotted path
-	errs   []*FieldError
+	confine bool                             // secrets, see Secret
+	lookup  func(path string) (string, bool) // overrides by dotted path, unless nil
+	lines   map[string]int                   // line of each key seen, by dotted path
+	errs    []*FieldError
 }
 
 func (d *decoder) fail(path string, n ast.Node, format string, args ...any) {
@@ -246,7 +246,11 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 		if _, null := n.(*ast.NullNode); null {
 			return // an empty value keeps the default
 		}
-		if err := scalar(text, v); err != nil {
+		err := scalar(text, v)
+		if s, ok := v.Addr().Interface().(*Secret); ok && err == nil && d.confine {
+			err = s.confine()
+		}
+		if err != nil {
 			d.fail(path, n, "%v", err)
 		}
 	}

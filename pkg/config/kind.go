@@ -12,7 +12,9 @@ import (
 // concurrent use.
 //
 // From the configuration struct alone come strict decoding, defaults,
-// validation, the settings form and the reference.
+// validation, the settings form and the reference. As people edit it in the
+// desk, its secrets may refer only to what was laid out for settings; see
+// [Secret].
 type Kind[D, T any] struct {
 	Name string // lower-case word, unique within its list
 	Doc  string // one sentence
@@ -29,7 +31,8 @@ type Kind[D, T any] struct {
 func NewKind[C, D, T any](name, doc string, defaults C, open func(C, D) (T, error)) Kind[D, T] {
 	decodeC := func(raw []byte) (C, error) {
 		c := defaults
-		err := decode(raw, reflect.ValueOf(&c).Elem(), nil)
+		d := decoder{confine: true}
+		err := d.decode(raw, reflect.ValueOf(&c).Elem())
 		return c, err
 	}
 	return Kind[D, T]{

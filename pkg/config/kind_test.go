@@ -2,6 +2,8 @@ package config
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +64,9 @@ func TestAKindRefusesWhatItDoesNotKnow(t *testing.T) {
 		{"a number for a map's value", "station: a\ngains: {low: x}", `line 2: gains.low: "x" is not a whole number`},
 		{"a key of another struct", "station: a\nhidden: 1", "line 2: hidden: unknown key"},
 		{"a list for a text", "station: [a]", "line 1: station: must be a plain value (text), not a sequence"},
+		{"the process's own variable", "station: a\ntoken: env:EARSHOT_BUS_PASSWORD", "line 2: token: env:EARSHOT_BUS_PASSWORD: here only variables that begin with EARSHOT_SECRET_ can be named"},
+		{"a file anywhere", "station: a\ntoken: file:/etc/passwd", "line 2: token: file:/etc/passwd: here only files in the folder of EARSHOT_SECRETS can be named, without its path"},
+		{"a file outside", "station: a\ntoken: file:../x", "line 2: token: file:../x: here only files in the folder of EARSHOT_SECRETS can be named, without its path"},
 		{"not a mapping", "- a", "line 1: must be keys with values"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -69,6 +74,27 @@ func TestAKindRefusesWhatItDoesNotKnow(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})
+	}
+}
+
+func TestSettingsReachOnlyTheirOwnSecrets(t *testing.T) {
+	reveal := NewKind("x", "Reveals.", radioConfig{Band: "fm"}, func(c radioConfig, _ string) (string, error) { return c.Token.Reveal() })
+	dir, outside := t.TempDir(), t.TempDir()
+	for path, text := range map[string]string{filepath.Join(dir, "radio"): "inside\n", filepath.Join(outside, "key"): "outside"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(outside, "key"), filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("EARSHOT_SECRETS", dir)
+	t.Setenv("EARSHOT_SECRET_RADIO", "from env")
+	for ref, want := range map[string]string{"file:radio": "inside", "env:EARSHOT_SECRET_RADIO": "from env", "plain": "plain", "file:link": "", "file:none": ""} {
+		got, err := reveal.Open([]byte("station: a\ntoken: "+ref), "")
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v", ref, got, err)
+		}
 	}
 }
 

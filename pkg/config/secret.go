@@ -1,9 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -24,12 +26,40 @@ const placeholder = "<secret>"
 // resolved by [Secret.Reveal], when the secret is used, so that a process can
 // read a file that names secrets only another process has.
 //
+// In what people edit, references reach no further than was laid out for them,
+// or whoever may edit a webhook could have it sent the process's own keys: see
+// [Kind]. There file: names a file in the folder of the variable
+// EARSHOT_SECRETS, by default /run/secrets/settings, and env: a variable that
+// begins with EARSHOT_SECRET_.
+//
 // The zero value is an empty secret. Secrets are not comparable with ==.
 type Secret struct {
 	// A pointer, because fmt prints the fields of a struct without asking
 	// their methods when the field that holds the struct is unexported.
-	ref *string
-	_   [0]func()
+	ref      *string
+	confined bool
+	_        [0]func()
+}
+
+const (
+	secretsVariable = "EARSHOT_SECRETS"
+	secretsFolder   = "/run/secrets/settings" // unless that variable is set
+	secretPrefix    = "EARSHOT_SECRET_"
+)
+
+// confine limits what s may refer to.
+func (s *Secret) confine() error {
+	if s.ref == nil {
+		return nil
+	}
+	s.confined = true
+	if name, ok := strings.CutPrefix(*s.ref, "env:"); ok && !strings.HasPrefix(name, secretPrefix) {
+		return fmt.Errorf("env:%s: here only variables that begin with %s can be named", name, secretPrefix)
+	}
+	if name, ok := strings.CutPrefix(*s.ref, "file:"); ok && !filepath.IsLocal(name) {
+		return fmt.Errorf("file:%s: here only files in the folder of %s can be named, without its path", name, secretsVariable)
+	}
+	return nil
 }
 
 // NewSecret returns the secret that text is or refers to.
@@ -51,7 +81,12 @@ func (s Secret) Reveal() (string, error) {
 		return "", nil
 	}
 	if path, ok := strings.CutPrefix(*s.ref, "file:"); ok {
-		return readSecret(path)
+		f, err := s.open(path)
+		if err != nil {
+			return "", fmt.Errorf("secret file: %w", err)
+		}
+		defer f.Close()
+		return readSecret(f)
 	}
 	if name, ok := strings.CutPrefix(*s.ref, "env:"); ok {
 		if v := os.Getenv(name); v != "" {
@@ -62,22 +97,30 @@ func (s Secret) Reveal() (string, error) {
 	return *s.ref, nil
 }
 
-func readSecret(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("secret file: %w", err)
+func (s Secret) open(path string) (*os.File, error) {
+	if !s.confined {
+		return os.Open(path)
 	}
-	defer f.Close()
+	folder := cmp.Or(os.Getenv(secretsVariable), secretsFolder)
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.Open(path)
+}
+
+func readSecret(f *os.File) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("secret file: %w", err)
 	case len(b) > maxSecret:
-		return "", fmt.Errorf("secret file %s: larger than %d bytes", path, maxSecret)
+		return "", fmt.Errorf("secret file %s: larger than %d bytes", f.Name(), maxSecret)
 	}
 	v := strings.TrimRight(string(b), "\r\n")
 	if v == "" {
-		return "", fmt.Errorf("secret file %s: empty", path)
+		return "", fmt.Errorf("secret file %s: empty", f.Name())
 	}
 	return v, nil
 }

@@ -378,14 +378,14 @@ func TestConformance(t *testing.T) {
 				secrets := map[string]any{}
 				for _, field := range k.Fields() {
 					if field.Secret {
-						secrets[field.Key] = "env:EARSHOT_TEST_UNSET"
+						secrets[field.Key] = "env:EARSHOT_SECRET_UNSET"
 					}
 				}
 				if k.Name == "email" {
 					secrets["username"], secrets["security"] = "earshot", "starttls"
 				}
 				err := open(t, k.Name, f.addr, secrets).Notify(t.Context(), samplePage("en"))
-				if !permanent(err) || !strings.Contains(err.Error(), "EARSHOT_TEST_UNSET") {
+				if !permanent(err) || !strings.Contains(err.Error(), "EARSHOT_SECRET_UNSET") {
 					t.Errorf("%v", err)
 				}
 			})
