@@ -147,7 +147,7 @@ func (g *Gate) verify(ctx context.Context, email, password string, from netip.Ad
 	if !known || !same {
 		return Staff{}, ErrRefused
 	}
-	g.throttle.succeeded(email, from)
+	g.throttle.succeeded(g.now(), email, from)
 	if want.params != argon2Params {
 		g.upgrade(ctx, c, password)
 	}

@@ -63,12 +63,58 @@ func TestThrottle(t *testing.T) {
 		if w := th.begin(start, "mallory", office); w != 0 {
 			t.Fatalf("mallory waits %v", w)
 		}
-		th.succeeded("mallory", office)
+		th.succeeded(start, "mallory", office)
 		if w := th.begin(start, "last victim", office); w != 0 {
 			t.Fatalf("the attempt given back waits %v", w)
 		}
 		if w := th.begin(start, "one more", office); w != firstWait {
 			t.Errorf("wait = %v, want %v", w, firstWait)
+		}
+	})
+
+	t.Run("an account under attack stays open where its owner signs in", func(t *testing.T) {
+		t.Parallel()
+		var th throttle
+		if w := th.begin(start, "hana", office); w != 0 {
+			t.Fatalf("wait = %v", w)
+		}
+		th.succeeded(start, "hana", office)
+		for i := range freePerAccount {
+			th.begin(start, "hana", elsewhere(i))
+		}
+		if w := th.begin(start, "hana", elsewhere(99)); w != firstWait {
+			t.Errorf("wait elsewhere = %v, want %v", w, firstWait)
+		}
+		for i := range freePerAddress {
+			if w := th.begin(start, "hana", office); w != 0 {
+				t.Fatalf("attempt %d at the office waits %v", i+1, w)
+			}
+		}
+		if w := th.begin(start, "hana", office); w != firstWait {
+			t.Errorf("even the office may try without end: wait = %v", w)
+		}
+	})
+
+	t.Run("behind a proxy one account's attacker stops nobody else", func(t *testing.T) {
+		t.Parallel()
+		for _, proxy := range []string{"127.0.0.1", "10.1.2.3", "::1", "fd00::1", "::ffff:10.1.2.3"} {
+			var th throttle
+			addr := netip.MustParseAddr(proxy)
+			if w := th.begin(start, "hana", addr); w != 0 {
+				t.Fatalf("wait = %v", w)
+			}
+			th.succeeded(start, "hana", addr)
+			for range freePerAccount {
+				th.begin(start, "hana", addr)
+			}
+			if w := th.begin(start, "hana", addr); w != firstWait {
+				t.Errorf("%s: the attacked account waits %v, want %v", proxy, w, firstWait)
+			}
+			for i := range 2 * freePerAddress {
+				if w := th.begin(start, fmt.Sprint("other", i), addr); w != 0 {
+					t.Fatalf("%s: another account waits %v", proxy, w)
+				}
+			}
 		}
 	})
 
