@@ -13,7 +13,9 @@ func TestStatedDeadlines(t *testing.T) {
 		return time.Date(2026, time.Month(month), day, hour, minute, sec, 0, tokyo)
 	}
 	end := func(month, day int) time.Time { return jst(month, day, 23, 59, 59) }
-	utc := func(month, day int) time.Time { return time.Date(2026, time.Month(month), day, 23, 59, 59, 0, time.UTC) }
+	utc := func(month, day int) time.Time {
+		return time.Date(2026, time.Month(month), day, 23, 59, 59, 0, time.UTC)
+	}
 	for _, c := range []struct {
 		text string
 		want time.Time
@@ -72,10 +74,10 @@ func TestStatedDeadlines(t *testing.T) {
 func TestRungs(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]mention.Rung{
-		"口コミって怖いですよね。対応、考え直したほうがいいんじゃないですか":                                 mention.Hint,
-		"返金しないならSNSで晒すぞ":                                                     mention.Conditional,
-		"この対応、全部ネットに晒します":                                                    mention.Announced,
-		"SNSに投稿しました。すでに3万回再生。謝罪はまだですか":                                       mention.Posted,
+		"口コミって怖いですよね。対応、考え直したほうがいいんじゃないですか": mention.Hint,
+		"返金しないならSNSで晒すぞ":                                                      mention.Conditional,
+		"この対応、全部ネットに晒します":                                                     mention.Announced,
+		"SNSに投稿しました。すでに3万回再生。謝罪はまだですか":                                        mention.Posted,
 		"gonna name and shame the branch manager who laughed at my complaint": mention.Announced,
 		"Would be a pity if this ended up online.":                            mention.Hint,
 	} {

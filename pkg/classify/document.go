@@ -24,7 +24,7 @@ type document struct {
 	note  bool // a contact note: staff report what a customer said
 	hits  []hit
 	chain []chain // by set
-	found []set   // sets with hits
+	sets  []set   // with hits
 
 	feelings []feeling
 	matches  []match
@@ -78,10 +78,10 @@ func (d *document) read(src string, t *trie) {
 }
 
 func (d *document) reset() {
-	for _, s := range d.found {
+	for _, s := range d.sets {
 		d.chain[s] = chain{-1, -1}
 	}
-	d.found, d.hits, d.feelings = d.found[:0], d.hits[:0], d.feelings[:0]
+	d.sets, d.hits, d.feelings = d.sets[:0], d.hits[:0], d.feelings[:0]
 	d.sents, d.quotes, d.matches = d.sents[:0], d.quotes[:0], d.matches[:0]
 	clear(d.sums)
 }
@@ -185,18 +185,11 @@ func (d *document) scan(t *trie) {
 		if inside {
 			continue
 		}
-		at := t.step(0, r)
+		at := t.first(r)
 		for j := i + 1; at != 0; j++ {
-			if nd := &t.nodes[at]; len(nd.outputs) > 0 || nd.feeling != 0 {
-				broken := j < n && isWord(d.runes[j-1]) && isWord(d.runes[j])
-				for _, o := range nd.outputs {
-					if !broken || o.open {
-						d.hit(o.set, int32(i), int32(j), sent)
-					}
-				}
-				if nd.feeling != 0 && !broken {
-					d.feel(int32(i), int32(j), sent, nd.feeling)
-				}
+			if at&ends != 0 {
+				at &= nodeOf
+				d.found(&t.nodes[at], int32(i), int32(j), sent)
 			}
 			if j == n {
 				break
@@ -206,13 +199,27 @@ func (d *document) scan(t *trie) {
 	}
 }
 
+// found takes in what ends at nd, from rune start to end. A literal that breaks
+// off within a word counts only where any ending is accepted.
+func (d *document) found(nd *node, start, end, sent int32) {
+	broken := int(end) < len(d.runes) && isWord(d.runes[end-1]) && isWord(d.runes[end])
+	for _, o := range nd.outputs {
+		if !broken || o.open {
+			d.hit(o.set, start, end, sent)
+		}
+	}
+	if nd.feeling != 0 && !broken {
+		d.feel(start, end, sent, nd.feeling)
+	}
+}
+
 func (d *document) hit(s set, start, end, sent int32) {
 	i := int32(len(d.hits))
 	d.hits = append(d.hits, hit{start, end, sent, -1})
 	c := &d.chain[s]
 	if c.first < 0 {
 		c.first = i
-		d.found = append(d.found, s)
+		d.sets = append(d.sets, s)
 	} else {
 		d.hits[c.last].next = i
 	}

@@ -36,7 +36,7 @@ func detectLanguage(content, folded, claimed string) string {
 			kana++
 		case text.IsHan(r):
 			han++
-			if strings.ContainsRune(chineseOnly, r) {
+			if isChineseOnly(r) {
 				chinese++
 			}
 		case r >= 0xAC00 && r <= 0xD7A3:
@@ -75,6 +75,17 @@ func detectLanguage(content, folded, claimed string) string {
 // chineseOnly are characters that are common in Chinese and rare in Japanese
 // text without kana: function words and simplified forms.
 const chineseOnly = "的了是们這这那你您吗嗎呢吧啊很没沒说說给給还還让讓对對为為会会个個们們么麼怎买買卖賣东东时时现现问问题题样样过过开关"
+
+func isChineseOnly(r rune) bool {
+	return r >= 0x4E00 && r <= 0x9FFF && chineseTable[r-0x4E00]
+}
+
+var chineseTable = func() (t [0x9FFF - 0x4E00 + 1]bool) {
+	for _, r := range chineseOnly {
+		t[r-0x4E00] = true
+	}
+	return t
+}()
 
 // latinLanguage counts the commonest words of languages in the first words.
 func latinLanguage(folded, claimed string, accents int) string {

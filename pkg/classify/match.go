@@ -13,7 +13,7 @@ const maxTries = 48
 
 // match finds every rule that holds, each at its first place.
 func (c *Classifier) match(d *document, mood int32) {
-	for _, s := range d.found {
+	for _, s := range d.sets {
 		last := int32(-1) // rules with many patterns on one set match once
 		for _, t := range c.rules.byKey[s] {
 			if t.rule == last {

@@ -299,6 +299,7 @@ func (rs *ruleSet) add(f *fileSpec, spec *ruleSpec) error {
 
 // index makes the triggers once all rules are in.
 func (rs *ruleSet) index() {
+	rs.sets.trie.seal()
 	rs.byKey = make([][]trigger, rs.sets.n)
 	for i := range rs.rules {
 		for k := range rs.rules[i].patterns {

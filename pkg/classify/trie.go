@@ -4,14 +4,25 @@ import "unicode"
 
 // trie holds every literal of rules, guards and lexicons, so that a text is
 // read once for all of them. Edges live in one open-addressed table keyed by
-// node and code point: building is linear, memory is 12 bytes an edge.
+// node and code point: building is linear, memory is 32 bytes an edge at most.
 type trie struct {
-	keys  []uint64
-	next  []int32
-	edges int
+	edges []edge
+	used  int
 	nodes []node
 	root  []int32 // edges of the root for the basic plane
 }
+
+// edge leads to a node. Once the trie is sealed the target carries a flag that
+// says whether anything ends there, so that most nodes are never looked at.
+type edge struct {
+	key uint64
+	to  int32
+}
+
+const (
+	ends   = 1 << 30
+	nodeOf = ends - 1
+)
 
 type node struct {
 	outputs []output
@@ -25,12 +36,7 @@ type output struct {
 }
 
 func newTrie() *trie {
-	return &trie{
-		keys:  make([]uint64, 1<<17),
-		next:  make([]int32, 1<<17),
-		nodes: make([]node, 1, 1<<16),
-		root:  make([]int32, 1<<16),
-	}
+	return &trie{edges: make([]edge, 1<<18), nodes: make([]node, 1, 1<<17), root: make([]int32, 1<<16)}
 }
 
 func edgeKey(n int32, r rune) uint64 { return uint64(n)<<21 | uint64(r) + 1 }
@@ -39,27 +45,32 @@ func slot(key uint64, mask int) int { return int(key*0x9E3779B97F4A7C15>>32) & m
 
 // step returns the node reached from n by r, 0 if there is none.
 func (t *trie) step(n int32, r rune) int32 {
-	if n == 0 && r < 1<<16 {
-		return t.root[r]
-	}
-	key, mask := edgeKey(n, r), len(t.keys)-1
+	key, mask := edgeKey(n, r), len(t.edges)-1
 	for i := slot(key, mask); ; i = (i + 1) & mask {
-		switch t.keys[i] {
+		switch e := &t.edges[i]; e.key {
 		case key:
-			return t.next[i]
+			return e.to
 		case 0:
 			return 0
 		}
 	}
 }
 
-func (t *trie) put(key uint64, to int32) {
-	mask := len(t.keys) - 1
-	i := slot(key, mask)
-	for t.keys[i] != 0 {
+// first is step from the root.
+func (t *trie) first(r rune) int32 {
+	if r < 1<<16 {
+		return t.root[r]
+	}
+	return t.step(0, r)
+}
+
+func (t *trie) put(e edge) {
+	mask := len(t.edges) - 1
+	i := slot(e.key, mask)
+	for t.edges[i].key != 0 {
 		i = (i + 1) & mask
 	}
-	t.keys[i], t.next[i] = key, to
+	t.edges[i] = e
 }
 
 func (t *trie) connect(n int32, r rune, to int32) {
@@ -67,22 +78,43 @@ func (t *trie) connect(n int32, r rune, to int32) {
 		t.root[r] = to
 		return
 	}
-	if t.edges++; t.edges*2 > len(t.keys) {
-		keys, next := t.keys, t.next
-		t.keys, t.next = make([]uint64, 2*len(keys)), make([]int32, 2*len(keys))
-		for i, k := range keys {
-			if k != 0 {
-				t.put(k, next[i])
+	if t.used++; t.used*2 > len(t.edges) {
+		old := t.edges
+		t.edges = make([]edge, 2*len(old))
+		for _, e := range old {
+			if e.key != 0 {
+				t.put(e)
 			}
 		}
 	}
-	t.put(edgeKey(n, r), to)
+	t.put(edge{edgeKey(n, r), to})
+}
+
+// seal marks the edges to nodes at which something ends. Nothing may be added
+// afterwards.
+func (t *trie) seal() {
+	mark := func(to *int32) {
+		if n := &t.nodes[*to]; *to != 0 && (len(n.outputs) > 0 || n.feeling != 0) {
+			*to |= ends
+		}
+	}
+	for i := range t.edges {
+		mark(&t.edges[i].to)
+	}
+	for i := range t.root {
+		mark(&t.root[i])
+	}
 }
 
 func (t *trie) path(literal string) *node {
 	at := int32(0)
 	for _, r := range literal {
-		to := t.step(at, r)
+		var to int32
+		if at == 0 {
+			to = t.first(r)
+		} else {
+			to = t.step(at, r)
+		}
 		if to == 0 {
 			to = int32(len(t.nodes))
 			t.nodes = append(t.nodes, node{})
