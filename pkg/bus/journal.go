@@ -160,6 +160,8 @@ type Keyed[E any] struct {
 
 // AppendAll appends one event to each of several keys, all or none of them.
 func (j Journal[E]) AppendAll(ctx context.Context, c *Conn, all ...Keyed[E]) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	batch := c.nc.NewInbox()[len("_INBOX."):]
 	for i, k := range all {
 		data, err := j.codec.Encode(nil, k.Event)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/earshot/earshot/pkg/identity"
@@ -34,14 +35,20 @@ type Rules struct {
 	Rows []Rule `json:"rows"`
 }
 
-// Validate reports what is wrong with r.
+// Validate reports everything that is wrong with r.
 func (r *Rules) Validate() error {
+	var errs []error
 	for i := range r.Rows {
-		if r.Rows[i].Needs && r.Rows[i].Why == "" {
-			return errors.New("rows: say under why what needs a second person, staff will read it")
+		row, at := &r.Rows[i], fmt.Sprintf("rows[%d].", i)
+		errs = append(errs, known(at+"risks", row.Risks, mention.Categories), known(at+"intents", row.Intents, mention.Intents))
+		if row.Reach < 0 {
+			errs = append(errs, fmt.Errorf("%sreach: %d is less than 0", at, row.Reach))
+		}
+		if row.Needs && row.Why == "" {
+			errs = append(errs, fmt.Errorf("%swhy: say what needs a second person, staff will read it", at))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func yes() *bool { v := true; return &v }

@@ -78,6 +78,17 @@ func (d *decision) work() error {
 	return nil
 }
 
+// workOpen is work on a case that is not closed.
+func (d *decision) workOpen() error {
+	if err := d.work(); err != nil {
+		return err
+	}
+	if d.state.Status == Done {
+		return refuse(CodeState, "the case is closed; reopen it first")
+	}
+	return nil
+}
+
 // Claim takes the case for the actor. With Take it is taken from its holder, a
 // visible act.
 type Claim struct{ Take bool }
@@ -96,6 +107,9 @@ func (c Claim) decide(d *decision) (Event, error) {
 type Release struct{}
 
 func (Release) decide(d *decision) (Event, error) {
+	if err := d.may(identity.Handle); err != nil {
+		return Event{}, err
+	}
 	if d.state.Holder != d.by.Actor() {
 		return Event{}, refuse(CodeState, "you don't hold this case")
 	}
@@ -155,6 +169,9 @@ func (c Write) decide(d *decision) (Event, error) {
 			return Event{}, refuse(CodeInput, "template %q is not meant for this brand and platform", c.Template)
 		}
 		v := t.InForce()
+		if err := v.choices(c.Slots); err != nil {
+			return Event{}, refuse(CodeInput, "%s", err)
+		}
 		text, _ := v.Render(c.Slots)
 		draft.Template, draft.TemplateVersion, draft.Edited = t.ID, v.N, text != c.Text
 	}
@@ -171,12 +188,13 @@ func (d *decision) ready() (*Draft, error) {
 	if s.Mention.Deleted {
 		return nil, refuse(CodeState, "the post was deleted; there is nothing to answer")
 	}
-	if m := slotPattern.FindString(s.Draft.Text); m != "" {
+	if m := openSlot.FindString(s.Draft.Text); m != "" {
 		return nil, refuse(CodeInput, "fill in %s first", m)
 	}
 	if s.Draft.Template != "" {
-		if t, ok := d.templates(s.Draft.Template); !ok || t.InForce() == nil {
-			return nil, refuse(CodeState, "template %q was retired since; choose another", s.Draft.Template)
+		t, ok := d.templates(s.Draft.Template)
+		if v := t.InForce(); !ok || v == nil || v.N != s.Draft.TemplateVersion {
+			return nil, refuse(CodeState, "template %q was changed or retired since; choose it again, or another", s.Draft.Template)
 		}
 	}
 	if err := d.check(s, s.Draft); err != nil {
@@ -280,7 +298,7 @@ func (d *decision) leave() (*Draft, error) {
 	return draft, nil
 }
 
-// StopSend takes a reply back while it is still held.
+// StopSend takes a reply back that the replier has not begun to publish.
 type StopSend struct{}
 
 func (StopSend) decide(d *decision) (Event, error) {
@@ -291,7 +309,7 @@ func (StopSend) decide(d *decision) (Event, error) {
 	switch {
 	case o == nil:
 		return Event{}, refuse(CodeState, "no reply is on its way")
-	case o.Calling || o.Unsure || !d.now.Before(o.NotTill):
+	case o.Calling || o.Unsure:
 		return Event{}, refuse(CodeState, "too late: the reply has left")
 	}
 	return Event{Kind: SendStopped, Attempt: o.Attempt}, nil
@@ -301,8 +319,8 @@ func (StopSend) decide(d *decision) (Event, error) {
 type MarkPosted struct{ Hash, URL string }
 
 func (c MarkPosted) decide(d *decision) (Event, error) {
-	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return Event{}, refuse(CodeInput, "url: want the address of the published reply, https://…")
+	if err := address(c.URL); err != nil {
+		return Event{}, err
 	}
 	draft, err := d.leave()
 	if err != nil {
@@ -312,6 +330,14 @@ func (c MarkPosted) decide(d *decision) (Event, error) {
 		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
 	}
 	return Event{Kind: Posted, Draft: draft, URL: c.URL}, nil
+}
+
+// address wants the link of a reply, one that people can follow.
+func address(link string) error {
+	if u, err := url.Parse(link); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return refuse(CodeInput, "url: want the address of the published reply, https://…")
+	}
+	return nil
 }
 
 // Settle says what became of a reply of which nobody was sure: it is out at
@@ -329,8 +355,8 @@ func (c Settle) decide(d *decision) (Event, error) {
 	if c.URL == "" {
 		return Event{Kind: SendFailed, Attempt: o.Attempt, Text: "looked for by hand: not published"}, nil
 	}
-	if u, err := url.Parse(c.URL); err != nil || u.Host == "" {
-		return Event{}, refuse(CodeInput, "url: want the address of the published reply, https://…")
+	if err := address(c.URL); err != nil {
+		return Event{}, err
 	}
 	return Event{Kind: Sent, Attempt: o.Attempt, URL: c.URL}, nil
 }
@@ -381,13 +407,13 @@ func (c Return) decide(d *decision) (Event, error) {
 type Snooze struct{ Until time.Time }
 
 func (c Snooze) decide(d *decision) (Event, error) {
-	if err := d.work(); err != nil {
+	if err := d.workOpen(); err != nil {
 		return Event{}, err
 	}
 	if !c.Until.After(d.now) || c.Until.After(d.now.AddDate(0, 3, 0)) {
 		return Event{}, refuse(CodeInput, "until: want a time within the next three months")
 	}
-	return Event{Kind: Snoozed, Until: c.Until.UTC()}, nil
+	return Event{Kind: Snoozed, Until: c.Until.UTC().Truncate(time.Millisecond)}, nil
 }
 
 // LookOn says that the mention is worth seeing but better not answered.
@@ -427,7 +453,7 @@ func (c Close) decide(d *decision) (Event, error) {
 	return e, err
 }
 
-// Reopen undoes watch, exclude, close and merge.
+// Reopen undoes watch, exclude, close, merge and snooze.
 type Reopen struct{}
 
 func (Reopen) decide(d *decision) (Event, error) {
@@ -464,14 +490,14 @@ type MakePromise struct {
 }
 
 func (c MakePromise) decide(d *decision) (Event, error) {
-	if err := d.work(); err != nil {
+	if err := d.workOpen(); err != nil {
 		return Event{}, err
 	}
-	if !c.Due.After(d.now) {
-		return Event{}, refuse(CodeInput, "due: want a time to come")
+	if !c.Due.After(d.now) || c.Due.After(d.now.AddDate(1, 0, 0)) {
+		return Event{}, refuse(CodeInput, "due: want a time within the next year")
 	}
 	if c.Every != 0 && c.Every < time.Hour {
 		return Event{}, refuse(CodeInput, "every: want at least an hour")
 	}
-	return Event{Kind: Promised, Until: c.Due.UTC(), Every: c.Every}, nil
+	return Event{Kind: Promised, Until: c.Due.UTC().Truncate(time.Millisecond), Every: c.Every.Truncate(time.Millisecond)}, nil
 }

@@ -24,7 +24,8 @@ func (s *Store) Erase(ctx context.Context, by identity.Viewer, brand string, id 
 	if err != nil {
 		return fmt.Errorf("erase %s: %w", id, err)
 	}
-	// The event in force is the last one; everything below it goes.
+	// The event in force is the last one; everything below it goes, at the end:
+	// it tells whoever has to begin again what is left to do.
 	var old []uint64
 	for _, e := range events {
 		old = append(old, e.Seq)
@@ -32,13 +33,16 @@ func (s *Store) Erase(ctx context.Context, by identity.Viewer, brand string, id 
 			tagged = append(tagged, e.Tagged)
 		}
 	}
-	if err := journal.Erase(ctx, s.bus, old...); err != nil {
-		return fmt.Errorf("erase %s: %w", id, err)
-	}
 	if err := bus.Tagged.Erase(ctx, s.bus, tagged...); err != nil {
 		return fmt.Errorf("erase %s: %w", id, err)
 	}
-	return s.eraseDead(ctx, id)
+	if err := s.eraseDead(ctx, id); err != nil {
+		return fmt.Errorf("erase %s: %w", id, err)
+	}
+	if err := journal.Erase(ctx, s.bus, old...); err != nil {
+		return fmt.Errorf("erase %s: %w", id, err)
+	}
+	return nil
 }
 
 // redact appends the event that replaces all others, unless it is there and
@@ -58,7 +62,7 @@ func (s *Store) redact(ctx context.Context, by identity.Viewer, brand string, id
 			state := Fold(id, events)
 			e.Number = state.Number
 			for _, h := range state.History {
-				if h.Kind != Redacted && h.Kind != Archived {
+				if h.Kind != Archived {
 					e.History = append(e.History, bare(h))
 				}
 			}
@@ -79,8 +83,11 @@ func bare(e Event) Event {
 		ID: e.ID, Seq: e.Seq, At: e.At, Actor: e.Actor, Kind: e.Kind, Hash: e.Hash, Attempt: e.Attempt,
 		Until: e.Until, Every: e.Every, Outcome: e.Outcome, Level: e.Level, Triage: e.Triage,
 	}
-	if e.Kind == HandedOver || e.Kind == MergedInto || e.Kind == Absorbed {
+	switch e.Kind {
+	case HandedOver, MergedInto, Absorbed:
 		b.To = e.To
+	case Redacted:
+		b.Text = e.Text
 	}
 	if d := e.Draft; d != nil {
 		b.Draft = &Draft{

@@ -43,6 +43,9 @@ type State struct {
 	Verdict mention.Verdict
 	Tagged  []uint64 // sequences in TAGGED that hold this mention's texts
 	Triage  Triage
+	// Decided tells that a person has set the disposition: verdicts that come
+	// later leave it alone.
+	Decided bool
 
 	Status     Status
 	Holder     string
@@ -87,7 +90,7 @@ type Outgoing struct {
 	// Calling is set while the platform is called, until CallUntil.
 	Calling    bool
 	CallingSeq uint64
-	CallSince  time.Time
+	CallSince  time.Time // the first call of this attempt
 	CallUntil  time.Time
 	// Unsure tells that nobody knows whether it is out, and Why.
 	Unsure bool
@@ -120,6 +123,9 @@ type Promise struct {
 	Every    time.Duration
 	HalfTold bool
 	DueTold  bool
+	// Ahead tells that it was made with a reply that is still being written:
+	// that reply announces it, the one after it keeps it.
+	Ahead bool
 }
 
 // Fold returns the state after events, which are in order and of one case. It
@@ -134,38 +140,49 @@ func Fold(id mention.ID, events []Event) State {
 
 func (s *State) apply(e *Event) {
 	if e.Kind == Redacted || e.Kind == Archived {
-		id, number := s.ID, e.Number
-		*s = State{ID: id, Status: New}
-		for i := range e.History {
-			s.apply(&e.History[i])
-		}
-		s.Number, s.Redacted = number, e.Kind == Redacted
-		if e.Mention != nil {
-			s.Mention = *e.Mention
-		}
+		s.replace(e)
 	}
+	s.take(e)
+}
+
+// replace starts again with what e says happened before it.
+func (s *State) replace(e *Event) {
+	*s = State{ID: s.ID, Status: New, Number: e.Number}
+	for i := range e.History {
+		s.take(&e.History[i])
+	}
+	if e.Mention != nil {
+		s.Mention = *e.Mention
+	}
+}
+
+func (s *State) take(e *Event) {
 	if s.Number == 0 {
 		s.Number = e.Seq
 	}
 	s.Last = max(s.Last, e.Seq)
 	s.History = append(s.History, *e)
+	s.History[len(s.History)-1].History = nil // it stands before e already
 	s.renew(e)
 	s.happen(e)
+	if s.Status != Done {
+		s.Outcome, s.Merged = "", ""
+	}
+	if s.Status != OtherDepartment {
+		s.Team = ""
+	}
 }
 
-// renew keeps the claim of whoever acts, and gives it to whoever acts on a case
-// that nobody holds.
+// renew keeps the claim of whoever acts, and gives it to whoever works on a
+// case that nobody holds. Only a claim takes it from somebody.
 func (s *State) renew(e *Event) {
 	if !person(e.Actor) {
 		return
 	}
-	switch e.Kind {
-	case Claimed, Drafted, Submitted, SendAsked, SendStopped:
+	held := s.Holder != "" && e.At.Before(s.ClaimUntil)
+	works := slices.Contains([]Kind{Drafted, Submitted, SendAsked, SendStopped}, e.Kind)
+	if e.Kind == Claimed || s.Holder == e.Actor || works && !held {
 		s.Holder, s.ClaimUntil = e.Actor, e.At.Add(ClaimTerm)
-	default:
-		if s.Holder == e.Actor {
-			s.ClaimUntil = e.At.Add(ClaimTerm)
-		}
 	}
 }
 
@@ -184,11 +201,12 @@ func (s *State) happen(e *Event) {
 	case Released, ClaimLapsed:
 		s.free()
 		if s.Status == InHand && s.Draft == nil && len(s.Replies) == 0 {
-			s.Status = New
+			s.Status = s.untouched()
 		}
 	case Drafted:
 		s.Draft, s.Submitted, s.Approval = e.Draft, "", nil
 		s.Status = InHand
+		s.decide(mention.Answer)
 	case Submitted:
 		s.Submitted, s.Status = e.Hash, AwaitingApproval
 	case Approved:
@@ -197,17 +215,14 @@ func (s *State) happen(e *Event) {
 	case SentBack:
 		s.Submitted, s.Approval, s.Status = "", nil, StatusSentBack
 	case ApprovalLost:
-		s.Submitted, s.Approval = "", nil
-		if s.Status == AwaitingApproval {
-			s.Status = InHand
-		}
+		s.unapprove()
 	case SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, Posted:
 		s.send(e)
 	case Noted:
 		s.Notes = append(s.Notes, Note{By: e.Actor, At: e.At, Text: e.Text, Files: e.Files})
 	case HandedOver:
 		s.free()
-		s.Team, s.Status = e.To, OtherDepartment
+		s.Team, s.Status, s.Submitted = e.To, OtherDepartment, ""
 	case Returned:
 		s.Team, s.Status = "", New
 	case Snoozed:
@@ -216,15 +231,19 @@ func (s *State) happen(e *Event) {
 		s.Snoozed = time.Time{}
 	case Watched:
 		s.free()
-		s.Status, s.Triage.Disposition = Watching, mention.Watch
+		s.Status, s.Submitted = Watching, ""
+		s.decide(mention.Watch)
 	case Excluded:
 		s.close("not_for_us")
-		s.Triage.Disposition = mention.NotForUs
+		s.decide(mention.NotForUs)
 	case Closed:
 		s.close(e.Outcome)
 	case Reopened:
-		s.Status, s.Outcome, s.Merged, s.Snoozed = New, "", "", time.Time{}
-		s.Triage.Disposition = mention.Answer
+		s.Status, s.Snoozed = New, time.Time{}
+		if s.Holder != "" || s.Draft != nil {
+			s.Status = InHand
+		}
+		s.decide(mention.Answer)
 	case MergedInto:
 		s.close("merged")
 		s.Merged = mention.ID(e.To)
@@ -233,17 +252,30 @@ func (s *State) happen(e *Event) {
 	case Escalated:
 		s.Escalated = true
 	case Promised:
-		s.Promise = &Promise{By: e.Actor, Made: e.At, Due: e.Until, Every: e.Every}
+		s.Promise = &Promise{By: e.Actor, Made: e.At, Due: e.Until, Every: e.Every, Ahead: s.Draft != nil}
 	case PromiseDue:
 		s.promiseTold(e)
 	case DeadlineNear:
 		s.Warned = true
-	case Redacted, Archived:
+	case Redacted:
+		s.Redacted, s.Outgoing = true, nil // there is nothing left to send or to look for
+	case Archived:
 	default:
 		if s.ReadOnly == "" {
 			s.ReadOnly = e.Kind
 		}
 	}
+}
+
+// decide notes a person's word on what the mention wants of us.
+func (s *State) decide(d mention.Disposition) { s.Triage.Disposition, s.Decided = d, true }
+
+// untouched is where a case stands on which nobody works.
+func (s *State) untouched() Status {
+	if s.Triage.Disposition == mention.Watch {
+		return Watching
+	}
+	return New
 }
 
 func (s *State) close(outcome string) {
@@ -252,49 +284,68 @@ func (s *State) close(outcome string) {
 	s.Submitted, s.Approval = "", nil
 }
 
-// revise takes a new state of the post or of its verdict. What was approved for
-// another text of the post is approved no longer; a page is never withdrawn.
+// revise takes a new state of the post or of its verdict. What was approved, or
+// was about to leave, for another text of the post waits for a person again; a
+// page is never withdrawn, and the clock runs from the first sight.
 func (s *State) revise(e *Event) {
-	paged := s.Verdict.Page
+	was := *s
 	if e.Mention != nil {
-		if e.Kind == Revised && e.Mention.Revision.Hash != s.Mention.Revision.Hash {
-			s.Approval, s.Submitted = nil, ""
-			if s.Status == AwaitingApproval {
-				s.Status = InHand
+		s.Mention = *e.Mention
+		if !was.Mention.SeenAt.IsZero() {
+			s.Mention.SeenAt = was.Mention.SeenAt
+		}
+		if e.Kind == Revised && s.Mention.Revision.Hash != was.Mention.Revision.Hash {
+			s.unapprove()
+			if s.Outgoing != nil && !s.Outgoing.Calling && !s.Outgoing.Unsure {
+				s.Outgoing = nil
 			}
 		}
-		s.Mention = *e.Mention
 	}
 	if e.Verdict != nil {
 		s.Verdict = *e.Verdict
-		if paged && !s.Verdict.Page {
-			s.Verdict.Page = true
+		if was.Verdict.Page && !s.Verdict.Page {
+			s.Verdict.Page, s.Verdict.PageReason = true, was.Verdict.PageReason
 		}
 	}
-	disposition := s.Triage.Disposition
 	s.Triage = e.Triage
-	if e.Kind == Revised && disposition != "" {
-		s.Triage.Disposition = disposition // people's word stands
+	if s.Decided {
+		s.Triage.Disposition = was.Triage.Disposition
+	}
+	if old := was.Triage.DueAt; !old.IsZero() && (s.Triage.DueAt.IsZero() || old.Before(s.Triage.DueAt)) {
+		s.Triage.DueAt = old
 	}
 	if e.Tagged > 0 && !slices.Contains(s.Tagged, e.Tagged) {
 		s.Tagged = append(s.Tagged, e.Tagged)
 	}
-	if e.Kind == Opened && s.Triage.Disposition == mention.Watch {
-		s.Status = Watching
+	if s.Status == New || s.Status == Watching {
+		s.Status = s.untouched()
+	}
+}
+
+// unapprove withdraws an approval, and the wish for one.
+func (s *State) unapprove() {
+	s.Submitted, s.Approval = "", nil
+	if s.Status == AwaitingApproval {
+		s.Status = InHand
 	}
 }
 
 func (s *State) send(e *Event) {
 	switch e.Kind {
 	case SendAsked:
-		s.Outgoing = &Outgoing{Attempt: e.Attempt, Draft: *e.Draft, By: e.Actor, AskedAt: e.At, NotTill: e.Until}
-		s.Status = InHand
+		if e.Draft != nil {
+			s.Outgoing = &Outgoing{Attempt: e.Attempt, Draft: *e.Draft, By: e.Actor, AskedAt: e.At, NotTill: e.Until}
+			s.Status, s.Submitted = InHand, ""
+		}
 	case SendStopped:
 		s.Outgoing = nil
 	case Sending:
 		if s.Outgoing != nil {
-			s.Outgoing.Calling, s.Outgoing.CallSince, s.Outgoing.CallUntil = true, e.At, e.Until
+			s.Outgoing.Calling, s.Outgoing.CallUntil = true, e.Until
 			s.Outgoing.CallingSeq, s.Outgoing.Unsure = e.Seq, false
+			if s.Outgoing.CallSince.IsZero() {
+				s.Outgoing.CallSince = e.At
+			}
 		}
 	case SendUnsure:
 		if s.Outgoing != nil {
@@ -302,9 +353,6 @@ func (s *State) send(e *Event) {
 		}
 	case SendFailed:
 		s.Outgoing = nil
-		if s.Status == Done {
-			s.Status = InHand
-		}
 	case Sent:
 		if s.Outgoing != nil {
 			s.replied(Reply{Draft: s.Outgoing.Draft, By: s.Outgoing.By, At: e.At, URL: e.URL, Native: e.Native})
@@ -318,7 +366,8 @@ func (s *State) send(e *Event) {
 
 func (s *State) replied(r Reply) {
 	s.Replies = append(s.Replies, r)
-	s.Outgoing, s.Draft, s.Submitted, s.Approval, s.Warned = nil, nil, "", nil, true
+	s.Outgoing, s.Draft, s.Submitted, s.Approval = nil, nil, "", nil
+	s.report(&r)
 	switch r.Draft.Kind {
 	case Final:
 		s.close("solved")
@@ -330,6 +379,25 @@ func (s *State) replied(r Reply) {
 	}
 }
 
+// report keeps the promise that a reply was owed by, unless the reply is the
+// one that announced it.
+func (s *State) report(r *Reply) {
+	if s.Promise == nil {
+		return
+	}
+	p := *s.Promise
+	switch {
+	case p.Ahead:
+		p.Ahead = false
+	case p.Every > 0 && r.Draft.Kind == Interim:
+		p = p.next(r.At)
+	default:
+		s.Promise = nil
+		return
+	}
+	s.Promise = &p
+}
+
 func (s *State) promiseTold(e *Event) {
 	if s.Promise == nil {
 		return
@@ -339,10 +407,16 @@ func (s *State) promiseTold(e *Event) {
 	if e.Level == "due" {
 		p.DueTold = true
 		if p.Every > 0 {
-			p = Promise{By: p.By, Made: p.Due, Due: p.Due.Add(p.Every), Every: p.Every}
+			// Of periods that passed unseen, only the last one counts.
+			p = p.next(p.Due.Add(max(e.At.Sub(p.Due), 0) / p.Every * p.Every))
 		}
 	}
 	s.Promise = &p
+}
+
+// next is a repeated promise from its next beginning on.
+func (p Promise) next(made time.Time) Promise {
+	return Promise{By: p.By, Made: made, Due: made.Add(p.Every), Every: p.Every}
 }
 
 // At returns s with what time alone decides at now: a claim that has run out

@@ -1,11 +1,13 @@
 package casework
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/earshot/earshot/pkg/bus"
@@ -61,14 +63,24 @@ const attempts = 8
 // [bus.ErrConflict] when others were faster again and again, or the bus's.
 func (s *Store) Do(ctx context.Context, by identity.Viewer, id mention.ID, cmd Command) (State, error) {
 	return s.do(ctx, by, id, func(d *decision) (Event, error) {
-		switch {
-		case d.state.ReadOnly != "":
-			return Event{}, refuse(CodeReadOnly, "a newer Earshot has worked on this case (%s); this one only shows it", d.state.ReadOnly)
-		case d.state.Redacted:
-			return Event{}, refuse(CodeErased, "this mention was erased")
+		if err := d.takes(); err != nil {
+			return Event{}, err
 		}
 		return cmd.decide(d)
 	})
+}
+
+// takes tells whether the case takes commands at all, and shows itself to by.
+func (d *decision) takes() error {
+	switch {
+	case !d.by.Can(identity.View, d.state.Mention.Brand):
+		return ErrUnknown
+	case d.state.ReadOnly != "":
+		return refuse(CodeReadOnly, "a newer Earshot has worked on this case (%s); this one only shows it", d.state.ReadOnly)
+	case d.state.Redacted:
+		return refuse(CodeErased, "this mention was erased")
+	}
+	return nil
 }
 
 // Record appends what a service has to say. Decide sees the fold of the events,
@@ -91,9 +103,6 @@ func (s *Store) Record(ctx context.Context, id mention.ID, decide func(*State) (
 var errNothing = errors.New("nothing to record")
 
 func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decide func(*decision) (Event, error)) (State, error) {
-	if !id.Valid() {
-		return State{}, ErrUnknown
-	}
 	eventID := rand.Text()
 	for n := range attempts {
 		state, events, err := s.read(ctx, id)
@@ -106,6 +115,9 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 			rules: s.src.Rules(), check: s.src.Check, hold: s.src.Hold(state.Mention.Brand),
 		}
 		e, err := decide(d)
+		if errors.Is(err, ErrUnknown) {
+			return State{}, err
+		}
 		if err != nil {
 			return d.state, err
 		}
@@ -145,9 +157,6 @@ func (s *Store) open(ctx context.Context, id mention.ID, state *State) (State, e
 // Get returns the case id as it stands now. A mention that nobody has touched
 // is returned as the case it would be; its Number is 0.
 func (s *Store) Get(ctx context.Context, by identity.Viewer, id mention.ID) (State, error) {
-	if !id.Valid() {
-		return State{}, ErrUnknown
-	}
 	state, events, err := s.read(ctx, id)
 	if err != nil {
 		return State{}, err
@@ -173,6 +182,9 @@ func (s *Store) Touched(ctx context.Context, id mention.ID) (State, bool, error)
 // read returns the case, and its events; for an untouched mention the fold of
 // the opening event that the first command will append.
 func (s *Store) read(ctx context.Context, id mention.ID) (State, []Event, error) {
+	if !id.Valid() {
+		return State{}, nil, ErrUnknown
+	}
 	events, _, err := journal.Read(ctx, s.bus, string(id))
 	if err != nil {
 		return State{}, nil, fmt.Errorf("case %s: %w", id, err)
@@ -222,44 +234,51 @@ func (s *Store) Merge(ctx context.Context, by identity.Viewer, from, into mentio
 	if from == into {
 		return State{}, refuse(CodeInput, "a case can't be merged into itself")
 	}
+	a := Event{ID: rand.Text(), At: s.now(), Actor: by.Actor(), Kind: MergedInto, To: string(into)}
+	b := Event{ID: rand.Text(), At: a.At, Actor: by.Actor(), Kind: Absorbed, To: string(from)}
+	var err error
 	for range attempts {
 		var states [2]State
 		for i, id := range []mention.ID{from, into} {
-			st, events, err := s.read(ctx, id)
-			if err == nil && len(events) == 0 {
-				st, err = s.open(ctx, id, &st)
-			}
-			if err != nil {
+			if states[i], err = s.mergeable(ctx, by, id, a.At); err != nil {
 				return State{}, err
 			}
-			d := &decision{by: by, now: s.now(), state: st.At(s.now())}
-			if err := d.work(); err != nil {
-				return State{}, err
-			}
-			states[i] = st
 		}
-		if states[0].Mention.Brand != states[1].Mention.Brand {
+		switch {
+		case slices.ContainsFunc(states[0].History, func(e Event) bool { return e.ID == a.ID }):
+			return states[1].At(a.At), nil // the answer was lost on the way
+		case states[0].Mention.Brand != states[1].Mention.Brand:
 			return State{}, refuse(CodeInput, "the cases are about different brands")
-		}
-		if states[0].Merged != "" || states[1].Merged != "" {
+		case states[0].Merged != "" || states[1].Merged != "":
 			return State{}, refuse(CodeState, "the case is merged already")
 		}
-		now := s.now()
-		a := Event{ID: rand.Text(), At: now, Actor: by.Actor(), Kind: MergedInto, To: string(into)}
-		b := Event{ID: rand.Text(), At: now, Actor: by.Actor(), Kind: Absorbed, To: string(from)}
-		err := journal.AppendAll(ctx, s.bus,
-			bus.Keyed[Event]{Key: string(from), After: states[0].Last, Event: &a},
-			bus.Keyed[Event]{Key: string(into), After: states[1].Last, Event: &b})
-		if errors.Is(err, bus.ErrConflict) {
-			continue
+		for i, id := range []mention.ID{from, into} {
+			if states[i].Last == 0 && err == nil {
+				states[i], err = s.open(ctx, id, &states[i])
+			}
 		}
 		if err != nil {
-			return State{}, err
+			continue // somebody else was first, or it isn't known who
 		}
-		states[1].apply(&b)
-		return states[1].At(now), nil
+		err = journal.AppendAll(ctx, s.bus,
+			bus.Keyed[Event]{Key: string(from), After: states[0].Last, Event: &a},
+			bus.Keyed[Event]{Key: string(into), After: states[1].Last, Event: &b})
+		if err == nil {
+			states[1].apply(&b)
+			return states[1].At(a.At), nil
+		}
 	}
-	return State{}, bus.ErrConflict
+	return State{}, fmt.Errorf("merge %s into %s: %w", from, into, err)
+}
+
+// mergeable is a case that by may work on at now.
+func (s *Store) mergeable(ctx context.Context, by identity.Viewer, id mention.ID, now time.Time) (State, error) {
+	st, _, err := s.read(ctx, id)
+	if err != nil {
+		return State{}, err
+	}
+	d := &decision{by: by, now: now, state: st.At(now)}
+	return st, cmp.Or(d.takes(), d.work())
 }
 
 // Events is the journal of all cases, for services that follow it.

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
 )
@@ -69,7 +70,12 @@ type Slot struct {
 	Required bool     `json:"required,omitempty"`
 }
 
-var slotPattern = regexp.MustCompile(`\{\{\s*([a-z][a-z0-9_]*)\s*\}\}`)
+var (
+	slotPattern = regexp.MustCompile(`\{\{\s*([a-z][a-z0-9_]*)\s*\}\}`)
+	// openSlot is anything a reader would take for a slot nobody filled.
+	openSlot = regexp.MustCompile(`\{\{[^{}]*\}\}`)
+	slotName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+)
 
 // Automatic slots are filled from the case, the brand and the person replying.
 var automatic = []string{"author", "brand", "staff", "case", "date"}
@@ -82,6 +88,10 @@ func (t *Template) Validate() error {
 	}
 	if t.Lang != "ja" && t.Lang != "en" {
 		errs = append(errs, fmt.Errorf("lang %q: want ja or en", t.Lang))
+	}
+	errs = append(errs, known("intents", t.Intents, mention.Intents), known("risks", t.Risks, mention.Categories))
+	if _, err := time.Parse(time.DateOnly, t.ReviewBy); t.ReviewBy != "" && err != nil {
+		errs = append(errs, fmt.Errorf("review_by %q: want a date like 2027-03-31", t.ReviewBy))
 	}
 	if len(t.Versions) == 0 {
 		errs = append(errs, errors.New("versions: want at least one"))
@@ -108,14 +118,54 @@ func (v *TemplateVersion) validate() error {
 	if !slices.Contains([]Apology{NoApology, LimitedApology, FullApology}, v.Apology) {
 		errs = append(errs, fmt.Errorf("apology %q: want none, limited or full", v.Apology))
 	}
-	for _, m := range slotPattern.FindAllStringSubmatch(v.Body, -1) {
-		known := slices.Contains(automatic, m[1]) ||
-			slices.ContainsFunc(v.Slots, func(s Slot) bool { return s.Name == m[1] })
-		if !known {
-			errs = append(errs, fmt.Errorf("body: slot {{%s}} is not described under slots", m[1]))
+	if !slices.Contains([]ReplyKind{"", First, Interim, Final}, v.Kind) {
+		errs = append(errs, fmt.Errorf("kind %q: want first, interim or final", v.Kind))
+	}
+	if v.Status == TemplateApproved && v.By != "" && v.By == v.ApprovedBy {
+		errs = append(errs, errors.New("approved_by: want somebody else than who wrote it"))
+	}
+	for _, m := range openSlot.FindAllString(v.Body, -1) {
+		if name := slotPattern.FindStringSubmatch(m); name == nil {
+			errs = append(errs, fmt.Errorf("body: slot %s: want a name of a-z, 0-9 and _", m))
+		} else if !slices.Contains(automatic, name[1]) && v.slot(name[1]) == nil {
+			errs = append(errs, fmt.Errorf("body: slot %s is not described under slots", m))
+		}
+	}
+	for i, s := range v.Slots {
+		at := fmt.Sprintf("slots[%d]", i)
+		switch {
+		case !slotName.MatchString(s.Name):
+			errs = append(errs, fmt.Errorf("%s.name %q: want a-z, 0-9 and _", at, s.Name))
+		case v.slot(s.Name) != &v.Slots[i]:
+			errs = append(errs, fmt.Errorf("%s.name %q: there are two of it", at, s.Name))
+		}
+		if !slices.Contains([]string{"", "text", "date", "choice", "staff", "case"}, s.Type) {
+			errs = append(errs, fmt.Errorf("%s.type %q: want text, date, choice, staff or case", at, s.Type))
+		}
+		if s.Type == "choice" && (len(s.Choices) == 0 || s.Default != "" && !slices.Contains(s.Choices, s.Default)) {
+			errs = append(errs, fmt.Errorf("%s.choices: want at least one, and the default among them", at))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// slot returns the description of a slot, or nil.
+func (v *TemplateVersion) slot(name string) *Slot {
+	if i := slices.IndexFunc(v.Slots, func(s Slot) bool { return s.Name == name }); i >= 0 {
+		return &v.Slots[i]
+	}
+	return nil
+}
+
+// choices wants of each slot that offers a choice one of its choices.
+func (v *TemplateVersion) choices(values map[string]string) error {
+	for _, s := range v.Slots {
+		x := strings.TrimSpace(values[s.Name])
+		if s.Type == "choice" && x != "" && !slices.Contains(s.Choices, x) {
+			return fmt.Errorf("slot %s: want one of %s", s.Name, strings.Join(s.Choices, ", "))
+		}
+	}
+	return nil
 }
 
 // InForce returns the version that may be used, or nil.
@@ -144,18 +194,17 @@ func (t *Template) Serves(brand, platform string) bool {
 		(len(t.Platforms) == 0 || slices.Contains(t.Platforms, platform))
 }
 
-// Render fills the slots. A slot without a value keeps its default, and one
-// without a default its name in braces, and is reported as missing.
+// Render fills the slots. A slot without a value has its default. One without
+// either is left out if it isn't required; if it is, or nobody describes it, it
+// keeps its name in braces and is reported as missing.
 func (v *TemplateVersion) Render(values map[string]string) (text string, missing []string) {
 	text = slotPattern.ReplaceAllStringFunc(v.Body, func(m string) string {
 		name := slotPattern.FindStringSubmatch(m)[1]
 		if x := strings.TrimSpace(values[name]); x != "" {
 			return x
 		}
-		for _, s := range v.Slots {
-			if s.Name == name && s.Default != "" {
-				return s.Default
-			}
+		if s := v.slot(name); s != nil && (s.Default != "" || !s.Required) {
+			return s.Default
 		}
 		if !slices.Contains(missing, name) {
 			missing = append(missing, name)
@@ -166,7 +215,8 @@ func (v *TemplateVersion) Render(values map[string]string) (text string, missing
 }
 
 // Suggest orders the templates that may be used for a case, the most fitting
-// first, and leaves out those of another language, brand or platform.
+// first, those in the post's language before the others. It leaves out what is
+// meant for another brand or platform.
 func Suggest(templates []Template, s *State) []Template {
 	type scored struct {
 		Template
@@ -225,6 +275,16 @@ type Step struct {
 func (p *Playbook) Validate() error {
 	if len(p.Name) == 0 || len(p.Steps) == 0 {
 		return errors.New("want a name and at least one step")
+	}
+	return known("risks", p.Risks, mention.Categories)
+}
+
+// known wants labels that exist: one that is misspelt would never match.
+func known[T ~string](field string, labels, all []T) error {
+	for i, l := range labels {
+		if !slices.Contains(all, l) {
+			return fmt.Errorf("%s[%d] %q: want one of %v", field, i, l, all)
+		}
 	}
 	return nil
 }
