@@ -59,20 +59,26 @@ func leastShingle(letters []rune, japanese bool) uint64 {
 	if japanese {
 		size = 5
 	}
-	least := ^uint64(0)
-	for i := 0; i+size <= len(letters); i++ {
-		h, han := newHash(), 0
-		for _, r := range letters[i : i+size] {
-			h.rune(r)
-			if text.IsHan(r) {
-				han++
+	const base = 0x100000001b3
+	first := uint64(1) // what the letter that leaves a run counted for
+	for range size {
+		first *= base
+	}
+	least, run, han := ^uint64(0), uint64(0), 0
+	for i, r := range letters {
+		run = run*base + uint64(r) + 1
+		if japanese && text.IsHan(r) {
+			han++
+		}
+		if i >= size {
+			run -= first * (uint64(letters[i-size]) + 1)
+			if japanese && text.IsHan(letters[i-size]) {
+				han--
 			}
 		}
-		mixed := h.mixed()
-		if japanese {
-			mixed >>= 2 * min(han, 2)
+		if i >= size-1 {
+			least = min(least, hash(run).mixed()>>(2*min(han, 2)))
 		}
-		least = min(least, mixed)
 	}
 	return least
 }
@@ -95,9 +101,12 @@ func (s *storyScratch) reduce(folded string) []rune {
 
 func (s *storyScratch) word(word string) {
 	for i := 0; i < len(word); {
-		if skip := linkOrHandle(word[i:]); skip > 0 {
-			i += skip
-			continue
+		switch word[i] {
+		case '@', 'h', 'w':
+			if skip := linkOrHandle(word[i:]); skip > 0 {
+				i += skip
+				continue
+			}
 		}
 		r, size := utf8.DecodeRuneInString(word[i:])
 		i += size
