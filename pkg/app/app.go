@@ -36,8 +36,8 @@ type Service struct {
 	// Run works until ctx ends and then returns nil. Any other return stops
 	// the process.
 	Run func(ctx context.Context, env *Env) error
-	// Indexed tells that the service reads or writes the index.
-	Indexed bool
+	// Sealed tells that the service uses secrets sealed to it.
+	Sealed bool
 }
 
 // Options say what a process is.
@@ -68,10 +68,11 @@ type App struct {
 	fresh     bool
 	indexErr  error
 
-	ready  sync.Map // service name → struct{}
-	cancel context.CancelCauseFunc
-	done   chan struct{}
-	err    error
+	openers map[string]*settings.Opener // by service
+	ready   sync.Map                    // service name → struct{}
+	cancel  context.CancelCauseFunc
+	done    chan struct{}
+	err     error
 }
 
 // Start opens what the services need, binds the address and starts them. When
@@ -98,6 +99,11 @@ func Start(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.settings = store
+	if err := a.openKeys(run); err != nil {
+		cancel(nil)
+		a.close()
+		return nil, err
+	}
 	stop := context.AfterFunc(ctx, func() { cancel(nil) })
 	go func() {
 		defer close(a.done)
@@ -153,6 +159,22 @@ func (a *App) connect(ctx context.Context, name string) (*bus.Conn, error) {
 		o.InProcess = a.server
 	}
 	return bus.Connect(ctx, o)
+}
+
+// openKeys loads the keys of the services here that use secrets.
+func (a *App) openKeys(ctx context.Context) error {
+	a.openers = map[string]*settings.Opener{}
+	for _, s := range a.opts.Services {
+		if !s.Sealed {
+			continue
+		}
+		o, err := a.settings.OpenKey(ctx, filepath.Join(a.opts.Config.Data, "keys"), s.Name)
+		if err != nil {
+			return err
+		}
+		a.openers[s.Name] = o
+	}
+	return nil
 }
 
 // drainTime bounds how long services may take to stop.

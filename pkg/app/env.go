@@ -41,6 +41,9 @@ func (e *Env) Bus() *bus.Conn { return e.app.bus }
 // Settings are the installation's.
 func (e *Env) Settings() *settings.Store { return e.app.settings }
 
+// Opener opens the secrets sealed to this service.
+func (e *Env) Opener() *settings.Opener { return e.app.openers[e.Name] }
+
 // HTTP is the process's outbound client.
 func (e *Env) HTTP() *outbound.Client { return e.app.http }
 
@@ -64,8 +67,13 @@ func (e *Env) URL() string {
 	return "http://" + e.app.Addr()
 }
 
-// Instance names this process among those that run the same service.
+// Instance names this process among those that run the same service. On an
+// embedded bus there are no others, by the lock on its folder: what a process
+// held that was killed is taken over at once.
 func (e *Env) Instance() string {
+	if e.app.server != nil {
+		return "embedded"
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"

@@ -30,6 +30,7 @@ var (
 	Tokens      = Set[identity.Token]{"token"}
 	Teams       = Set[Team]{"team"}
 	Policies    = Set[escalation.Policy]{"policy"} // one, of id "default"
+	SealKeys    = Set[SealKey]{"sealkey"}          // by service
 )
 
 // Default is the id of settings of which there is one.
@@ -47,6 +48,7 @@ var kinds = map[string]kind{
 	Tokens.kind:      kindOf[identity.Token]("programs that may use the API"),
 	Teams.kind:       kindOf[Team]("departments that cases are handed to"),
 	Policies.kind:    kindOf[escalation.Policy]("what wakes whom"),
+	SealKeys.kind:    kindOf[SealKey]("what secrets are sealed with; written by the services"),
 }
 
 // Brand is what mentions are about.
@@ -128,6 +130,14 @@ func (s *Source) Validate() error {
 	return k.Check(s.Config)
 }
 
+// sealed is s with its secrets sealed.
+func (s Source) sealed(store *Store) (any, error) {
+	k, _ := source.Named(s.Kind)
+	var err error
+	s.Config, err = store.seal(Sources.kind, s.Config, k.Fields())
+	return s, err
+}
+
 // Notifier is a configured way to page people.
 type Notifier struct {
 	ID     string          `json:"id"`
@@ -139,11 +149,22 @@ type Notifier struct {
 
 // Validate reports everything that is wrong with n, down to its fields.
 func (n *Notifier) Validate() error {
-	i := slices.IndexFunc(notify.Kinds, func(k config.Kind[notify.Deps, notify.Notifier]) bool { return k.Name == n.Kind })
+	i := n.index()
 	if i < 0 {
 		return config.Invalid("kind", "there is no notifier %q", n.Kind)
 	}
 	return notify.Kinds[i].Check(n.Config)
+}
+
+func (n *Notifier) index() int {
+	return slices.IndexFunc(notify.Kinds, func(k notify.Kind) bool { return k.Name == n.Kind })
+}
+
+// sealed is n with its secrets sealed.
+func (n Notifier) sealed(store *Store) (any, error) {
+	var err error
+	n.Config, err = store.seal(Notifiers.kind, n.Config, notify.Kinds[n.index()].Fields())
+	return n, err
 }
 
 // Team is a department that cases can be handed to.

@@ -236,7 +236,13 @@ func (s *Store) put(ctx context.Context, actor, kind, id string, version uint64,
 		return fmt.Errorf("unknown kind of setting %q: want one of %s", kind, strings.Join(Kinds(), ", "))
 	}
 	if !deleted {
-		if _, err := k.decode(raw, true); err != nil {
+		v, err := k.decode(raw, true)
+		if secret, ok := v.(interface{ sealed(*Store) (any, error) }); ok && err == nil {
+			if v, err = secret.sealed(s); err == nil {
+				raw, err = json.Marshal(v)
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("%s %s: %w", kind, id, err)
 		}
 	}

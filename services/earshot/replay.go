@@ -14,6 +14,7 @@ import (
 
 	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
@@ -167,6 +168,10 @@ func replayHistory(ctx context.Context, env *app.Env, start time.Time) error {
 	if err != nil {
 		return err
 	}
+	board, err := escalation.OpenBoard(ctx, env.Bus(), env.Log)
+	if err != nil {
+		return err
+	}
 	cases, err := demo.History()
 	if err != nil {
 		return err
@@ -176,7 +181,7 @@ func replayHistory(ctx context.Context, env *app.Env, start time.Time) error {
 		if err := await(ctx, index, id); err != nil {
 			return err
 		}
-		r := historian{env: env, index: index, id: id, start: start}
+		r := historian{env: env, index: index, board: board, id: id, start: start}
 		for _, a := range c.Actions {
 			if a.At(start).After(start) {
 				break // still to come; the desk is theirs
@@ -208,6 +213,7 @@ func await(ctx context.Context, index search.Engine, id mention.ID) error {
 type historian struct {
 	env   *app.Env
 	index search.Engine
+	board *escalation.Board
 	id    mention.ID
 	start time.Time
 }
@@ -265,10 +271,34 @@ func (h *historian) act(ctx context.Context, a *demo.Action) error {
 	if state, err = store.Do(ctx, person.Viewer(), h.id, cmd); err != nil {
 		return err
 	}
-	if a.Do == demo.Send {
+	switch a.Do {
+	case demo.Send:
 		return h.sent(ctx, store)
+	case demo.Escalate:
+		return h.acknowledged(ctx)
 	}
 	return nil
+}
+
+// acknowledged has the PR lead take what was escalated, so that the day begins
+// with nobody being paged for it.
+func (h *historian) acknowledged(ctx context.Context) error {
+	const lead = "kurose"
+	for range 100 {
+		found := h.board.All(func(s *escalation.State) bool { return s.Mention == h.id })
+		if len(found) > 0 {
+			_, err := h.board.Record(ctx, found[0].Key, lead, h.env.Now(), func(s *escalation.State) (escalation.Event, bool) {
+				return escalation.Event{Kind: escalation.Acknowledged, Via: "desk"}, s.Acked == nil
+			})
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return errors.New("nobody was paged")
 }
 
 // draft fills a template as a person would.

@@ -23,12 +23,12 @@ import (
 )
 
 // Service is the fetcher as a process runs it. Of several, one works.
-var Service = app.Service{Name: "fetcher", Run: run}
+var Service = app.Service{Name: "fetcher", Run: run, Sealed: true}
 
 func run(ctx context.Context, env *app.Env) error {
 	f := &fetcher{
 		bus: env.Bus(), settings: env.Settings(), http: env.HTTP(), log: env.Log, now: env.Now,
-		data: env.Config().Data,
+		data: env.Config().Data, opener: env.Opener(),
 		success: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "earshot_source_last_success_timestamp_seconds",
 			Help: "When a source was last read without an error.",
@@ -48,6 +48,7 @@ type fetcher struct {
 	log      *slog.Logger
 	now      func() time.Time
 	data     string
+	opener   *settings.Opener
 	success  *prometheus.GaugeVec
 }
 
@@ -110,7 +111,12 @@ func (f *fetcher) keep(ctx context.Context, id string, s settings.Source) {
 		r.fail(ctx, fmt.Errorf("there is no connector %q in this version", s.Kind), 0)
 		return
 	}
-	conn, err := kind.Open(s.Config, source.Deps{
+	cfg, err := f.opener.Open(s.Config)
+	if err != nil {
+		r.fail(ctx, err, 0)
+		return
+	}
+	conn, err := kind.Open(cfg, source.Deps{
 		HTTP: f.http, Log: r.log, Now: f.now, Data: f.data,
 		Terms: func() source.Terms {
 			words, tags := f.settings.Words()

@@ -25,7 +25,7 @@ import (
 )
 
 // Service is the indexer as a process runs it. Of several, one works.
-var Service = app.Service{Name: "indexer", Run: run, Indexed: true}
+var Service = app.Service{Name: "indexer", Run: run}
 
 func run(ctx context.Context, env *app.Env) error {
 	index, fresh, err := env.Index(ctx)

@@ -175,7 +175,11 @@ func (p *pager) channels() map[string]notify.Notifier {
 			if i < 0 {
 				continue
 			}
-			conn, err := notify.Kinds[i].Open(n.Config, notify.Deps{Client: p.http, Now: p.now, Data: p.data})
+			var conn notify.Notifier
+			cfg, err := p.opener.Open(n.Config)
+			if err == nil {
+				conn, err = notify.Kinds[i].Open(cfg, notify.Deps{Client: p.http, Now: p.now, Data: p.data})
+			}
 			if err != nil {
 				p.log.Error("notifier can't be used", "notifier", id, "error", err)
 			}

@@ -24,7 +24,7 @@ import (
 
 // Service is the pager as a process runs it. Of several, one works: storms are
 // only seen by whoever sees everything.
-var Service = app.Service{Name: "pager", Run: run}
+var Service = app.Service{Name: "pager", Run: run, Sealed: true}
 
 func run(ctx context.Context, env *app.Env) error {
 	board, err := escalation.OpenBoard(ctx, env.Bus(), env.Log)
@@ -37,7 +37,7 @@ func run(ctx context.Context, env *app.Env) error {
 	}
 	p := &pager{
 		bus: env.Bus(), board: board, settings: env.Settings(), cases: env.Cases(nil), http: env.HTTP(),
-		signer: signer, log: env.Log, now: env.Now, url: env.URL(), data: env.Config().Data,
+		signer: signer, log: env.Log, now: env.Now, url: env.URL(), data: env.Config().Data, opener: env.Opener(),
 		notifiers: map[string]opened{},
 	}
 	// What is published from here on is not missed, whoever handles it.
@@ -68,6 +68,7 @@ type pager struct {
 	now      func() time.Time
 	url      string
 	data     string
+	opener   *settings.Opener
 
 	mu        sync.Mutex
 	notifiers map[string]opened

@@ -26,7 +26,7 @@ import (
 )
 
 // Service is the replier as a process runs it. Any number may run.
-var Service = app.Service{Name: "replier", Run: run}
+var Service = app.Service{Name: "replier", Run: run, Sealed: true}
 
 // callTime bounds one call of a platform; it is well below SendingTerm, so that
 // a call has ended before anybody looks for its result.
@@ -35,7 +35,7 @@ const callTime = 45 * time.Second
 func run(ctx context.Context, env *app.Env) error {
 	r := &replier{
 		bus: env.Bus(), cases: env.Cases(nil), settings: env.Settings(), http: env.HTTP(), log: env.Log,
-		now: env.Now, data: env.Config().Data, conns: map[string]opened{},
+		now: env.Now, data: env.Config().Data, opener: env.Opener(), conns: map[string]opened{},
 	}
 	if env.Config().Bus.URL == "" {
 		// What an embedded server has acknowledged is on disk after its next
@@ -57,6 +57,7 @@ type replier struct {
 	log      *slog.Logger
 	now      func() time.Time
 	data     string
+	opener   *settings.Opener
 	settle   time.Duration
 
 	mu    sync.Mutex
@@ -84,7 +85,11 @@ func (r *replier) replierOf(account string) (source.Replier, error) {
 		if !ok {
 			return nil, fmt.Errorf("there is no connector %q in this version", s.Kind)
 		}
-		conn, err := kind.Open(s.Config, source.Deps{
+		cfg, err := r.opener.Open(s.Config)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := kind.Open(cfg, source.Deps{
 			HTTP: r.http, Log: r.log, Now: r.now, Data: r.data, Terms: func() source.Terms { return source.Terms{} },
 		})
 		if err != nil {
