@@ -55,9 +55,7 @@ func (d *decoder) decode(raw []byte, into reflect.Value) error {
 		return err
 	}
 	d.structure(root, into, "")
-	if len(d.errs) == 0 {
-		d.validate(into)
-	}
+	d.validate(into)
 	slices.SortStableFunc(d.errs, func(a, b *FieldError) int { return a.Line - b.Line })
 	errs := make([]error, len(d.errs))
 	for i, e := range d.errs {
@@ -332,7 +330,8 @@ func scalar(text string, v reflect.Value) error {
 	return nil
 }
 
-// validate asks v itself, and gives its answers their lines.
+// validate asks v itself, and gives its answers their lines. Of a key that is
+// wrong already, and so kept its default, it has nothing to add.
 func (d *decoder) validate(v reflect.Value) {
 	c, ok := v.Addr().Interface().(validator)
 	if !ok {
@@ -345,6 +344,9 @@ func (d *decoder) validate(v reflect.Value) {
 		}
 		if e.Line == 0 {
 			e.Line = d.lines[e.Key]
+		}
+		if e.Key != "" && slices.ContainsFunc(d.errs, func(was *FieldError) bool { return was.Key == e.Key }) {
+			continue
 		}
 		d.errs = append(d.errs, &e)
 	}

@@ -36,6 +36,7 @@ func (c *radioConfig) Validate() error {
 
 var radio = NewKind("radio", "Plays.", radioConfig{Band: "fm", Volume: 0.5, Presets: []preset{{Name: "a"}}},
 	func(c radioConfig, prefix string) (string, error) {
+		c.hidden++
 		if c.Station == "silence" {
 			return "", errors.New("no such station")
 		}

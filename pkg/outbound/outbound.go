@@ -105,7 +105,8 @@ type Response struct {
 
 // Do sends req and reads the whole answer. Every failure, also a status other
 // than 2xx and 304, is an [*Error]; only an error of ctx itself is returned
-// wrapped as it is. Redirects are followed for GET and HEAD alone.
+// wrapped as it is. Redirects are followed for GET and HEAD alone; whatever has
+// another method is sent once.
 //
 // A request to a host that has asked for a pause fails at once, with the rest
 // of the pause.
@@ -128,7 +129,11 @@ func (c *Client) Do(ctx context.Context, req *http.Request) (*Response, error) {
 	traced := httptrace.WithClientTrace(context.WithValue(call, trailKey{}, &tr), &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { reached.Store(true) },
 	})
-	resp, err := c.http.Do(req.WithContext(traced))
+	sent := req.WithContext(traced)
+	if sent.Method != http.MethodGet && sent.Method != http.MethodHead {
+		sent.GetBody = nil // or net/http may send it twice
+	}
+	resp, err := c.http.Do(sent)
 	if err != nil {
 		return nil, c.failure(ctx, call, req, err, reached.Load())
 	}

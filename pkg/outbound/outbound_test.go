@@ -365,6 +365,28 @@ func TestARefusedConnectionIsWorthAnotherTry(t *testing.T) {
 	}
 }
 
+func TestAWriteIsSentOnce(t *testing.T) {
+	var writes atomic.Int32
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			io.Copy(io.Discard, r.Body)
+			writes.Add(1)
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			conn.Close() // taken, but not answered
+		}
+	})
+	c := open(t, Options{})
+	if _, err := c.Get(t.Context(), s.URL, nil); err != nil { // leaves a connection open
+		t.Fatal(err)
+	}
+	req, _ := http.NewRequest("POST", s.URL, strings.NewReader("x"))
+	req.Header.Set("Idempotency-Key", "k") // net/http itself would send it again
+	_, err := c.Do(t.Context(), req)
+	if e, ok := errors.AsType[*Error](err); !ok || e.Permanent() || !e.Reached || writes.Load() != 1 {
+		t.Errorf("%d writes, %v", writes.Load(), err)
+	}
+}
+
 func TestHostsAreNotOverrun(t *testing.T) {
 	var now, most atomic.Int32
 	s := serve(t, func(http.ResponseWriter, *http.Request) {

@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	//lint:ignore SA1019 dead as a client, but its types are still the shape of API v1.1
 	"github.com/dghubble/go-twitter/twitter"
 	"github.com/earshot/earshot/pkg/mention"
 	"golang.org/x/text/encoding/japanese"

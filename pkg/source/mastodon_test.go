@@ -152,6 +152,14 @@ func TestMastodonKnowsItsQuotaAndTheThread(t *testing.T) {
 	}
 }
 
+func TestMastodonSearchReadsTermsAsHashtags(t *testing.T) {
+	_, src, _ := openMastodon(t)
+	posts, err := src.Search(t.Context(), []string{"two words", "#Acme", "アクメ"}, 1)
+	if err != nil || len(posts) != 1 || posts[0].Author.Name != "ボブ" {
+		t.Errorf("%+v, %v", posts, err)
+	}
+}
+
 func TestMastodonPagesForwardsThroughABacklog(t *testing.T) {
 	statuses := map[string][]int{"a": nil, "b": nil} // ids by tag, ascending
 	fail := ""

@@ -1,0 +1,63 @@
+package source
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/earshot/earshot/pkg/config"
+)
+
+func TestConfigurationsAreChecked(t *testing.T) {
+	for _, c := range []struct{ kind, cfg, want string }{
+		{"feed", "", "url: required, unless search is set"},
+		{"feed", "url: ftp://x\npoll: 10s", "line 1: url: must start with http:// or https://\nline 2: poll: must be at least 1m0s"},
+		{"feed", "url: https://x\nsearch: google-news", "line 2: search: can't be set together with url"},
+		{"feed", "search: google-news\nlocales: [japan]", "line 2: locales[0]: \"japan\" is not like ja-JP"},
+		{"feed", "search: google-news\nlocales: []", "line 2: locales: required with search"},
+		{"feed", "search: google-news\nserver: news", "line 2: server: must start with http:// or https://"},
+		{"hackernews", "server: x\nbackfill: 90d\npoll: 1s", "line 1: server: must start with http:// or https://\nline 2: backfill: must be at most 30d\nline 3: poll: must be at least 30s"},
+		{"bluesky", "servers: []", "line 1: servers: required"},
+		{"bluesky", "servers: [https://x]\napi: x\nsilence: 1s", "line 1: servers[0]: must be like wss://jetstream2.us-east.bsky.network\nline 2: api: must start with http:// or https://\nline 3: silence: must be at least 5s"},
+		{"mastodon", "server: https://mastodon.social/@me", "line 1: server: must be like https://mastodon.social"},
+		{"mastodon", "server: ''", "line 1: server: required"},
+		{"mastodon", "hashtags: [ok, two words]\nvisibility: loud", "line 1: hashtags[1]: \"two words\" is not a hashtag\nline 2: visibility: \"loud\" is not one of public, unlisted, private"},
+		{"mastodon", "tokne: x", "line 1: tokne: unknown key; did you mean token?"},
+		{"appstore", "", "app: required"},
+		{"appstore", "app: id123\ncountries: [JP]\npoll: 1m", "line 1: app: must be the app's number, without id\nline 2: countries[0]: \"JP\" is not like jp\nline 3: poll: must be at least 5m0s"},
+		{"appstore", "app: 123\ncountries: []\nserver: x", "line 2: countries: required\nline 3: server: must start with http:// or https://"},
+		{"sandbox", "dir: ../../etc\nspeed: 0", "line 1: dir: must be a folder within the data folder\nline 2: speed: must be more than 0, at most 1000000"},
+		{"sandbox", "speed: nan", "line 1: speed: must be more than 0, at most 1000000"},
+	} {
+		k, ok := Named(c.kind)
+		if !ok {
+			t.Fatal(c.kind)
+		}
+		if err := k.Check([]byte(c.cfg)); err == nil || err.Error() != c.want {
+			t.Errorf("%s, %q:\ngot  %v\nwant %s", c.kind, c.cfg, err, c.want)
+		}
+	}
+}
+
+func TestKindsWorkAsTheyComeWhereTheyCan(t *testing.T) {
+	for name, cfg := range map[string]string{"feed": "search: google-news", "hackernews": "", "bluesky": "", "mastodon": "", "appstore": "app: '1'", "sandbox": ""} {
+		k, _ := Named(name)
+		if err := k.Check([]byte(cfg)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTheReferenceDescribesEveryField(t *testing.T) {
+	for _, k := range Kinds {
+		var b strings.Builder
+		k.Reference(&b, 3)
+		for _, f := range k.Fields() {
+			if !strings.Contains(b.String(), "| `"+f.Key+"` |") || !strings.HasSuffix(f.Doc, ".") {
+				t.Errorf("%s: %s: %q", k.Name, f.Key, f.Doc)
+			}
+			if f.Type == config.Hidden && f.Default != "" {
+				t.Errorf("%s: %s has a default", k.Name, f.Key)
+			}
+		}
+	}
+}
