@@ -26,11 +26,11 @@ demo: ## the same on a made-up day of mentions, data in ./data-demo; nothing lea
 
 .PHONY: build
 build: ## build bin/earshot, static
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/earshot ./services/earshot
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/earshot ./services/earshot
 
 .PHONY: image
 image: ## build the container image
-	docker build --file deploy/Dockerfile --tag $(IMAGE) .
+	docker build --file deploy/Dockerfile --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
 
 .PHONY: proto
 proto: $(BUF) ## generate Go from proto/
@@ -38,7 +38,8 @@ proto: $(BUF) ## generate Go from proto/
 
 .PHONY: docs
 docs: ## generate docs/configuration.md
-	text=$$(go run ./services/earshot docs) && printf '%s\n' "$$text" > docs/configuration.md
+	go run ./services/earshot docs > docs/configuration.md.new
+	mv docs/configuration.md.new docs/configuration.md
 
 $(BUF):
 	GOBIN=$(CURDIR)/bin go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
