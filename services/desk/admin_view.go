@@ -166,6 +166,7 @@ type brandView struct {
 	Action   string
 	Fields   []field
 	Query    field
+	More     []field
 	Mistake  *mistakeView
 	Preview  *queryPreview
 	History  []eventView
@@ -181,9 +182,9 @@ type mistakeView struct {
 type queryPreview struct {
 	Stored  int // matches among the stored
 	Of      int
-	Since   moment
 	Rows    []rowView
 	Sources []sourcePreview
+	Now     bool // the sources were asked
 }
 
 type sourcePreview struct {
@@ -254,6 +255,7 @@ type tokenRow struct {
 	Scopes        []string
 	Brands        []string
 	Created, Used moment
+	Expires       moment
 	By            string
 	Action        string
 }
@@ -264,29 +266,21 @@ type secretView struct{ Title, Text, Value string }
 // formView is a plain form: a person, a token, a contact note, one's settings.
 type formView struct {
 	frame
-	Lead    string
-	Action  string
-	Button  string
-	Upload  bool
-	Groups  []fieldGroup
-	Notice  *notice
-	Secret  *secretView
-	Danger  *actionView
-	Back    link
-	Aside   []string
-	Session []sessionRow
+	Lead   string
+	Action string
+	Button string
+	Upload bool
+	Groups []fieldGroup
+	Notice *notice
+	Secret *secretView
+	Danger *actionView
+	Back   link
+	Second *formView // another form below, with its own button
 }
 
 type fieldGroup struct {
 	Label, Hint string
 	Fields      []field
-}
-
-type sessionRow struct {
-	Device string
-	At     moment
-	Here   bool
-	Action string
 }
 
 // signInView asks who somebody is.

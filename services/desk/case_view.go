@@ -47,11 +47,12 @@ func (v *caseView) Initials() string { return initials(v.Holder) }
 
 // postView is one public post.
 type postView struct {
+	ID                      string // to be linked to
 	Author, Handle, Profile string
 	Avatar                  string
 	Platform, PlatformName  string
 	Href                    string
-	Title                   string
+	Title                   []span
 	Body                    []span
 	Lang                    string
 	At                      moment
@@ -59,7 +60,8 @@ type postView struct {
 	Rating                  int
 	Media                   []mediaView
 	Metrics                 []metric
-	Ours                    bool // written by us
+	Ours                    bool   // written by us
+	By                      string // public name of the person behind a reply of ours
 	Deleted, Edited, Cut    bool
 	// Folded hides a harsh post behind a summary line until it is opened.
 	Folded string
@@ -198,18 +200,25 @@ type composerView struct {
 	Sent    bool
 	Draft   string // who wrote the draft, and when
 	Pending *pendingView
+	// Version is the draft's that the text is based on, Rendered the
+	// template's text as it was last filled in.
+	Version  int
+	Rendered string
+	NoteOnly bool   // no reply can be written now
+	SentBack string // why it came back
 }
 
 // pendingView is a reply waiting for approval, as the approver sees it.
 type pendingView struct {
-	By      string
-	At      moment
-	Text    string
-	Changes []span // marked: what differs from the template
-	Own     bool   // one's own work can't be approved
-	May     bool
-	Expires moment
-	Hash    string
+	By       string
+	At       moment
+	Text     string
+	Changes  []span // marked: what differs from the template
+	Own      bool   // one's own work can't be approved
+	May      bool
+	Expires  moment
+	Hash     string
+	Template string
 }
 
 // templateOption is a template offered for the case.

@@ -2,3 +2,149 @@
 // html/template, a few hundred lines of plain JavaScript for what is live, and
 // one table of routes that says who may use which.
 package desk
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/earshot/earshot/pkg/app"
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/outbound"
+	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// Service is the desk as a process runs it. Any number may run.
+var Service = app.Service{Name: "desk", Run: run}
+
+// setupLife is how long the first administrator's link is good.
+const setupLife = 24 * time.Hour
+
+func run(ctx context.Context, env *app.Env) error {
+	index, _, err := env.Index(ctx)
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	signer, err := env.Signer(ctx)
+	if err != nil {
+		return fmt.Errorf("signing key: %w", err)
+	}
+	board, err := escalation.OpenBoard(ctx, env.Bus(), env.Log)
+	if err != nil {
+		return err
+	}
+	d, err := New(Options{
+		Bus: env.Bus(), Index: index, Cases: env.Cases(index), Board: board, Settings: env.Settings(), Gate: env.Gate(), Signer: signer,
+		HTTP: env.HTTP(), Log: env.Log, Now: env.Now, URL: env.URL(), Version: env.Version(),
+		Data: env.Config().Data, Sandbox: env.Sandbox(), MaxBody: 16 << 20, Templates: os.Getenv("EARSHOT_DEV_TEMPLATES"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.Listen(ctx); err != nil {
+		return err
+	}
+	env.Serve(d.Handler())
+	if err := d.Welcome(ctx, os.Stderr); err != nil {
+		return err
+	}
+	env.Ready()
+	<-ctx.Done()
+	return nil
+}
+
+// Options are what a desk stands on.
+type Options struct {
+	Bus      *bus.Conn
+	Index    search.Engine
+	Cases    *casework.Store
+	Board    *escalation.Board
+	Settings *settings.Store
+	Gate     *identity.Gate
+	Signer   *identity.Signer
+	HTTP     *outbound.Client
+	Log      *slog.Logger
+	Now      func() time.Time
+	// URL is where people reach the desk, without a slash at the end.
+	URL     string
+	Version string
+	Data    string // folder of the process, for the sandbox's timeline
+	Sandbox bool
+	MaxBody int64 // largest request, in bytes
+	// Templates is a folder to read templates from at every request, for
+	// those who work on them; empty for the ones built in.
+	Templates string
+}
+
+// Desk answers requests. It is safe for concurrent use.
+type Desk struct {
+	Options
+	pages *renderer
+	live  *hub
+}
+
+// New makes a desk.
+func New(o Options) (*Desk, error) {
+	pages, err := newRenderer(o.Templates)
+	if err != nil {
+		return nil, err
+	}
+	d := &Desk{Options: o, pages: pages}
+	d.live = newHub(d)
+	return d, nil
+}
+
+// Listen follows what the other services tell, until ctx ends.
+func (d *Desk) Listen(ctx context.Context) error { return d.live.listen(ctx) }
+
+// Welcome prints the link by which the first administrator is made, if there
+// is nobody yet.
+func (d *Desk) Welcome(ctx context.Context, out io.Writer) error {
+	if len(settings.Staff.All(d.Settings)) > 0 {
+		return nil
+	}
+	secret, err := d.Gate.IssueLink(ctx, identity.Setup, identity.SetupSubject, setupLife)
+	if err != nil {
+		return fmt.Errorf("first administrator: %w", err)
+	}
+	_, err = fmt.Fprintf(out, "\n  Nobody can sign in yet. Make the first administrator here (good once, for 24 hours):\n\n    %s/setup/%s\n\n", d.URL, secret)
+	return err
+}
+
+// secure tells whether people reach the desk over TLS.
+func (d *Desk) secure() bool { return strings.HasPrefix(d.URL, "https://") }
+
+// sandboxFolder is where the sandbox platform keeps its timeline.
+func (d *Desk) sandboxFolder() string { return filepath.Join(d.Data, "sandbox") }
+
+// newID is a random id for things that people make.
+func newID() string {
+	var raw [10]byte
+	_, _ = rand.Read(raw[:])
+	return strings.ToLower(base32.StdEncoding.EncodeToString(raw[:]))
+}
+
+// Handler serves all pages and the API.
+func (d *Desk) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range d.routes() {
+		mux.Handle(r.pattern, d.adapt(r))
+	}
+	mux.Handle("GET /static/", d.pages.assets)
+	mux.Handle("/", d.adapt(route{open: true, handle: func(*call) error { return errNotFound }}))
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(d.adapt(route{open: true, handle: func(*call) error { return errCrossSite }}))
+	return guard.Handler(mux)
+}

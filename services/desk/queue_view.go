@@ -66,7 +66,9 @@ type span struct {
 	Step int    // of the risk that marks it
 	Note string // number of the finding it belongs to
 	Why  string
-	Href string // set for links in the text
+	// Again tells that an earlier span has the number already.
+	Again bool
+	Href  string // set for links in the text
 }
 
 // Initials stand for the holder in the list.

@@ -15,7 +15,7 @@
   function swap(html) {
     const doc = new DOMParser().parseFromString(html, "text/html");
     const focus = document.activeElement?.id;
-    for (const el of [...doc.body.children]) {
+    for (const el of $$("body > [id], body > ol > .row", doc)) {
       const old = el.id && document.getElementById(el.id);
       if (!old) continue;
       if (el.classList.contains("row") && $("a[aria-current]", old)) $("a", el).setAttribute("aria-current", "true");
@@ -161,10 +161,10 @@
   document.addEventListener("change", async (e) => {
     const el = e.target;
     if ("auto" in el.dataset) search(el.form);
-    if ("refill" in el.dataset) {
+    if ("refill" in el.dataset || el.name?.startsWith("slot.")) {
       try {
         const got = await load($("#composer").dataset.fill, "composer", { method: "POST", body: new URLSearchParams(new FormData(el.form)) });
-        if (got) { sessionStorage.removeItem(keepKey({ dataset: { keep: "reply" } })); swap(got.html); }
+        if (got) { sessionStorage.removeItem(keepKey({ dataset: { keep: "reply" } })); swap(got.html); $("#composer details")?.setAttribute("open", ""); }
       } catch (err) { failed(err); }
     }
   });
@@ -245,7 +245,6 @@
     const act = keys[e.key] ?? byButton(e.key);
     if (act) { e.preventDefault(); act(); }
   });
-  const click = (q) => () => $(q)?.click();
   const keys = {
     j: () => step(1), k: () => step(-1),
     o: () => { const id = $("#case")?.dataset.id; if (id) location.assign("/cases/" + id); },
@@ -253,7 +252,7 @@
     "/": () => { const q = $("#q"); if (q) { q.focus(); q.select(); } },
     "?": () => $("#sheet")?.showModal(),
     g: () => { going = true; setTimeout(() => { going = false; }, 1500); },
-    z: click("#flash [data-undo] button"),
+    z: () => ($("#flash:not([hidden]) [data-undo] button") ?? $('#case [data-key="z"]'))?.click(),
     r: () => compose("reply", "r"), n: () => compose("note", "n"),
   };
   function byButton(key) {
@@ -319,7 +318,7 @@
       }
     });
     source.addEventListener("new", fresh);
-    source.addEventListener("changed", (e) => { changed.add(JSON.parse(e.data).id); follow(); fresh(); });
+    source.addEventListener("changed", (e) => { for (const id of JSON.parse(e.data).ids) changed.add(id); follow(); });
   }
 
   // Clocks.

@@ -1,0 +1,479 @@
+package desk
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/source"
+)
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+func (c *call) openAPI() error {
+	c.w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
+	return c.send(http.StatusOK, openAPI)
+}
+
+// apiMention is a mention in answers of the API.
+type apiMention struct {
+	ID          mention.ID          `json:"id"`
+	Number      uint64              `json:"number,omitempty"`
+	Brand       string              `json:"brand"`
+	Platform    string              `json:"platform"`
+	Source      string              `json:"source,omitempty"`
+	Kind        mention.Kind        `json:"kind"`
+	URL         string              `json:"url,omitempty"`
+	Author      apiAuthor           `json:"author"`
+	Title       string              `json:"title,omitempty"`
+	Text        string              `json:"text"`
+	Lang        string              `json:"lang"`
+	Place       string              `json:"place,omitempty"`
+	Rating      int                 `json:"rating,omitempty"`
+	Media       []apiMedia          `json:"media,omitempty"`
+	PublishedAt time.Time           `json:"published_at"`
+	SeenAt      time.Time           `json:"seen_at"`
+	Status      string              `json:"status"`
+	Open        bool                `json:"open"`
+	Disposition mention.Disposition `json:"disposition"`
+	Sentiment   mention.Sentiment   `json:"sentiment"`
+	Intent      mention.Intent      `json:"intent"`
+	Risks       []mention.Category  `json:"risks"`
+	Page        bool                `json:"page"`
+	Priority    int                 `json:"priority"`
+	DueAt       *time.Time          `json:"due_at,omitempty"`
+	Holder      string              `json:"holder,omitempty"`
+	Story       string              `json:"story,omitempty"`
+}
+
+type apiAuthor struct {
+	ID        string `json:"id,omitempty"`
+	Handle    string `json:"handle,omitempty"`
+	Name      string `json:"name,omitempty"`
+	URL       string `json:"url,omitempty"`
+	Followers *int64 `json:"followers,omitempty"`
+}
+
+type apiMedia struct {
+	Type mention.MediaType `json:"type"`
+	URL  string            `json:"url"`
+	Alt  string            `json:"alt,omitempty"`
+}
+
+func known(s string) string {
+	if s == search.None || s == search.Unassigned {
+		return ""
+	}
+	return s
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func mentionOf(d *search.Document) apiMention {
+	m := apiMention{
+		ID: d.ID, Number: d.Number, Brand: d.Brand, Platform: d.Platform, Source: known(d.Source), Kind: d.Kind, URL: d.URL,
+		Author: apiAuthor{ID: d.AuthorID, Handle: d.AuthorHandle, Name: d.AuthorName, Followers: d.Reach}, Title: d.Title, Text: d.Text,
+		Lang: d.Lang, Place: known(d.Place), Rating: d.Rating, PublishedAt: d.PublishedAt, SeenAt: d.SeenAt, Status: d.Status, Open: d.Open,
+		Disposition: d.Disposition, Sentiment: d.Sentiment, Intent: d.Intent, Risks: d.Risks, Page: d.Page, Priority: d.Priority,
+		DueAt: timeOrNil(d.DueAt), Holder: known(d.Holder), Story: known(d.Story),
+	}
+	if m.Risks == nil {
+		m.Risks = []mention.Category{}
+	}
+	return m
+}
+
+// apiQuery reads the search of GET /api/v1/mentions. Unlike the desk it
+// refuses what it does not know: a program should learn of its mistake.
+func (c *call) apiQuery() (search.Query, error) {
+	values := c.r.URL.Query()
+	q := search.Query{Viewer: c.sees(), Text: values.Get("q"), Where: map[search.Field][]string{}, Sort: search.Newest, Cursor: values.Get("cursor")}
+	for name, list := range values {
+		i := slices.IndexFunc(filters, func(f struct {
+			param string
+			field search.Field
+			shown bool
+		}) bool {
+			return f.param == name
+		})
+		if i >= 0 {
+			for _, v := range list {
+				q.Where[filters[i].field] = append(q.Where[filters[i].field], strings.Split(v, ",")...)
+			}
+			continue
+		}
+		switch name {
+		case "q", "cursor":
+		case "open":
+			q.Where[search.FieldOpen] = []string{map[bool]string{true: search.Yes, false: search.No}[values.Get(name) == "true"]}
+		case "collapse":
+			q.Collapse = values.Get(name) == "true"
+		case "limit":
+			if q.Limit = atoi(values.Get(name)); q.Limit < 1 || q.Limit > search.MaxLimit {
+				return q, &inputError{fmt.Sprintf("limit: want 1 to %d", search.MaxLimit)}
+			}
+		case "sort":
+			q.Sort = search.Sort(values.Get(name))
+			if !slices.Contains([]search.Sort{search.Queue, search.Newest, search.Oldest, search.Relevance}, q.Sort) {
+				return q, &inputError{"sort: want queue, newest, oldest or relevance"}
+			}
+		case "published_from", "published_to", "seen_from", "seen_to":
+			t, err := time.Parse(time.RFC3339, values.Get(name))
+			if err != nil {
+				return q, &inputError{name + ": want a time like 2026-01-31T09:30:00+09:00"}
+			}
+			*map[string]*time.Time{"published_from": &q.Published.From, "published_to": &q.Published.To, "seen_from": &q.Seen.From, "seen_to": &q.Seen.To}[name] = t
+		default:
+			return q, &inputError{fmt.Sprintf("%s: unknown parameter; the API is described at /api/v1/openapi.yaml", name)}
+		}
+	}
+	return q, nil
+}
+
+func (c *call) apiMentions() error {
+	q, err := c.apiQuery()
+	if err != nil {
+		return err
+	}
+	res, err := c.Index.Search(c.ctx, q)
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Mentions    []apiMention `json:"mentions"`
+		Total       int          `json:"total"`
+		TotalCapped bool         `json:"total_capped,omitempty"`
+		Next        string       `json:"next,omitempty"`
+	}{make([]apiMention, len(res.Hits)), res.Total, res.TotalCapped, res.Next}
+	for i := range res.Hits {
+		out.Mentions[i] = mentionOf(&res.Hits[i].Document)
+	}
+	return c.json(http.StatusOK, out)
+}
+
+// apiResult is what became of one post of an intake.
+type apiResult struct {
+	Index    int          `json:"index"`
+	Status   string       `json:"status"` // accepted, duplicate, unmatched, refused
+	Mentions []mention.ID `json:"mentions,omitempty"`
+	Errors   []string     `json:"errors,omitempty"`
+}
+
+// apiIntake takes posts in, one or many. It is idempotent by platform and the
+// sender's id: sending the same again does nothing.
+func (c *call) apiIntake() error {
+	if kind := c.r.Header.Get("Content-Type"); kind != "" && !strings.HasPrefix(kind, "application/json") {
+		return &inputError{"Content-Type: want application/json"}
+	}
+	body, err := io.ReadAll(c.r.Body)
+	if err != nil {
+		return err
+	}
+	received, err := source.Intake(body, c.l.now.UTC())
+	if err != nil {
+		return &inputError{err.Error()}
+	}
+	results := make([]apiResult, len(received))
+	refused := 0
+	for i := range received {
+		results[i] = c.take(i, &received[i])
+		if results[i].Status == "failed" {
+			return bus.ErrFull
+		}
+		if results[i].Status == "refused" {
+			refused++
+		}
+	}
+	status := http.StatusAccepted
+	if refused == len(results) && refused > 0 {
+		status = http.StatusUnprocessableEntity
+	}
+	return c.json(status, map[string]any{"results": results})
+}
+
+// take brings in one post.
+func (c *call) take(i int, r *source.Received) apiResult {
+	res := apiResult{Index: i, Status: "refused"}
+	if r.Err != nil {
+		res.Errors = strings.Split(r.Err.Error(), "\n")
+		return res
+	}
+	r.Post.Source = "intake"
+	mentions, err := c.mentionsOf(r)
+	if err != nil {
+		res.Errors = []string{err.Error()}
+		return res
+	}
+	if len(mentions) == 0 {
+		res.Status = "unmatched"
+		return res
+	}
+	fresh, err := bus.Mentions.PublishNew(c.ctx, c.Bus, mentions...)
+	if err != nil {
+		c.Log.Warn("intake not taken", "error", err)
+		return apiResult{Index: i, Status: "failed"}
+	}
+	res.Status = "duplicate"
+	if slices.Contains(fresh, true) {
+		res.Status = "accepted"
+	}
+	for _, m := range mentions {
+		res.Mentions = append(res.Mentions, m.ID)
+	}
+	return res
+}
+
+// mentionsOf makes mentions of a received post: of the brands it names, else
+// of those whose queries match, and only of brands the sender has the right
+// for.
+func (c *call) mentionsOf(r *source.Received) ([]*mention.Mention, error) {
+	var out []*mention.Mention
+	if len(r.Brands) == 0 {
+		for _, m := range c.Settings.Mentions(&r.Post, "") {
+			if c.viewer.Can(identity.Intake, m.Brand) {
+				out = append(out, m)
+			}
+		}
+		return out, nil
+	}
+	for _, b := range r.Brands {
+		if _, ok := settings.Brands.Get(c.Settings, b); !ok || !c.viewer.Can(identity.Intake, b) {
+			return nil, fmt.Errorf("brands: there is no brand %q that this token may write to", b)
+		}
+		m := mention.Of(b, r.Post)
+		out = append(out, &m)
+	}
+	return out, nil
+}
+
+func (c *call) apiCounts() error {
+	var queries []search.Query
+	for _, view := range standing {
+		queries = append(queries, c.standing(view))
+	}
+	counts, err := c.Index.Counts(c.ctx, queries...)
+	if err != nil {
+		return err
+	}
+	out := map[string]int64{}
+	for i, view := range standing {
+		out[view] = counts[i]
+	}
+	out["escalations"] = int64(c.live.counts(c.ctx, c.viewer)["escalations"])
+	return c.json(http.StatusOK, out)
+}
+
+// apiCase is a case in answers of the API.
+type apiCase struct {
+	ID          mention.ID          `json:"id"`
+	Number      uint64              `json:"number,omitempty"`
+	Revision    uint64              `json:"revision"`
+	Status      casework.Status     `json:"status"`
+	Holder      string              `json:"holder,omitempty"`
+	Team        string              `json:"team,omitempty"`
+	Disposition mention.Disposition `json:"disposition"`
+	Priority    int                 `json:"priority"`
+	DueAt       *time.Time          `json:"due_at,omitempty"`
+	Snoozed     *time.Time          `json:"snoozed_until,omitempty"`
+	Outcome     string              `json:"outcome,omitempty"`
+	Brand       string              `json:"brand"`
+	Platform    string              `json:"platform"`
+	URL         string              `json:"url,omitempty"`
+	Author      apiAuthor           `json:"author"`
+	Title       string              `json:"title,omitempty"`
+	Text        string              `json:"text"`
+	PublishedAt time.Time           `json:"published_at"`
+	SeenAt      time.Time           `json:"seen_at"`
+	Deleted     bool                `json:"deleted,omitempty"`
+	Media       []apiMedia          `json:"media,omitempty"`
+	Verdict     apiVerdict          `json:"verdict"`
+	Draft       *apiDraft           `json:"draft,omitempty"`
+	Submitted   string              `json:"submitted,omitempty"`
+	Replies     []apiReply          `json:"replies"`
+	Promise     *time.Time          `json:"promise,omitempty"`
+	History     []apiEvent          `json:"history"`
+}
+
+type apiVerdict struct {
+	Model     string            `json:"model"`
+	Lang      string            `json:"lang"`
+	Sentiment mention.Sentiment `json:"sentiment"`
+	Intent    mention.Intent    `json:"intent"`
+	Page      bool              `json:"page"`
+	Reason    string            `json:"page_reason,omitempty"`
+	Risks     []apiRisk         `json:"risks"`
+}
+
+type apiRisk struct {
+	Category mention.Category `json:"category"`
+	Score    float64          `json:"score"`
+	Start    int              `json:"start"`
+	End      int              `json:"end"`
+	Rule     string           `json:"rule"`
+	Rung     mention.Rung     `json:"rung,omitempty"`
+	Deadline *time.Time       `json:"deadline,omitempty"`
+}
+
+type apiDraft struct {
+	Version  int                `json:"version"`
+	Text     string             `json:"text"`
+	Kind     casework.ReplyKind `json:"kind"`
+	Account  string             `json:"account,omitempty"`
+	Template string             `json:"template,omitempty"`
+	Author   string             `json:"author"`
+	At       time.Time          `json:"at"`
+	Hash     string             `json:"hash"`
+}
+
+type apiReply struct {
+	Text string             `json:"text"`
+	Kind casework.ReplyKind `json:"kind"`
+	By   string             `json:"by"`
+	At   time.Time          `json:"at"`
+	URL  string             `json:"url,omitempty"`
+}
+
+type apiEvent struct {
+	At    time.Time     `json:"at"`
+	Actor string        `json:"actor"`
+	Kind  casework.Kind `json:"kind"`
+	Text  string        `json:"text,omitempty"`
+	To    string        `json:"to,omitempty"`
+	URL   string        `json:"url,omitempty"`
+}
+
+func apiCaseOf(s *casework.State) apiCase {
+	m, v := &s.Mention, &s.Verdict
+	out := apiCase{
+		ID: s.ID, Number: s.Number, Revision: s.Last, Status: s.Status, Holder: s.Holder, Team: s.Team, Disposition: s.Triage.Disposition,
+		Priority: s.Triage.Priority, DueAt: timeOrNil(s.DueAt()), Snoozed: timeOrNil(s.Snoozed), Outcome: s.Outcome, Brand: m.Brand,
+		Platform: m.Platform, URL: m.URL, Author: apiAuthor{m.Author.ID, m.Author.Handle, m.Author.Name, m.Author.URL, m.Author.Followers},
+		Title: m.Title, Text: m.Text, PublishedAt: m.PublishedAt, SeenAt: m.SeenAt, Deleted: m.Deleted, Submitted: s.Submitted,
+		Verdict: apiVerdict{v.Model, v.Lang, v.Sentiment, v.Intent, v.Page, v.PageReason, []apiRisk{}}, Replies: []apiReply{}, History: []apiEvent{},
+	}
+	for _, x := range m.Media {
+		out.Media = append(out.Media, apiMedia{x.Type, x.URL, x.Alt})
+	}
+	for _, r := range v.Risks {
+		out.Verdict.Risks = append(out.Verdict.Risks, apiRisk{r.Category, r.Score, r.Start, r.End, r.Rule, r.Rung, timeOrNil(r.Deadline)})
+	}
+	if d := s.Draft; d != nil {
+		out.Draft = &apiDraft{d.Version, d.Text, d.Kind, d.Account, d.Template, d.Author, d.At, s.Hash(d)}
+	}
+	for _, r := range s.Replies {
+		out.Replies = append(out.Replies, apiReply{r.Draft.Text, r.Draft.Kind, r.By, r.At, r.URL})
+	}
+	if s.Promise != nil {
+		out.Promise = &s.Promise.Due
+	}
+	for _, e := range s.History {
+		out.History = append(out.History, apiEvent{e.At, e.Actor, e.Kind, e.Text, e.To, e.URL})
+	}
+	return out
+}
+
+func (c *call) apiCase() error {
+	s, err := c.Cases.Get(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")))
+	if err != nil {
+		return err
+	}
+	return c.json(http.StatusOK, apiCaseOf(&s))
+}
+
+// apiArguments are what commands take; each command uses some.
+type apiArguments struct {
+	Take     bool              `json:"take"`
+	Version  int               `json:"version"`
+	Text     string            `json:"text"`
+	Lang     string            `json:"lang"`
+	Kind     string            `json:"kind"`
+	Account  string            `json:"account"`
+	Template string            `json:"template"`
+	Slots    map[string]string `json:"slots"`
+	Hash     string            `json:"hash"`
+	URL      string            `json:"url"`
+	To       string            `json:"to"`
+	Why      string            `json:"why"`
+	Until    time.Time         `json:"until"`
+	Outcome  string            `json:"outcome"`
+	Due      time.Time         `json:"due"`
+}
+
+// apiCommands are the commands by the last part of their address. Publishing
+// and approving want a person who is signed in; casework refuses them to
+// tokens.
+var apiCommands = map[string]func(a *apiArguments) casework.Command{
+	"claim":     func(a *apiArguments) casework.Command { return casework.Claim{Take: a.Take} },
+	"release":   func(*apiArguments) casework.Command { return casework.Release{} },
+	"draft":     func(a *apiArguments) casework.Command { return a.write() },
+	"submit":    func(*apiArguments) casework.Command { return casework.Submit{} },
+	"approve":   func(a *apiArguments) casework.Command { return casework.Approve{Hash: a.Hash} },
+	"send-back": func(a *apiArguments) casework.Command { return casework.SendBack{Why: a.Why} },
+	"send":      func(a *apiArguments) casework.Command { return casework.Send{Hash: a.Hash} },
+	"stop":      func(*apiArguments) casework.Command { return casework.StopSend{} },
+	"posted":    func(a *apiArguments) casework.Command { return casework.MarkPosted{Hash: a.Hash, URL: a.URL} },
+	"settle":    func(a *apiArguments) casework.Command { return casework.Settle{URL: a.URL} },
+	"note":      func(a *apiArguments) casework.Command { return casework.AddNote{Text: a.Text} },
+	"hand-over": func(a *apiArguments) casework.Command { return casework.HandOver{To: a.To, Why: a.Why} },
+	"return":    func(a *apiArguments) casework.Command { return casework.Return{Why: a.Why} },
+	"snooze":    func(a *apiArguments) casework.Command { return casework.Snooze{Until: a.Until} },
+	"watch":     func(*apiArguments) casework.Command { return casework.LookOn{} },
+	"exclude":   func(a *apiArguments) casework.Command { return casework.Exclude{Why: a.Why} },
+	"close":     func(a *apiArguments) casework.Command { return casework.Close{Outcome: a.Outcome, Why: a.Why} },
+	"reopen":    func(*apiArguments) casework.Command { return casework.Reopen{} },
+	"escalate":  func(a *apiArguments) casework.Command { return casework.Escalate{Why: a.Why} },
+	"promise":   func(a *apiArguments) casework.Command { return casework.MakePromise{Due: a.Due} },
+}
+
+func (a *apiArguments) write() casework.Command {
+	return casework.Write{
+		Version: a.Version, Text: a.Text, Lang: a.Lang, Kind: casework.ReplyKind(a.Kind), Account: a.Account, Template: a.Template, Slots: a.Slots,
+	}
+}
+
+// apiCommand gives a command and answers with the case after it.
+func (c *call) apiCommand() error {
+	command, ok := apiCommands[c.r.PathValue("command")]
+	if !ok {
+		return errNotFound
+	}
+	body, err := io.ReadAll(c.r.Body)
+	if err != nil {
+		return err
+	}
+	var a apiArguments
+	if len(bytes.TrimSpace(body)) > 0 {
+		d := json.NewDecoder(bytes.NewReader(body))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&a); err != nil {
+			return &inputError{"body: " + err.Error()}
+		}
+		if _, err := d.Token(); !errors.Is(err, io.EOF) {
+			return &inputError{"body: more after the end of the object"}
+		}
+	}
+	s, err := c.Cases.Do(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")), command(&a))
+	if err != nil {
+		return err
+	}
+	return c.json(http.StatusOK, apiCaseOf(&s))
+}

@@ -1,0 +1,463 @@
+package desk
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// caseOptions say what of a case is shown besides the case.
+type caseOptions struct {
+	mode     string // of the composer: reply or note
+	back     string // the list it was opened from
+	composer *reply // what stands in the composer; nil for the stored draft
+	confirm  *confirmView
+	ask      *askView
+}
+
+// caseAlone is the page of one case.
+func (c *call) caseAlone() error {
+	id := mention.ID(c.r.PathValue("id"))
+	switch c.part() {
+	case "case":
+		return c.casePart(http.StatusOK, id)
+	case "row":
+		return c.rowPart(id)
+	}
+	s, err := c.Cases.Get(c.ctx, c.viewer, id)
+	if err != nil {
+		return err
+	}
+	v := &casePage{Case: c.caseOf(&s, caseOptions{mode: c.r.URL.Query().Get("mode"), back: "/queue"})}
+	v.frame = c.frame(cmp.Or(v.Case.Number, c.l.say("case.untouched")), "/queue")
+	v.Wide = true
+	return c.show(http.StatusOK, "case", "page", v)
+}
+
+// casePart answers the script with the case alone.
+func (c *call) casePart(status int, id mention.ID) error {
+	s, err := c.Cases.Get(c.ctx, c.viewer, id)
+	if err != nil {
+		return err
+	}
+	q := c.r.URL.Query()
+	return c.showCase(status, &s, caseOptions{mode: q.Get("mode"), back: withQuery(c.r.URL, map[string]string{"case": "", "mode": ""})}, nil)
+}
+
+func (c *call) rowPart(id mention.ID) error {
+	docs, err := c.Index.Get(c.ctx, c.sees(), id)
+	if err != nil {
+		return err
+	}
+	if len(docs) == 0 {
+		return errNotFound
+	}
+	row := c.row(&search.Hit{Document: docs[0]}, "/queue?case="+string(id))
+	return c.show(http.StatusOK, "queue", "part-row", &queueView{frame: frame{locale: c.l}, Row: &row})
+}
+
+// showCase answers with a case: the part for the script, with a line for the
+// list, or the page.
+func (c *call) showCase(status int, s *casework.State, o caseOptions, f *flash) error {
+	if c.part() == "" {
+		v := &casePage{Case: c.caseOf(s, o)}
+		v.frame = c.frame(cmp.Or(v.Case.Number, c.l.say("case.untouched")), "/queue")
+		v.Wide, v.Flash = true, cmp.Or(f, v.Flash)
+		return c.show(status, "case", "page", v)
+	}
+	v := &queueView{frame: frame{locale: c.l, Flash: f}, Case: c.caseOf(s, o)}
+	if row, ok := c.overlay(s); ok {
+		v.Row = &row
+	}
+	return c.show(status, "queue", "part-case", v)
+}
+
+// overlay is the list's line of a case as the case stands, which the index may
+// not know yet.
+func (c *call) overlay(s *casework.State) (rowView, bool) {
+	if s.Number == 0 {
+		return rowView{}, false
+	}
+	m, v := &s.Mention, &s.Verdict
+	h := search.Hit{Document: search.Document{
+		ID: s.ID, Brand: m.Brand, Platform: m.Platform, Lang: v.Lang, Title: m.Title, Text: m.Text,
+		AuthorHandle: m.Author.Handle, AuthorName: m.Author.Name, Status: string(s.Status), Disposition: s.Triage.Disposition,
+		Sentiment: v.Sentiment, Intent: v.Intent, Page: v.Page, Holder: s.Holder, Open: s.Open(c.l.now), DueAt: s.DueAt(),
+		PublishedAt: m.PublishedAt, MediaN: len(m.Media),
+	}}
+	for _, r := range v.Risks {
+		h.Risks = append(h.Risks, r.Category)
+	}
+	row := c.row(&h, "/queue?case="+string(s.ID))
+	row.Seen = true
+	return row, true
+}
+
+// caseOf is a case with everything about it.
+func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
+	l, m := c.l, &s.Mention
+	v := &caseView{
+		ID: string(s.ID), Href: "/cases/" + string(s.ID), Back: o.back, Revision: s.Last,
+		State: string(s.Status), StateName: l.say("state." + string(s.Status)), Brand: c.brandName(m.Brand), Place: m.Place.Name,
+		Due: l.at(s.DueAt()), DueWhat: l.say("case.due_first"), Watched: s.Status == casework.Watching,
+		Confirm: o.confirm, Ask: o.ask,
+	}
+	if s.Number > 0 {
+		v.Number = "No. " + itoa(s.Number)
+	}
+	if s.Holder != "" {
+		v.Holder, v.Mine = c.who(s.Holder), s.Holder == c.viewer.Actor()
+	}
+	if p := s.Promise; p != nil {
+		v.DueWhat = l.say("case.due_promise")
+		v.Promise = &promiseView{By: l.at(p.Due)}
+		if p.Every > 0 {
+			v.Promise.Every = l.say("case.every", int(p.Every/time.Hour))
+		}
+	}
+	v.Verdict = c.verdict(s)
+	v.Post = c.post(s, v.Verdict.Risks)
+	if m.Thread.ParentText != "" {
+		v.Parent = &postView{Author: authorOf(m.Thread.ParentAuthor, ""), PlatformName: c.platform(m.Platform), Body: linked(m.Thread.ParentText)}
+	}
+	for _, r := range s.Replies {
+		v.After = append(v.After, c.ourReply(s, &r))
+	}
+	v.Note = c.caseNote(s)
+	v.Steps = c.steps(s)
+	v.Earlier, v.EarlierAll = c.earlier(s)
+	v.Story = c.story(s)
+	v.Escalation = c.escalationOf(s)
+	v.History = c.history(s)
+	v.Actions = c.actions(s)
+	if o.confirm == nil && o.ask == nil {
+		v.Composer = c.composer(s, o)
+	}
+	return v
+}
+
+// caseNote is what stands in the way of working on a case.
+func (c *call) caseNote(s *casework.State) *notice {
+	say := c.l.say
+	switch {
+	case s.ReadOnly != "":
+		return &notice{Kind: "stale", Title: say("case.unknown"), Text: say("case.unknown_text")}
+	case s.Redacted:
+		return &notice{Kind: "info", Title: say("case.erased"), Text: say("case.gone_text")}
+	case s.Mention.Deleted:
+		return &notice{Kind: "stale", Title: say("case.gone"), Text: say("case.gone_text")}
+	}
+	o := s.Outgoing
+	switch {
+	case o == nil:
+	case o.Unsure:
+		return &notice{Kind: "error", Title: say("out.unsure"), Text: say("out.unsure_text", o.Why)}
+	case o.Calling:
+		return &notice{Kind: "info", Title: say("out.calling"), Text: say("out.calling_text")}
+	case c.l.now.Before(o.NotTill):
+		return &notice{Kind: "info", Title: say("out.held", c.l.at(o.NotTill).at.In(c.l.zone).Format("15:04:05")), Text: say("out.held_text")}
+	default:
+		return &notice{Kind: "info", Title: say("out.waiting"), Text: say("out.waiting_text")}
+	}
+	if e, ok := lastOf(s, casework.SendFailed); ok && s.Outgoing == nil && s.Draft != nil {
+		return &notice{Kind: "error", Title: say("out.failed"), Text: e.Text, Kept: say("out.failed_kept")}
+	}
+	return nil
+}
+
+// lastOf returns the last event that says what became of a reply, if it is of
+// kind k.
+func lastOf(s *casework.State, k casework.Kind) (casework.Event, bool) {
+	for _, e := range slices.Backward(s.History) {
+		switch e.Kind {
+		case casework.Sent, casework.SendFailed, casework.SendAsked, casework.Drafted, casework.Posted:
+			return e, e.Kind == k
+		}
+	}
+	return casework.Event{}, false
+}
+
+// verdict is what the classifier says of a case, the gravest risk first.
+func (c *call) verdict(s *casework.State) verdictView {
+	l, v := c.l, &s.Verdict
+	out := verdictView{
+		Disposition: string(s.Triage.Disposition), DispositionName: l.say("disposition." + string(cmp.Or(s.Triage.Disposition, mention.Answer))),
+		Intent: l.say("intent." + string(cmp.Or(v.Intent, mention.OtherIntent))), IntentP: v.IntentScore,
+		Sentiment: string(cmp.Or(v.Sentiment, mention.Neutral)), SentimentP: v.SentimentScore, Page: v.Page, Model: v.Model, Unread: v.Unread,
+	}
+	out.SentimentName = l.say("sentiment." + out.Sentiment)
+	cause, rule := escalation.Cause(v)
+	if v.Page && cause != "" {
+		out.PageReason = l.say("risk."+string(cause)) + " · " + rule
+	}
+	slices.SortStableFunc(v.Risks, func(a, b mention.Risk) int {
+		return slices.Index(mention.Categories, a.Category) - slices.Index(mention.Categories, b.Category)
+	})
+	content := s.Mention.Content()
+	for i, r := range v.Risks {
+		risk := riskView{
+			Note: itoa(i + 1), Name: string(r.Category), Label: l.say("risk." + string(r.Category)), Step: stepOf(v.Page && r.Category == cause, r.Category),
+			Words: shorten(between(content, r.Start, r.End), 120), Rule: r.Rule, P: r.Score, Deadline: l.at(r.Deadline),
+		}
+		if r.Rung != "" {
+			risk.Rung = l.say("rung." + string(r.Rung))
+		}
+		out.Risks = append(out.Risks, risk)
+	}
+	return out
+}
+
+// post is the post of a case.
+func (c *call) post(s *casework.State, risks []riskView) postView {
+	l, m := c.l, &s.Mention
+	p := postView{
+		Author: cmp.Or(m.Author.Name, m.Author.Handle, "–"), Handle: m.Author.Handle, Profile: m.Author.URL, Platform: m.Platform,
+		PlatformName: c.platform(m.Platform), Href: m.URL, Lang: langOf(s.Verdict.Lang), At: l.at(m.PublishedAt), Rating: m.Rating,
+		Deleted: m.Deleted || s.Redacted, Edited: !m.EditedAt.IsZero(), Cut: m.Truncated,
+	}
+	if m.Author.Name != "" && m.Author.Name == m.Author.Handle {
+		p.Handle = ""
+	}
+	p.Title, p.Body = postSpans(&m.Post, risks, s.Verdict.Risks)
+	if f := m.Author.Followers; f != nil {
+		p.Followers = l.compact(*f)
+	}
+	for _, x := range []struct {
+		n     *int64
+		label string
+	}{{m.Metrics.Likes, "post.likes"}, {m.Metrics.Reposts, "post.reposts"}, {m.Metrics.Replies, "post.replies"}} {
+		if x.n != nil {
+			p.Metrics = append(p.Metrics, metric{l.say(x.label), l.compact(*x.n)})
+		}
+	}
+	for i, x := range m.Media {
+		mv := mediaView{Type: string(x.Type), Alt: x.Alt, Href: x.URL}
+		if x.Type == mention.Image {
+			mv.Src = "/cases/" + string(s.ID) + "/media/" + itoa(i)
+		}
+		p.Media = append(p.Media, mv)
+	}
+	if m.Author.Avatar != "" {
+		p.Avatar = "/cases/" + string(s.ID) + "/avatar"
+	}
+	if !c.look.Open && s.Has(mention.StaffAbuse, mention.ViolentThreat) {
+		p.Folded = l.say("post.harsh")
+	}
+	return p
+}
+
+// ourReply is a reply of ours, as the public sees it.
+func (c *call) ourReply(s *casework.State, r *casework.Reply) postView {
+	author := c.who(r.By)
+	if st, ok := settings.Staff.Get(c.Settings, r.By); ok && st.PublicName != "" {
+		author = st.PublicName
+	}
+	return postView{
+		Author: c.brandName(s.Mention.Brand), Handle: "", Platform: s.Mention.Platform, PlatformName: c.platform(s.Mention.Platform),
+		Href: r.URL, Lang: langOf(r.Draft.Lang), At: c.l.at(r.At), Ours: true, Body: linked(r.Draft.Text), Followers: "", By: author,
+	}
+}
+
+// steps are those of the playbook for the gravest risk that has one.
+func (c *call) steps(s *casework.State) []stepView {
+	books := settings.Playbooks.List(c.Settings)
+	for _, cat := range mention.Categories {
+		if !s.Verdict.Has(cat) {
+			continue
+		}
+		for _, b := range books {
+			if !slices.Contains(b.Risks, cat) {
+				continue
+			}
+			var out []stepView
+			for _, st := range b.Steps {
+				out = append(out, stepView{Text: cmp.Or(st.Text[c.l.lang], st.Text["en"]), Who: st.Who})
+			}
+			return out
+		}
+	}
+	return nil
+}
+
+// earlier is what the author said before on the same platform.
+func (c *call) earlier(s *casework.State) ([]earlierView, string) {
+	id := cmp.Or(s.Mention.Author.ID, s.Mention.Author.Handle)
+	if id == "" {
+		return nil, ""
+	}
+	where := map[search.Field][]string{search.FieldAuthor: {id}, search.FieldPlatform: {s.Mention.Platform}}
+	res, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Where: where, Sort: search.Newest, Limit: 6})
+	if err != nil {
+		return nil, ""
+	}
+	var out []earlierView
+	for i := range res.Hits {
+		h := &res.Hits[i]
+		if h.ID == s.ID || len(out) == 5 {
+			continue
+		}
+		e := earlierView{Href: "/cases/" + string(h.ID), Text: shorten(h.Content(), 90), Lang: langOf(h.Lang), At: c.l.at(h.PublishedAt)}
+		if h.Template != "" && h.Template != search.None {
+			if past, touched, err := c.Cases.Touched(c.ctx, h.ID); err == nil && touched && len(past.Replies) > 0 {
+				e.Reply = shorten(past.Replies[len(past.Replies)-1].Draft.Text, 90)
+			}
+		}
+		out = append(out, e)
+	}
+	if len(out) == 0 {
+		return nil, ""
+	}
+	return out, "/queue?view=all&author=" + url.QueryEscape(id) + "&platform=" + url.QueryEscape(s.Mention.Platform)
+}
+
+// story is the post with its reposts and near-copies.
+func (c *call) story(s *casework.State) *storyView {
+	key := s.Verdict.Story
+	if key == "" {
+		return nil
+	}
+	sizes, err := c.Index.Stories(c.ctx, s.Mention.Brand, c.l.now.Add(-time.Hour), key)
+	size, ok := sizes[key]
+	if err != nil || !ok || size.Count < 2 {
+		return nil
+	}
+	v := &storyView{Key: key, Count: int(size.Count), Growth: int(size.Recent), First: c.l.at(size.First), Href: "/queue?view=all&story=" + url.QueryEscape(key)}
+	res, err := c.Index.Search(c.ctx, search.Query{
+		Viewer: c.sees(), Sort: search.Newest, Limit: 4,
+		Where: map[search.Field][]string{search.FieldStory: {key}, search.FieldBrand: {s.Mention.Brand}},
+	})
+	if err == nil {
+		for i := range res.Hits {
+			if h := &res.Hits[i]; h.ID != s.ID && len(v.Items) < 3 {
+				v.Items = append(v.Items, earlierView{Href: "/cases/" + string(h.ID), Text: shorten(h.Content(), 90), Lang: langOf(h.Lang), At: c.l.at(h.PublishedAt)})
+			}
+		}
+	}
+	return v
+}
+
+// escalationOf is the escalation that a case is part of.
+func (c *call) escalationOf(s *casework.State) *link {
+	subjects := escalation.Subjects(&mention.Tagged{Mention: s.Mention, Verdict: s.Verdict})
+	found := c.Board.All(func(e *escalation.State) bool {
+		return e.Brand == s.Mention.Brand && (e.Mention == s.ID || e.Open() && slices.ContainsFunc(e.Subjects, func(x string) bool { return slices.Contains(subjects, x) }))
+	})
+	if len(found) == 0 {
+		return nil
+	}
+	return &link{c.l.say("case.see_page"), "/escalations/" + found[0].Key}
+}
+
+// actions are what can be done to a case now, by this viewer.
+func (c *call) actions(s *casework.State) []actionView {
+	if s.ReadOnly != "" || s.Redacted {
+		return nil
+	}
+	may := func(a identity.Action) bool { return c.viewer.Can(a, s.Mention.Brand) }
+	base := "/cases/" + string(s.ID)
+	var out []actionView
+	add := func(ok bool, name, key string, set ...func(*actionView)) {
+		if !ok {
+			return
+		}
+		a := actionView{Name: name, Label: c.l.say("action." + name), Key: key, Action: base + "/" + name}
+		for _, f := range set {
+			f(&a)
+		}
+		out = append(out, a)
+	}
+	path := func(p string) func(*actionView) { return func(a *actionView) { a.Action = base + "/" + p } }
+	asks := func(a *actionView) { a.Ask = true }
+	more := func(a *actionView) { a.More = true }
+	then := func(text string) func(*actionView) { return func(a *actionView) { a.Then = text } }
+	primary := func(a *actionView) { a.Primary = true }
+	take := func(a *actionView) { a.Fields = []pair{{"take", "yes"}} }
+
+	mine, free := s.Holder == c.viewer.Actor(), s.Holder == ""
+	work := may(identity.Handle) && (mine || free) && s.Outgoing == nil
+	closed := s.Status == casework.Done
+	if o := s.Outgoing; o != nil && may(identity.Send) {
+		add(!o.Calling && !o.Unsure && c.l.now.Before(o.NotTill), "stop", "z", primary)
+		add(o.Unsure, "settle", "", path("ask/settle"), asks, primary)
+	}
+	add(work && closed, "reopen", "c")
+	add(may(identity.Handle) && free && !closed, "claim", "c", then(c.l.say("state.in_hand")))
+	add(may(identity.Handle) && !mine && !free && !closed, "take", "c", path("claim"), take)
+	add(work && !closed, "done", "e", path("ask/close"), asks)
+	add(work && s.Status == casework.OtherDepartment, "return", "a", path("return"))
+	add(work && !closed && s.Status != casework.OtherDepartment, "hand", "a", path("ask/hand-over"), asks)
+	add(work && !closed && s.Snoozed.IsZero(), "snooze", "s", path("ask/snooze"), asks, more)
+	add(work && !s.Snoozed.IsZero(), "wake", "s", path("reopen"), more)
+	add(work && !closed && s.Status != casework.Watching, "watch", "w", more)
+	add(work && s.Status == casework.Watching, "answer", "w", path("reopen"), more)
+	add(work && !closed, "exclude", "x", more)
+	add(mine, "release", "c", more)
+	add(may(identity.Comment), "escalate", "", path("ask/escalate"), asks, more, func(a *actionView) { a.Danger = true })
+	return out
+}
+
+// media hands a picture of a post on, so that no browser of ours talks to a
+// platform.
+func (c *call) media() error {
+	s, err := c.Cases.Get(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")))
+	if err != nil {
+		return err
+	}
+	for i, m := range s.Mention.Media {
+		if itoa(i) == c.r.PathValue("n") && m.Type == mention.Image {
+			return c.picture(m.URL)
+		}
+	}
+	return errNotFound
+}
+
+func (c *call) avatar() error {
+	s, err := c.Cases.Get(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")))
+	if err != nil {
+		return err
+	}
+	if s.Mention.Author.Avatar == "" {
+		return errNotFound
+	}
+	return c.picture(s.Mention.Author.Avatar)
+}
+
+// pictures are the types that are passed on; SVG can carry script and is not.
+var pictures = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"}
+
+// maxPicture is the largest picture passed on.
+const maxPicture = 8 << 20
+
+func (c *call) picture(address string) error {
+	ctx, cancel := c.within(10 * time.Second)
+	defer cancel()
+	resp, err := c.HTTP.Get(ctx, address, nil)
+	if err != nil {
+		c.Log.Debug("picture not fetched", "error", err)
+		return errNotFound
+	}
+	kind := http.DetectContentType(resp.Body)
+	if isAVIF(resp.Body) {
+		kind = "image/avif"
+	}
+	if !slices.Contains(pictures, kind) || len(resp.Body) > maxPicture {
+		return errNotFound
+	}
+	h := c.w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Cache-Control", "private, max-age=86400, immutable")
+	_, err = c.w.Write(resp.Body)
+	return err
+}
+
+func isAVIF(b []byte) bool { return len(b) > 12 && string(b[4:12]) == "ftypavif" }

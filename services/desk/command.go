@@ -1,0 +1,310 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// settle is how long a list may wait for a command to reach the index.
+const settle = 300 * time.Millisecond
+
+// do gives a command and shows the case after it. With an undo the person can
+// take it back.
+func (c *call) do(cmd casework.Command, done string, undoWith string) error {
+	s, err := c.Cases.Do(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")), cmd)
+	return c.done(s, err, done, undoWith)
+}
+
+// done shows a case after a command, or why the command was refused.
+func (c *call) done(s casework.State, err error, text, undoWith string) error {
+	id := c.r.PathValue("id")
+	if err != nil {
+		return c.refused(err, caseOptions{})
+	}
+	f := &flash{Text: text}
+	if undoWith != "" {
+		f.Undo = &undo{Action: "/cases/" + id + "/" + undoWith, Fields: map[string]string{"back": c.form("back")}}
+	}
+	if c.part() == "" {
+		c.waitFor(s.Last)
+		c.flash(f)
+		back := c.form("back")
+		if back == "" {
+			back = "/cases/" + id
+		}
+		return c.back(back)
+	}
+	return c.showCase(http.StatusOK, &s, caseOptions{back: "/queue"}, f)
+}
+
+// refused shows why a command was not taken, beside what was typed.
+func (c *call) refused(err error, o caseOptions) error {
+	r, ok := errors.AsType[*casework.Refused](err)
+	if !ok {
+		return err
+	}
+	s, getErr := c.Cases.Get(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")))
+	if getErr != nil {
+		return getErr
+	}
+	return c.showCase(refusalStatus(r.Code), &s, o, &flash{Text: c.refusal(r), Error: true})
+}
+
+// waitFor lets the index catch up with a command, for a short while.
+func (c *call) waitFor(seq uint64) {
+	ctx, cancel := context.WithTimeout(c.ctx, settle)
+	defer cancel()
+	if err := c.Index.Wait(ctx, casework.Events().Stream(), seq); err != nil && ctx.Err() == nil {
+		c.Log.Debug("index not waited for", "error", err)
+	}
+}
+
+func (c *call) claim() error {
+	return c.do(casework.Claim{Take: c.form("take") == "yes"}, c.l.say("done.claim"), "release")
+}
+func (c *call) release() error { return c.do(casework.Release{}, c.l.say("done.release"), "claim") }
+func (c *call) watch() error   { return c.do(casework.LookOn{}, c.l.say("done.watch"), "reopen") }
+func (c *call) exclude() error {
+	return c.do(casework.Exclude{Why: c.form("why")}, c.l.say("done.exclude"), "reopen")
+}
+func (c *call) reopen() error    { return c.do(casework.Reopen{}, c.l.say("done.reopen"), "") }
+func (c *call) bringBack() error { return c.do(casework.Return{}, c.l.say("done.return"), "") }
+func (c *call) addNote() error {
+	return c.do(casework.AddNote{Text: c.form("text")}, c.l.say("done.note"), "")
+}
+func (c *call) escalate() error {
+	return c.do(casework.Escalate{Why: c.form("why")}, c.l.say("done.escalate"), "")
+}
+func (c *call) closeCase() error {
+	return c.do(casework.Close{Outcome: c.form("outcome"), Why: c.form("why")}, c.l.say("done.close"), "reopen")
+}
+func (c *call) handOver() error {
+	to := c.form("to")
+	return c.do(casework.HandOver{To: to, Why: c.form("why")}, c.l.say("done.hand", c.teamName(to)), "return")
+}
+
+func (c *call) snooze() error {
+	until, err := c.moment(c.form("until"))
+	if err != nil {
+		return c.refused(&casework.Refused{Code: casework.CodeInput, Text: err.Error()}, caseOptions{})
+	}
+	return c.do(casework.Snooze{Until: until}, c.l.say("done.snooze", c.l.at(until).Clock()), "reopen")
+}
+
+// moment reads a time from a form: local, or a distance such as "4h".
+func (c *call) moment(text string) (time.Time, error) {
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return c.l.now.Add(d), nil
+	}
+	t, err := time.ParseInLocation(localTime, text, c.l.zone)
+	if err != nil {
+		return time.Time{}, &inputError{c.l.say("form.time")}
+	}
+	return t, nil
+}
+
+// saveDraft stores what stands in the composer.
+func (c *call) saveDraft() error {
+	s, r, err := c.store()
+	if err != nil {
+		return c.refused(err, caseOptions{mode: "reply", composer: r})
+	}
+	return c.done(s, nil, c.l.say("done.draft"), "")
+}
+
+// store writes the composer's content as the case's draft, unless the draft is
+// that already.
+func (c *call) store() (casework.State, *reply, error) {
+	id := mention.ID(c.r.PathValue("id"))
+	r := c.typed()
+	s, err := c.Cases.Get(c.ctx, c.viewer, id)
+	if err != nil {
+		return s, r, err
+	}
+	c.fill(&s, r, false)
+	w := c.write(&s, r)
+	if d := s.Draft; d != nil && d.Version == w.Version && d.Text == w.Text && d.Kind == w.Kind && d.Template == w.Template {
+		return s, r, nil
+	}
+	after, err := c.Cases.Do(c.ctx, c.viewer, id, w)
+	if err != nil {
+		return s, r, err
+	}
+	r.version = after.Draft.Version
+	return after, r, nil
+}
+
+// checkReply stores the reply and leads on: to approval where a second person
+// is wanted, else to the last look before it is public.
+func (c *call) checkReply() error {
+	s, r, err := c.store()
+	if err != nil {
+		return c.refused(err, caseOptions{mode: "reply", composer: r})
+	}
+	if c.waits(&s, r) != "" {
+		s, err = c.Cases.Do(c.ctx, c.viewer, s.ID, casework.Submit{})
+		if err != nil {
+			return c.refused(err, caseOptions{mode: "reply", composer: r})
+		}
+		return c.done(s, nil, c.l.say("done.submit"), "")
+	}
+	return c.showCase(http.StatusOK, &s, caseOptions{confirm: c.confirm(&s, r.promise), back: "/queue"}, nil)
+}
+
+// submitReply asks for approval of the stored draft.
+func (c *call) submitReply() error { return c.do(casework.Submit{}, c.l.say("done.submit"), "") }
+
+// confirm says what will happen, where and as whom.
+func (c *call) confirm(s *casework.State, promise string) *confirmView {
+	say := c.l.say
+	_, name, can := c.account(s)
+	hash := s.Hash(s.Draft)
+	base := "/cases/" + string(s.ID)
+	v := &confirmView{
+		Title: say("confirm.title"), Action: base + "/send", Text: s.Draft.Text, Lang: langOf(s.Draft.Lang),
+		Button: say("confirm.publish", name), Back: base + "?mode=reply", Fields: []pair{{"hash", hash}, {"promise", promise}},
+		Facts: []fact{
+			{say("confirm.where"), c.platform(s.Mention.Platform), ""},
+			{say("confirm.to"), authorOf(s.Mention.Author.Handle, s.Mention.Author.Name), s.Mention.URL},
+			{say("confirm.as"), name, ""}, {say("confirm.by"), c.viewer.Name(), ""},
+		},
+	}
+	if !can {
+		v.Action, v.Title, v.Copy, v.Open = base+"/posted", say("confirm.by_hand"), true, s.Mention.URL
+		v.Button = say("action.posted")
+		v.Inputs = []field{{Name: "url", Label: say("ask.posted_link"), Type: "url", Required: true, Placeholder: "https://"}}
+		return v
+	}
+	when := say("confirm.now")
+	if b, ok := settings.Brands.Get(c.Settings, s.Mention.Brand); ok && b.Hold() > 0 {
+		when = say("confirm.hold", int(b.Hold()/time.Second))
+	}
+	v.Facts = append(v.Facts, fact{say("confirm.when"), when, ""})
+	return v
+}
+
+// promise records by when we report, where the reply says that we do.
+func (c *call) promise(id mention.ID) error {
+	text := c.form("promise")
+	if text == "" {
+		return nil
+	}
+	due, err := c.moment(text)
+	if err != nil {
+		return &casework.Refused{Code: casework.CodeInput, Text: err.Error()}
+	}
+	_, err = c.Cases.Do(c.ctx, c.viewer, id, casework.MakePromise{Due: due})
+	return err
+}
+
+func (c *call) sendReply() error {
+	id := mention.ID(c.r.PathValue("id"))
+	if err := c.promise(id); err != nil {
+		return c.refused(err, caseOptions{})
+	}
+	return c.do(casework.Send{Hash: c.form("hash")}, c.l.say("done.send"), "stop")
+}
+
+func (c *call) stopReply() error { return c.do(casework.StopSend{}, c.l.say("done.stop"), "") }
+
+func (c *call) postedReply() error {
+	id := mention.ID(c.r.PathValue("id"))
+	if err := c.promise(id); err != nil {
+		return c.refused(err, caseOptions{})
+	}
+	return c.do(casework.MarkPosted{Hash: c.form("hash"), URL: c.form("url")}, c.l.say("done.posted"), "")
+}
+
+func (c *call) settleReply() error {
+	return c.do(casework.Settle{URL: c.form("url")}, c.l.say("done.settle"), "")
+}
+
+func (c *call) approveReply() error {
+	id := mention.ID(c.r.PathValue("id"))
+	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Approve{Hash: c.form("hash")})
+	if note := c.form("note"); err == nil && note != "" {
+		s, err = c.Cases.Do(c.ctx, c.viewer, id, casework.AddNote{Text: note})
+	}
+	return c.done(s, err, c.l.say("done.approve"), "")
+}
+
+func (c *call) sendBack() error {
+	return c.do(casework.SendBack{Why: c.form("note")}, c.l.say("done.send_back"), "")
+}
+
+// ask shows the small form that a command needs.
+func (c *call) ask() error {
+	s, err := c.Cases.Get(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")))
+	if err != nil {
+		return err
+	}
+	say, what := c.l.say, c.r.PathValue("what")
+	base := "/cases/" + string(s.ID)
+	a := &askView{Action: base + "/" + what, Back: base, Title: say("ask." + what)}
+	why := field{Name: "why", Label: say("ask.why"), Type: "textarea", Rows: 2}
+	switch what {
+	case "close":
+		a.Button, a.Next = say("action.done"), true
+		outcome := field{Name: "outcome", Label: say("ask.outcome"), Type: "select", Required: true}
+		usual := "no_answer_needed"
+		if len(s.Replies) > 0 {
+			usual = "solved"
+		}
+		for _, o := range casework.Outcomes {
+			outcome.Options = append(outcome.Options, option{Value: o, Label: say("outcome." + o), On: o == usual})
+		}
+		why.Label = say("ask.what_done")
+		a.Fields = []field{outcome, why}
+	case "hand-over":
+		a.Button = say("action.hand")
+		a.Fields = []field{c.whoTakes(&s), why}
+	case "snooze":
+		a.Button, a.Next = say("action.snooze"), true
+		until := field{Name: "until", Label: say("ask.until"), Type: "radio"}
+		for i, d := range []struct{ v, key string }{{"1h", "snooze.1h"}, {"4h", "snooze.4h"}, {c.morning(1), "snooze.tomorrow"}, {c.morning(7), "snooze.week"}} {
+			until.Options = append(until.Options, option{Value: d.v, Label: say(d.key), On: i == 0})
+		}
+		a.Fields = []field{until}
+	case "escalate":
+		a.Button, a.Danger, a.Text = say("action.escalate"), true, say("ask.escalate_text")
+		why.Required, why.Label = true, say("ask.escalate_why")
+		a.Fields = []field{why}
+	case "settle":
+		a.Button, a.Text = say("action.settle"), say("ask.settle_text")
+		a.Fields = []field{{Name: "url", Label: say("ask.posted_link"), Type: "url", Placeholder: "https://"}}
+	default:
+		return errNotFound
+	}
+	return c.showCase(http.StatusOK, &s, caseOptions{ask: a, back: "/queue"}, nil)
+}
+
+// morning is nine o'clock in so many days.
+func (c *call) morning(days int) string {
+	t := c.l.now.In(c.l.zone).AddDate(0, 0, days)
+	return time.Date(t.Year(), t.Month(), t.Day(), 9, 0, 0, 0, c.l.zone).Format(localTime)
+}
+
+// whoTakes is the choice of teams and people that a case can be handed to.
+func (c *call) whoTakes(s *casework.State) field {
+	f := field{Name: "to", Label: c.l.say("ask.to"), Type: "select", Required: true}
+	for _, t := range settings.Teams.List(c.Settings) {
+		f.Options = append(f.Options, option{Value: t.ID, Label: t.Name})
+	}
+	for _, p := range settings.Staff.List(c.Settings) {
+		v := p.Viewer()
+		if p.ID != c.viewer.Actor() && v.Can(identity.Handle, s.Mention.Brand) {
+			f.Options = append(f.Options, option{Value: p.ID, Label: p.Name})
+		}
+	}
+	if len(f.Options) == 0 {
+		return field{Name: "to", Label: c.l.say("ask.to"), Required: true, Hint: c.l.say("ask.to_hint")}
+	}
+	return f
+}

@@ -1,0 +1,385 @@
+package desk
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/source"
+)
+
+// slotName is a place in a template, as it stands in a text that lacks it.
+var slotName = regexp.MustCompile(`\{\{\s*([a-z][a-z0-9_]*)\s*\}\}`)
+
+// reply is what stands in the composer: what was typed, or the stored draft.
+type reply struct {
+	version  int // of the draft it is based on
+	template string
+	kind     casework.ReplyKind
+	text     string
+	rendered string // the template's text as it was last filled in
+	slots    map[string]string
+	promise  string // local time by which we report
+}
+
+// stored is the composer's content for a case that is only looked at.
+func (c *call) stored(s *casework.State) *reply {
+	d := s.Draft
+	if d == nil {
+		return &reply{kind: c.usualKind(s)}
+	}
+	r := &reply{version: d.Version, template: d.Template, kind: d.Kind, text: d.Text, slots: d.Slots}
+	if !d.Edited {
+		r.rendered = d.Text
+	}
+	return r
+}
+
+// usualKind is the kind of reply that comes next.
+func (c *call) usualKind(s *casework.State) casework.ReplyKind {
+	if len(s.Replies) > 0 {
+		return casework.Final
+	}
+	return casework.First
+}
+
+// typed reads the composer's form.
+func (c *call) typed() *reply {
+	r := &reply{
+		template: c.form("template"), kind: casework.ReplyKind(c.form("kind")), text: c.form("text"), rendered: c.form("rendered"),
+		slots: map[string]string{}, promise: c.form("promise"),
+	}
+	r.version, _ = strconv.Atoi(c.form("version"))
+	for name, values := range c.r.PostForm {
+		if slot, ok := strings.CutPrefix(name, "slot."); ok && len(values) > 0 {
+			r.slots[slot] = strings.TrimSpace(values[0])
+		}
+	}
+	return r
+}
+
+// account is the source by which a reply to s leaves, and whether it can leave
+// by itself; without one the reply is copied and posted by hand.
+func (c *call) account(s *casework.State) (id, name string, can bool) {
+	if src, ok := settings.Sources.Get(c.Settings, s.Mention.Source); ok && replies(src) {
+		return src.ID, cmp.Or(src.Name, src.ID), true
+	}
+	for _, src := range settings.Sources.List(c.Settings) {
+		if k, ok := source.Named(src.Kind); ok && k.Platform == s.Mention.Platform && replies(src) && (src.Brand == "" || src.Brand == s.Mention.Brand) {
+			return src.ID, cmp.Or(src.Name, src.ID), true
+		}
+	}
+	return "", c.brandName(s.Mention.Brand), false
+}
+
+// replies tells whether a source is set up to publish: its kind can, and the
+// credential that kind needs is there.
+func replies(src settings.Source) bool {
+	k, ok := source.Named(src.Kind)
+	if !ok || src.Off || k.Limit.Max == 0 {
+		return false
+	}
+	for _, f := range k.Fields() {
+		if !f.Secret {
+			continue
+		}
+		var set map[string]any
+		if len(src.Config) > 0 && json.Unmarshal(src.Config, &set) != nil {
+			return false
+		}
+		if v, _ := set[f.Key].(string); v == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// limit is the length rule that a reply to s has to keep.
+func (c *call) limit(s *casework.State) source.Limit {
+	if id, _, can := c.account(s); can {
+		return c.Settings.LimitFor(id)
+	}
+	return handLimits[s.Mention.Platform]
+}
+
+// handLimits are the usual rules of platforms where we post by hand.
+var handLimits = map[string]source.Limit{
+	"x": {Max: 280, Unit: source.Characters, URL: 23}, "bluesky": {Max: 300, Unit: source.Graphemes}, "appstore": {Max: 5970, Unit: source.Characters},
+}
+
+// automatic are the slots of templates that fill themselves.
+func (c *call) automatic(s *casework.State) map[string]string {
+	m := &s.Mention
+	staff := c.viewer.Name()
+	if c.staff != nil {
+		staff = cmp.Or(c.staff.PublicName, c.staff.Name)
+	}
+	number := ""
+	if s.Number > 0 {
+		number = itoa(s.Number)
+	}
+	now := c.l.now.In(c.l.zone)
+	date := now.Format("2 January")
+	if s.Verdict.Lang == "ja" {
+		date = now.Format("1月2日")
+	}
+	return map[string]string{"author": cmp.Or(m.Author.Name, m.Author.Handle), "brand": c.brandName(m.Brand), "staff": staff, "case": number, "date": date}
+}
+
+// values are the slots of r with those that fill themselves.
+func (c *call) values(s *casework.State, r *reply) map[string]string {
+	all := c.automatic(s)
+	for k, v := range r.slots {
+		if v != "" {
+			all[k] = v
+		}
+	}
+	return all
+}
+
+// fill puts the template's text into r, unless somebody has changed it by hand.
+func (c *call) fill(s *casework.State, r *reply, fresh bool) {
+	t, ok := settings.Templates.Get(c.Settings, r.template)
+	if !ok || t.InForce() == nil {
+		return
+	}
+	v := t.InForce()
+	text, _ := v.Render(c.values(s, r))
+	if fresh || strings.TrimSpace(r.text) == "" || r.text == r.rendered {
+		r.text = text
+	}
+	r.rendered = text
+	if fresh && v.Kind != "" {
+		r.kind = v.Kind
+	}
+}
+
+// composer is where a reply to s is made, or why it can't be.
+func (c *call) composer(s *casework.State, o caseOptions) *composerView {
+	l, brand := c.l, s.Mention.Brand
+	if s.ReadOnly != "" || s.Redacted || !c.viewer.Can(identity.Comment, brand) {
+		return nil
+	}
+	_, name, can := c.account(s)
+	v := &composerView{
+		Action: "/cases/" + string(s.ID), Revision: s.Last, Mode: "reply", Account: name, CopyOnly: !can,
+		To: authorOf(s.Mention.Author.Handle, s.Mention.Author.Name), Lang: langOf(s.Verdict.Lang),
+	}
+	mine := s.Holder == "" || s.Holder == c.viewer.Actor()
+	if o.mode == "note" || !c.viewer.Can(identity.Handle, brand) || s.Outgoing != nil || s.Status == casework.Done || s.Mention.Deleted {
+		v.Mode, v.NoteOnly = "note", o.mode != "note"
+		if s.Submitted == "" {
+			return v
+		}
+	}
+	if s.Submitted != "" && s.Draft != nil && o.composer == nil && o.mode == "" {
+		v.Mode, v.Pending = "reply", c.pending(s)
+		return v
+	}
+	if v.Mode == "note" {
+		return v
+	}
+	if !mine {
+		v.Claim, v.Holder = true, c.who(s.Holder)
+		return v
+	}
+	r := o.composer
+	if r == nil {
+		r = c.stored(s)
+	}
+	v.Version, v.Text, v.Rendered = r.version, r.text, r.rendered
+	for _, t := range casework.Suggest(settings.Templates.List(c.Settings), s) {
+		v.Templates = append(v.Templates, templateOption{ID: t.ID, Name: t.Name, Lang: t.Lang, When: t.When, On: t.ID == r.template})
+	}
+	if i := slices.IndexFunc(v.Templates, func(t templateOption) bool { return t.On }); i >= 0 {
+		v.Chosen = &v.Templates[i]
+		v.Slots = c.slots(r)
+	}
+	for _, k := range []casework.ReplyKind{casework.First, casework.Interim, casework.Final} {
+		v.Kinds = append(v.Kinds, option{Value: string(k), Label: l.say("composer.kind_" + string(k)), On: k == r.kind})
+	}
+	if r.kind == casework.Interim {
+		v.Promise = field{Name: "promise", Label: l.say("composer.promise"), Type: "datetime-local", Required: true, Value: cmp.Or(r.promise, c.usualPromise())}
+	}
+	v.Preview = c.preview(s, r)
+	v.Waits = c.waits(s, r)
+	if d := s.Draft; d != nil {
+		v.Draft = l.say("composer.draft", c.who(d.Author), l.at(d.At).Ago())
+	}
+	if s.Status == casework.StatusSentBack {
+		if e, ok := lastKind(s, casework.SentBack); ok {
+			v.SentBack = l.say("composer.sent_back", c.who(e.Actor), e.Text)
+		}
+	}
+	return v
+}
+
+func lastKind(s *casework.State, k casework.Kind) (casework.Event, bool) {
+	for _, e := range slices.Backward(s.History) {
+		if e.Kind == k {
+			return e, true
+		}
+	}
+	return casework.Event{}, false
+}
+
+// slots are the inputs for the places of the chosen template.
+func (c *call) slots(r *reply) []field {
+	t, _ := settings.Templates.Get(c.Settings, r.template)
+	v := t.InForce()
+	if v == nil {
+		return nil
+	}
+	var out []field
+	for _, s := range v.Slots {
+		f := field{Name: "slot." + s.Name, Label: cmp.Or(s.Label, s.Name), Value: cmp.Or(r.slots[s.Name], s.Default), Required: s.Required}
+		if s.Type == "choice" && len(s.Choices) > 0 {
+			f.Type = "select"
+			for _, choice := range s.Choices {
+				f.Options = append(f.Options, option{Value: choice, Label: choice, On: choice == f.Value})
+			}
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// localTime is how browsers write a time in a form.
+const localTime = "2006-01-02T15:04"
+
+// usualPromise is the end of the next working day.
+func (c *call) usualPromise() string {
+	t := c.l.now.In(c.l.zone).AddDate(0, 0, 1)
+	for t.Weekday() == time.Saturday || t.Weekday() == time.Sunday {
+		t = t.AddDate(0, 0, 1)
+	}
+	return time.Date(t.Year(), t.Month(), t.Day(), 17, 0, 0, 0, c.l.zone).Format(localTime)
+}
+
+// preview is r as the platform will show it.
+func (c *call) preview(s *casework.State, r *reply) *previewView {
+	if strings.TrimSpace(r.text) == "" {
+		return nil
+	}
+	limit := c.limit(s)
+	_, name, _ := c.account(s)
+	p := &previewView{
+		Author: c.brandName(s.Mention.Brand), Handle: name, Platform: s.Mention.Platform, PlatformName: c.platform(s.Mention.Platform),
+		Text: r.text, Lang: langOf(s.Verdict.Lang), Count: limit.Count(r.text), Limit: limit.Max,
+	}
+	for _, m := range slotName.FindAllStringSubmatch(r.text, -1) {
+		p.Findings = append(p.Findings, findingView{Words: m[0], Why: c.l.say("check.slot"), Block: true})
+	}
+	return p
+}
+
+// waits tells whether a second person has to approve r, and why.
+func (c *call) waits(s *casework.State, r *reply) string {
+	rules, _ := settings.Rules.Get(c.Settings, settings.Default)
+	d := &casework.Draft{Text: r.text, Template: r.template, Edited: r.text != r.rendered}
+	if a := s.Approval; a != nil && s.Draft != nil && a.Hash == s.Hash(&casework.Draft{Text: r.text, Account: s.Draft.Account}) {
+		return ""
+	}
+	needs, why := rules.Needs(s, d, c.viewer)
+	if !needs {
+		return ""
+	}
+	if c.l.has("why." + why) {
+		why = c.l.say("why." + why)
+	}
+	return c.l.say("composer.waits", why)
+}
+
+// pending is a reply that waits for approval, with what differs from its
+// template marked.
+func (c *call) pending(s *casework.State) *pendingView {
+	d := s.Draft
+	v := &pendingView{By: c.who(d.Author), At: c.l.at(d.At), Hash: s.Submitted, Own: d.Author == c.viewer.Actor()}
+	v.May = !v.Own && c.viewer.Can(identity.Approve, s.Mention.Brand)
+	v.Changes = []span{{Text: d.Text}}
+	if t, ok := settings.Templates.Get(c.Settings, d.Template); ok {
+		if tv := t.Version(d.TemplateVersion); tv != nil {
+			v.Changes = changed(tv.Body, d.Text)
+			v.Template = t.Name
+		}
+	}
+	return v
+}
+
+// changed cuts text into spans, those marked that do not stand in the fixed
+// parts of body in its order.
+func changed(body, text string) []span {
+	var out []span
+	rest := text
+	for _, fixed := range slotName.Split(body, -1) {
+		if strings.TrimSpace(fixed) == "" {
+			continue
+		}
+		i := strings.Index(rest, fixed)
+		if i < 0 {
+			continue
+		}
+		if i > 0 {
+			out = append(out, span{Text: rest[:i], Mark: true})
+		}
+		out = append(out, span{Text: fixed})
+		rest = rest[i+len(fixed):]
+	}
+	if rest != "" {
+		out = append(out, span{Text: rest, Mark: len(out) > 0 || body != ""})
+	}
+	return out
+}
+
+// write is the command that stores r.
+func (c *call) write(s *casework.State, r *reply) casework.Write {
+	id, _, _ := c.account(s)
+	slots := maps.Clone(r.slots)
+	if r.template != "" {
+		slots = c.values(s, r)
+	}
+	return casework.Write{
+		Version: r.version, Text: r.text, Lang: s.Verdict.Lang, Kind: r.kind, Account: id, Template: r.template, Slots: slots,
+	}
+}
+
+// fillReply puts the chosen template into the composer.
+func (c *call) fillReply() error {
+	s, err := c.Cases.Get(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")))
+	if err != nil {
+		return err
+	}
+	r := c.typed()
+	fresh := r.template != c.form("was")
+	c.fill(&s, r, fresh)
+	o := caseOptions{mode: "reply", composer: r}
+	if c.part() != "" {
+		return c.show(http.StatusOK, "case", "composer", c.composer(&s, o))
+	}
+	return c.showCase(http.StatusOK, &s, o, nil)
+}
+
+// previewReply shows what was typed as the platform will.
+func (c *call) previewReply() error {
+	s, err := c.Cases.Get(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")))
+	if err != nil {
+		return err
+	}
+	r := c.typed()
+	c.fill(&s, r, false)
+	v := c.composer(&s, caseOptions{mode: "reply", composer: r})
+	if c.part() == "" {
+		return c.showCase(http.StatusOK, &s, caseOptions{mode: "reply", composer: r}, nil)
+	}
+	return c.show(http.StatusOK, "case", "check", v)
+}

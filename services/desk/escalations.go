@@ -1,0 +1,254 @@
+package desk
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/identity"
+)
+
+// escalations lists what PR was paged about, open ones first.
+func (c *call) escalations() error {
+	all := c.r.URL.Query().Get("view") == "all"
+	visible := func(s *escalation.State) bool { return c.viewer.Can(identity.View, s.Brand) }
+	open := c.Board.All(func(s *escalation.State) bool { return visible(s) && s.Open() })
+	list := open
+	if all {
+		list = c.Board.All(visible)
+		list = list[:min(len(list), 200)]
+	}
+	say := c.l.say
+	v := &escalationsView{frame: c.frame(say("nav.escalations"), "/escalations")}
+	v.Tabs = []chip{
+		{Label: say("esc.open_all"), Href: "/escalations", Count: len(open), On: !all, Urgent: true},
+		{Label: say("view.all"), Href: "/escalations?view=all", On: all},
+	}
+	for i := range list {
+		v.Rows = append(v.Rows, c.escalationRow(&list[i]))
+	}
+	if len(v.Rows) == 0 {
+		v.Notice = &notice{Kind: "empty", Title: say("esc.none"), Text: say("esc.none_text")}
+	}
+	return c.show(http.StatusOK, "escalations", "page", v)
+}
+
+// causeOf is what an escalation is about, in words.
+func (c *call) causeOf(s *escalation.State) string {
+	if s.Category != "" {
+		return c.l.say("risk." + string(s.Category))
+	}
+	return c.l.say("origin." + string(s.Origin))
+}
+
+// escalationState is where an escalation stands, with its word.
+func (c *call) escalationState(s *escalation.State) (name, word string) {
+	switch {
+	case s.Resolved != nil:
+		name = "closed"
+	case s.Acked != nil:
+		name = "acknowledged"
+	default:
+		name = "open"
+	}
+	return name, c.l.say("esc." + name)
+}
+
+func escalationStep(s *escalation.State) int {
+	switch s.Urgency {
+	case escalation.Wake:
+		return 3
+	case escalation.Opening:
+		return 2
+	}
+	return 1
+}
+
+func (c *call) escalationRow(s *escalation.State) escalationRow {
+	r := escalationRow{
+		ID: s.Key, Href: "/escalations/" + s.Key, Step: escalationStep(s), Title: c.causeOf(s), Text: []span{{Text: s.Excerpt}},
+		Lang: langOf(s.Lang), Brand: c.brandName(s.Brand), At: c.l.at(s.OpenedAt), Count: s.Count, Next: c.l.at(s.NextAt),
+		Policy: c.l.say("policy." + string(s.Urgency)),
+	}
+	r.State, r.StateName = c.escalationState(s)
+	if s.Owner != "" {
+		r.Holder = c.who(s.Owner)
+	}
+	r.Acknowledge, r.AckAction = s.Acked == nil && s.Resolved == nil, r.Href+"/acknowledge"
+	return r
+}
+
+// one is the escalation of the address, if the caller may see it.
+func (c *call) one() (escalation.State, error) {
+	s, ok := c.Board.Get(c.r.PathValue("id"))
+	if !ok || !c.viewer.Can(identity.View, s.Brand) {
+		return s, errNotFound
+	}
+	return s, nil
+}
+
+func (c *call) escalation() error {
+	s, err := c.one()
+	if err != nil {
+		return err
+	}
+	l, href := c.l, "/escalations/"+s.Key
+	v := &escalationView{
+		frame: c.frame(c.causeOf(&s), "/escalations"), ID: s.Key, Step: escalationStep(&s), Cause: c.causeOf(&s),
+		Reason: c.reasonOf(&s), Policy: l.say("policy." + string(s.Urgency)), Brand: c.brandName(s.Brand), At: l.at(s.OpenedAt),
+		Next: l.at(s.NextAt), Count: s.Count, History: c.escalationHistory(&s), WrongSaid: s.FalseAlarm != nil,
+	}
+	v.State, v.StateName = c.escalationState(&s)
+	if s.Acked != nil {
+		v.AckedBy, v.AckedAt = c.who(s.Acked.By), l.at(s.Acked.At)
+	}
+	if s.Acked == nil && s.Resolved == nil && c.staff != nil {
+		v.Acknowledge = href + "/acknowledge"
+	}
+	if s.Resolved == nil && c.viewer.Can(identity.Page, s.Brand) {
+		v.Close = href + "/resolve"
+	}
+	if c.staff != nil {
+		v.Wrong = href + "/wrong"
+	}
+	v.Posts, v.Case = c.escalationPost(c.viewer, &s)
+	if s.Redacted {
+		v.Note = &notice{Kind: "info", Title: l.say("case.erased"), Text: l.say("case.gone_text")}
+	}
+	return c.show(http.StatusOK, "escalation", "page", v)
+}
+
+// reasonOf is what did it: a rule, or a figure over its limit.
+func (c *call) reasonOf(s *escalation.State) string {
+	reason := c.l.say("origin." + string(s.Origin))
+	if s.Rule != "" {
+		reason += " · " + s.Rule
+	}
+	return reason
+}
+
+// escalationPost is the post an escalation was opened on, with the way to its
+// case; the excerpt where the post can't be had.
+func (c *call) escalationPost(v identity.Viewer, s *escalation.State) ([]postView, link) {
+	to := link{c.l.say("esc.case"), "/cases/" + string(s.Mention)}
+	if s.Mention == "" {
+		return nil, link{c.l.say("nav.queue"), "/queue?view=all&sentiment=negative&brand=" + s.Brand}
+	}
+	state, err := c.Cases.Get(c.ctx, v, s.Mention)
+	if err != nil {
+		return []postView{{Author: s.Author, PlatformName: c.platform(s.Platform), Lang: langOf(s.Lang), Body: linked(s.Excerpt), At: c.l.at(s.OpenedAt)}}, to
+	}
+	if state.Number > 0 {
+		to.Label = c.l.say("esc.case") + " " + itoa(state.Number)
+	}
+	p := c.post(&state, c.verdict(&state).Risks)
+	p.Folded = ""
+	return []postView{p}, to
+}
+
+// acknowledgement is the event by which by has it.
+func acknowledgement(via string) func(*escalation.State) (escalation.Event, bool) {
+	return func(s *escalation.State) (escalation.Event, bool) {
+		return escalation.Event{Kind: escalation.Acknowledged, Via: via}, s.Open() && s.Acked == nil && !s.ReadOnly
+	}
+}
+
+func falseAlarm(via string) func(*escalation.State) (escalation.Event, bool) {
+	return func(s *escalation.State) (escalation.Event, bool) {
+		return escalation.Event{Kind: escalation.FalseAlarm, Via: via}, !s.OpenedAt.IsZero() && s.FalseAlarm == nil && !s.ReadOnly
+	}
+}
+
+// mark appends what decide says to the escalation of the address.
+func (c *call) mark(done string, decide func(*escalation.State) (escalation.Event, bool)) error {
+	s, err := c.one()
+	if err != nil {
+		return err
+	}
+	if c.staff == nil {
+		return errForbidden
+	}
+	if _, err := c.Board.Record(c.ctx, s.Key, c.viewer.Actor(), c.l.now, decide); err != nil {
+		return err
+	}
+	c.flash(&flash{Text: c.l.say(done)})
+	return c.back("/escalations/" + s.Key)
+}
+
+func (c *call) acknowledgeHere() error { return c.mark("done.ack", acknowledgement("desk")) }
+func (c *call) wrongHere() error       { return c.mark("esc.wrong_said", falseAlarm("desk")) }
+func (c *call) resolveEscalation() error {
+	s, err := c.one()
+	if err != nil {
+		return err
+	}
+	if err := c.may(identity.Page, s.Brand); err != nil {
+		return err
+	}
+	return c.mark("done.resolve", func(s *escalation.State) (escalation.Event, bool) {
+		return escalation.Event{Kind: escalation.Resolved, Text: c.form("why")}, s.Open() && !s.ReadOnly
+	})
+}
+
+// paged reads the link of a page. The person need not be signed in: the link
+// was sent to them.
+func (c *call) paged() (identity.Paged, escalation.State, error) {
+	p, err := c.Signer.Open(c.r.PathValue("token"), c.l.now)
+	if err != nil {
+		return p, escalation.State{}, err
+	}
+	s, ok := c.Board.Get(p.Escalation)
+	if !ok {
+		return p, s, identity.ErrLink
+	}
+	return p, s, nil
+}
+
+// acknowledge is the phone-sized page behind the link in a page. Looking at it
+// does nothing: mail scanners follow links.
+func (c *call) acknowledge() error {
+	p, s, err := c.paged()
+	if errors.Is(err, identity.ErrLink) {
+		v := &acknowledgeView{frame: c.frame(c.l.say("ack.gone"), "/ack")}
+		v.User = nil
+		v.Notice = &notice{Kind: "stale", Text: c.l.say("ack.gone_text"), Links: []link{{c.l.say("signin.title"), "/sign-in?next=/escalations"}}}
+		return c.show(http.StatusGone, "acknowledge", "page", v)
+	}
+	if err != nil {
+		return err
+	}
+	l := c.l
+	v := &acknowledgeView{
+		frame: c.frame(c.causeOf(&s), "/ack"), Token: c.r.PathValue("token"), Step: escalationStep(&s), Cause: c.causeOf(&s),
+		Brand: c.brandName(s.Brand), Count: s.Count, At: l.at(s.OpenedAt), Next: l.at(s.NextAt), Who: c.who(p.Recipient),
+		WrongSaid: s.FalseAlarm != nil, Full: "/escalations/" + s.Key,
+		Post: postView{Author: s.Author, PlatformName: c.platform(s.Platform), Lang: langOf(s.Lang), Body: linked(s.Excerpt)},
+	}
+	v.User = nil
+	if s.Title != "" {
+		v.Post.Title = []span{{Text: s.Title}}
+	}
+	if s.Acked != nil {
+		v.AckedBy, v.AckedAt = c.who(s.Acked.By), l.at(s.Acked.At)
+	} else if s.Resolved != nil {
+		v.AckedBy, v.AckedAt = c.who(s.Resolved.By), l.at(s.Resolved.At)
+	}
+	return c.show(http.StatusOK, "acknowledge", "page", v)
+}
+
+func (c *call) doAcknowledge() error { return c.markByLink(acknowledgement("link")) }
+func (c *call) doWrong() error       { return c.markByLink(falseAlarm("link")) }
+
+func (c *call) markByLink(decide func(*escalation.State) (escalation.Event, bool)) error {
+	p, s, err := c.paged()
+	if errors.Is(err, identity.ErrLink) {
+		return c.acknowledge()
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := c.Board.Record(c.ctx, s.Key, p.Recipient, c.l.now, decide); err != nil {
+		return err
+	}
+	return c.back("/ack/" + c.r.PathValue("token"))
+}

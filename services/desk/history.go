@@ -1,0 +1,120 @@
+package desk
+
+import (
+	"slices"
+	"time"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// history is what happened to a case, oldest first.
+func (c *call) history(s *casework.State) []eventView {
+	var out []eventView
+	var walk func([]casework.Event)
+	walk = func(events []casework.Event) {
+		for i := range events {
+			e := &events[i]
+			if e.Kind == casework.Redacted || e.Kind == casework.Archived {
+				walk(e.History)
+			}
+			out = append(out, c.event(e))
+		}
+	}
+	walk(s.History)
+	return out
+}
+
+// event is one line of a case's history.
+func (c *call) event(e *casework.Event) eventView {
+	key := "event." + string(e.Kind)
+	v := eventView{At: c.l.at(e.At), Who: c.who(e.Actor), System: e.Actor == "system" || e.Actor == "", Lang: "", Text: e.Text}
+	if !c.l.has(key) {
+		v.What = c.l.say("event.unknown", string(e.Kind))
+		return v
+	}
+	arg := ""
+	switch e.Kind {
+	case casework.Snoozed, casework.Promised:
+		arg = c.l.at(e.Until).Clock()
+	case casework.HandedOver:
+		arg = c.teamName(e.To)
+	case casework.MergedInto, casework.Absorbed:
+		v.Href = "/cases/" + e.To
+	case casework.Closed:
+		arg = c.l.say("outcome." + e.Outcome)
+	case casework.Sent, casework.Posted:
+		v.Href = e.URL
+	case casework.Noted:
+		v.Kind = "note"
+		for _, f := range e.Files {
+			v.Text += "\n[" + f.Name + "]"
+		}
+	case casework.Drafted:
+		v.Text = ""
+	case casework.SendAsked:
+		v.Kind = "reply"
+		if e.Draft != nil {
+			v.Text, v.Lang = e.Draft.Text, langOf(e.Draft.Lang)
+		}
+	case casework.PromiseDue:
+		if e.Level == "half" {
+			key = "event.promise_half"
+		}
+	}
+	v.What = c.l.say(key, arg)
+	return v
+}
+
+// teamName is what a team or a person is called.
+func (c *call) teamName(id string) string {
+	if t, ok := settings.Teams.Get(c.Settings, id); ok {
+		return t.Name
+	}
+	return c.who(id)
+}
+
+// escalationHistory is what happened to an escalation, as its state tells.
+func (c *call) escalationHistory(s *escalation.State) []eventView {
+	l := c.l
+	out := []eventView{{At: l.at(s.OpenedAt), Who: "Earshot", What: l.say("esc_event.opened", l.say("origin."+string(s.Origin))), System: true}}
+	for _, p := range s.Pages {
+		if p.Action != escalation.Trigger {
+			continue
+		}
+		to := p.Channel
+		if n, ok := settings.Notifiers.Get(c.Settings, p.Channel); ok && n.Name != "" {
+			to = n.Name
+		}
+		if p.Target != "" {
+			to = c.who(p.Target) + " · " + to
+		}
+		v := eventView{At: l.at(p.LastAt), Who: "Earshot", System: true, What: l.say("esc_event."+string(p.Outcome), to), Text: p.Error}
+		out = append(out, v)
+	}
+	mark := func(m *escalation.Mark, key, kind string) {
+		if m == nil {
+			return
+		}
+		what := l.say("esc_event." + key)
+		if m.Via == "link" {
+			what += " " + l.say("esc_event.by_link")
+		}
+		out = append(out, eventView{At: l.at(m.At), Who: c.who(m.By), What: what, Text: m.Text, Kind: kind})
+	}
+	mark(s.Acked, "acknowledged", "")
+	mark(s.FalseAlarm, "false_alarm", "")
+	for i := range s.Notes {
+		mark(&s.Notes[i], "note", "note")
+	}
+	mark(s.Resolved, "resolved", "")
+	sortByTime(out)
+	return out
+}
+
+func sortByTime(events []eventView) {
+	slices.SortStableFunc(events, func(a, b eventView) int {
+		return a.At.at.Truncate(time.Millisecond).Compare(b.At.at.Truncate(time.Millisecond))
+	})
+}

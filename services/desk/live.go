@@ -1,0 +1,276 @@
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/source"
+)
+
+const (
+	// gather is how long changes are gathered before they are told: a storm
+	// must not become a storm of events.
+	gather = 500 * time.Millisecond
+	// heartbeat keeps idle connections from being cut, and finds dead ones.
+	heartbeat = 20 * time.Second
+	// countsLife is how long counts are good enough.
+	countsLife = 2 * time.Second
+	// mostIDs is how many changed mentions are named one by one.
+	mostIDs = 50
+)
+
+// hub hands on what changes to everybody who has a page open.
+type hub struct {
+	desk *Desk
+
+	mu      sync.Mutex
+	clients map[*client]struct{}
+
+	countsMu sync.Mutex
+	counted  map[string]countsAt
+}
+
+// client is one open page.
+type client struct {
+	wake chan struct{}
+
+	mu      sync.Mutex
+	ids     map[mention.ID]bool
+	many    bool // more changed than is named
+	changed bool
+}
+
+type countsAt struct {
+	at time.Time
+	of map[string]int
+}
+
+func newHub(d *Desk) *hub {
+	return &hub{desk: d, clients: map[*client]struct{}{}, counted: map[string]countsAt{}}
+}
+
+// indexed is what the indexer tells after every write.
+type indexed struct {
+	IDs []mention.ID `json:"ids"`
+}
+
+// listen follows the indexer and the escalations until ctx ends.
+func (h *hub) listen(ctx context.Context) error {
+	err := bus.Hear(ctx, h.desk.Bus, "indexed", func(_ string, n indexed) { h.tell(n.IDs) })
+	if err != nil {
+		return fmt.Errorf("live: %w", err)
+	}
+	go func() {
+		for {
+			changed := h.desk.Board.Changed()
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+				h.tell([]mention.ID{})
+			}
+		}
+	}()
+	return nil
+}
+
+// tell notes for every client that ids changed; nil stands for too many to
+// name.
+func (h *hub) tell(ids []mention.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.clients {
+		c.note(ids)
+	}
+}
+
+func (c *client) note(ids []mention.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed = true
+	if ids == nil || len(c.ids)+len(ids) > mostIDs {
+		c.many = true
+	}
+	for _, id := range ids {
+		if len(c.ids) < mostIDs {
+			c.ids[id] = true
+		}
+	}
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns what changed since the last time.
+func (c *client) take() (ids []mention.ID, changed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id := range c.ids {
+		ids = append(ids, id)
+	}
+	changed = c.changed
+	c.ids, c.many, c.changed = map[mention.ID]bool{}, false, false
+	return ids, changed
+}
+
+func (h *hub) join() (*client, func()) {
+	c := &client{wake: make(chan struct{}, 1), ids: map[mention.ID]bool{}}
+	h.mu.Lock()
+	h.clients[c] = struct{}{}
+	h.mu.Unlock()
+	return c, func() {
+		h.mu.Lock()
+		delete(h.clients, c)
+		h.mu.Unlock()
+	}
+}
+
+// events is the stream of what changes, as server-sent events:
+//
+//	event: changed   data: {"ids": ["…"]}        mentions the viewer may see
+//	event: new       data: {}                    lists may have grown
+//	event: counts    data: {"queue": 12, …}      the numbers in the rail
+func (c *call) events() error {
+	flusher := http.NewResponseController(c.w)
+	h := c.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no")
+	me, leave := c.live.join()
+	defer leave()
+	if _, err := fmt.Fprint(c.w, "retry: 2000\n\n"); err != nil {
+		return nil
+	}
+	if err := c.push("counts", c.live.counts(c.ctx, c.viewer)); err != nil {
+		return nil
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		if err := flusher.Flush(); err != nil {
+			return nil
+		}
+		select {
+		case <-c.ctx.Done():
+			return nil
+		case <-beat.C:
+			if c.ended() {
+				return nil
+			}
+			if _, err := fmt.Fprint(c.w, ": still here\n\n"); err != nil {
+				return nil
+			}
+		case <-me.wake:
+			select {
+			case <-c.ctx.Done():
+				return nil
+			case <-time.After(gather):
+			}
+			if err := c.tellChanges(me); err != nil {
+				return nil
+			}
+		}
+	}
+}
+
+// ended tells whether the session behind a stream is over: what was allowed at
+// its start must not go on for ever.
+func (c *call) ended() bool {
+	if c.session == "" {
+		return false
+	}
+	s, err := c.Gate.Session(c.ctx, c.session)
+	if err != nil {
+		return true
+	}
+	c.viewer = s.Viewer()
+	return !c.viewer.CanSomewhere(identity.View)
+}
+
+func (c *call) tellChanges(me *client) error {
+	ids, changed := me.take()
+	if !changed {
+		return nil
+	}
+	if len(ids) > 0 {
+		// The index is asked so that nobody learns of what they may not see.
+		docs, err := c.Index.Get(c.ctx, c.sees(), ids...)
+		if err == nil && len(docs) > 0 {
+			seen := make([]mention.ID, len(docs))
+			for i := range docs {
+				seen[i] = docs[i].ID
+			}
+			if err := c.push("changed", map[string]any{"ids": seen}); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.push("new", struct{}{}); err != nil {
+		return err
+	}
+	return c.push("counts", c.live.counts(c.ctx, c.viewer))
+}
+
+func (c *call) push(event string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.w, "event: %s\ndata: %s\n\n", event, data)
+	return err
+}
+
+// counts are the numbers in the rail. People with the same brands share them
+// for a moment.
+func (h *hub) counts(ctx context.Context, v identity.Viewer) map[string]int {
+	brands, all := v.Brands(identity.View)
+	if !all && len(brands) == 0 {
+		return nil
+	}
+	key := fmt.Sprint(all, strings.Join(brands, " "), v.Can(identity.Configure, identity.AllBrands))
+	now := time.Now()
+	h.countsMu.Lock()
+	c, ok := h.counted[key]
+	h.countsMu.Unlock()
+	if ok && now.Sub(c.at) < countsLife {
+		return c.of
+	}
+	of := h.count(ctx, v)
+	h.countsMu.Lock()
+	h.counted[key] = countsAt{now, of}
+	h.countsMu.Unlock()
+	return of
+}
+
+func (h *hub) count(ctx context.Context, v identity.Viewer) map[string]int {
+	d, of := h.desk, map[string]int{}
+	open := map[search.Field][]string{search.FieldOpen: {search.Yes}}
+	if n, err := d.Index.Counts(ctx, search.Query{Viewer: seesOf(v), Where: open}); err == nil {
+		of["queue"] = int(n[0])
+	}
+	of["escalations"] = len(d.Board.All(func(s *escalation.State) bool { return s.Open() && s.Acked == nil && v.Can(identity.View, s.Brand) }))
+	of["sources"] = 0
+	for _, s := range settings.Sources.List(d.Settings) {
+		var p source.Progress
+		if _, err := bus.Cursors.Get(ctx, d.Bus, progressKey(s.ID), &p); err == nil && !s.Off && (p.Error != "" || p.Silent) {
+			of["sources"]++
+		}
+	}
+	if v.Can(identity.Configure, identity.AllBrands) {
+		if letters, err := d.Bus.DeadLetters(ctx); err == nil {
+			of["dead"] = len(letters)
+		}
+	}
+	return of
+}

@@ -1,0 +1,76 @@
+package desk
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// look is how somebody likes the desk on one device. It lies in a cookie: it
+// is no secret, and another screen may want another one.
+type look struct {
+	Lang, Theme, Density, Zone string
+	NoKeys                     bool
+	Open                       bool // harsh posts are shown unfolded
+}
+
+const lookCookie = "earshot-look"
+
+func readLook(r *http.Request) (l look) {
+	c, err := r.Cookie(lookCookie)
+	if err != nil {
+		return l
+	}
+	q, err := url.ParseQuery(c.Value)
+	if err != nil {
+		return l
+	}
+	one := func(name string, of ...string) string {
+		for _, v := range of {
+			if q.Get(name) == v {
+				return v
+			}
+		}
+		return ""
+	}
+	return look{
+		Lang: one("lang", langs...), Theme: one("theme", "light", "dark"), Density: one("density", "compact"),
+		Zone: q.Get("zone"), NoKeys: q.Get("keys") == "off", Open: q.Get("fold") == "off",
+	}
+}
+
+func (l look) write(w http.ResponseWriter, secure bool) {
+	q := url.Values{}
+	for k, v := range map[string]string{"lang": l.Lang, "theme": l.Theme, "density": l.Density, "zone": l.Zone} {
+		if v != "" {
+			q.Set(k, v)
+		}
+	}
+	if l.NoKeys {
+		q.Set("keys", "off")
+	}
+	if l.Open {
+		q.Set("fold", "off")
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: lookCookie, Value: q.Encode(), Path: "/", MaxAge: 365 * 24 * 3600,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure,
+	})
+}
+
+func (l look) density() string {
+	if l.Density == "" {
+		return "comfortable"
+	}
+	return l.Density
+}
+
+// zone is the person's, or the machine's where they have chosen none.
+func (l look) zone() *time.Location {
+	if l.Zone != "" {
+		if z, err := time.LoadLocation(l.Zone); err == nil {
+			return z
+		}
+	}
+	return time.Local
+}

@@ -1,0 +1,118 @@
+package desk
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// zones are offered for times; any other IANA name can be typed into the
+// cookie's place by whoever administers the device.
+var zones = []string{"Asia/Tokyo", "UTC", "Europe/London", "Europe/Berlin", "America/New_York", "America/Los_Angeles", "Asia/Singapore", "Australia/Sydney"}
+
+func (c *call) me() error { return c.showMe(http.StatusOK, nil) }
+
+func (c *call) showMe(status int, wrong map[string]string) error {
+	if c.staff == nil {
+		return errForbidden
+	}
+	say := c.l.say
+	lang := field{Name: "lang", Label: say("me.lang"), Type: "select", Required: true}
+	for _, l := range langs {
+		lang.Options = append(lang.Options, option{Value: l, Label: c.pages.words[l].say("lang.own"), On: l == c.l.lang})
+	}
+	zone := field{Name: "zone", Label: say("me.zone"), Type: "select", Required: true}
+	zone.Options = []option{{Value: "", Label: say("me.zone_machine", time.Local.String()), On: c.look.Zone == ""}}
+	for _, z := range zones {
+		zone.Options = append(zone.Options, option{Value: z, Label: z, On: z == c.look.Zone})
+	}
+	radio := func(name, label, now string, values ...string) field {
+		f := field{Name: name, Label: say(label), Type: "radio"}
+		for _, v := range values {
+			key := label + "_" + v
+			if v == "" {
+				key = label + "_system"
+			}
+			f.Options = append(f.Options, option{Value: v, Label: say(key), On: v == now})
+		}
+		return f
+	}
+	check := func(name, label, text string, on bool) field {
+		return field{Name: name, Label: say(label), Type: "check", Options: []option{{Value: "on", Label: say(text), On: on}}}
+	}
+	v := &formView{frame: c.frame(say("me.title"), "/me"), Action: "/me", Button: say("me.save")}
+	v.Groups = []fieldGroup{
+		{Fields: []field{
+			{Name: "name", Label: say("me.name"), Value: c.staff.Name, Required: true, Error: wrong["name"]},
+			{Name: "public", Label: say("me.public"), Value: c.staff.PublicName, Hint: say("staff.public_hint")}, lang, zone,
+		}},
+		{Label: say("me.look"), Fields: []field{
+			radio("theme", "me.theme", c.look.Theme, "", "light", "dark"), radio("density", "me.density", c.look.density(), "comfortable", "compact"),
+			check("keys", "me.keys", "me.keys_on", !c.look.NoKeys), check("fold", "me.fold", "me.fold_on", !c.look.Open),
+		}},
+	}
+	v.Second = &formView{Action: "/me/password", Button: say("me.password_change"), Groups: []fieldGroup{{Label: say("me.password"), Fields: []field{
+		{Name: "old", Label: say("me.password_now"), Type: "password", Required: true, Auto: "current-password", Error: wrong["old"]},
+		{Name: "password", Label: say("me.password_new"), Type: "password", Required: true, Auto: "new-password", Hint: say("me.password_hint"), Error: wrong["password"]},
+	}}}}
+	v.Danger = &actionView{Label: say("me.sign_out_everywhere"), Action: "/me/sign-out-everywhere"}
+	return c.show(status, "form", "page", v)
+}
+
+func (c *call) saveMe() error {
+	if c.staff == nil {
+		return errForbidden
+	}
+	look := look{Lang: c.form("lang"), Theme: c.form("theme"), Density: c.form("density"), Zone: c.form("zone"), NoKeys: c.form("keys") != "on", Open: c.form("fold") != "on"}
+	if c.pages.words[look.Lang] == nil {
+		look.Lang = ""
+	}
+	s := *c.staff
+	s.Name, s.PublicName = c.form("name"), c.form("public")
+	if look.Lang != "" {
+		s.Lang = look.Lang
+	}
+	if s.Name == "" {
+		return c.showMe(http.StatusUnprocessableEntity, map[string]string{"name": c.l.say("form.required")})
+	}
+	if s.Name != c.staff.Name || s.PublicName != c.staff.PublicName || s.Lang != c.staff.Lang {
+		if err := s.Validate(); err != nil {
+			return c.showMe(http.StatusUnprocessableEntity, map[string]string{"name": err.Error()})
+		}
+		if err := settings.Staff.Put(c.ctx, c.Settings, c.viewer.Actor(), s.ID, settings.Staff.Version(c.Settings, s.ID), s); err != nil {
+			return err
+		}
+	}
+	look.write(c.w, c.secure())
+	c.l = &locale{words: c.pages.words[s.Lang], zone: c.l.zone, now: c.l.now}
+	if c.l.words == nil {
+		c.l.words = c.pages.words[langs[0]]
+	}
+	c.flash(&flash{Text: c.l.say("done.saved")})
+	return c.back("/me")
+}
+
+func (c *call) changePassword() error {
+	if c.staff == nil {
+		return errForbidden
+	}
+	old, password := c.r.PostFormValue("old"), c.r.PostFormValue("password")
+	if err := identity.CheckPassword(password, c.staff.Email); err != nil {
+		return c.showMe(http.StatusUnprocessableEntity, map[string]string{"password": c.l.say("form.password", identity.MinPassword)})
+	}
+	err := c.Gate.ChangePassword(c.ctx, c.staff.Email, old, password, c.from())
+	if _, slow := errors.AsType[*identity.ThrottledError](err); slow {
+		return c.showMe(http.StatusTooManyRequests, map[string]string{"old": c.l.say("signin.slow")})
+	}
+	if errors.Is(err, identity.ErrRefused) {
+		return c.showMe(http.StatusUnprocessableEntity, map[string]string{"old": c.l.say("form.wrong_password")})
+	}
+	if err != nil {
+		return err
+	}
+	c.flash(&flash{Text: c.l.say("done.saved")})
+	return c.enter(c.staff.ID, "/me")
+}

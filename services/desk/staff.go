@@ -1,0 +1,279 @@
+package desk
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// inviteLife is how long an invitation is good.
+const inviteLife = 7 * 24 * time.Hour
+
+// manages wants the right over the whole installation: who may make people
+// could give themselves every brand.
+func (c *call) manages() error { return c.may(identity.Manage, identity.AllBrands) }
+
+func (c *call) people() error {
+	if err := c.manages(); err != nil {
+		return err
+	}
+	return c.showPeople(nil)
+}
+
+func (c *call) showPeople(secret *secretView) error {
+	say := c.l.say
+	v := &staffView{frame: c.frame(say("nav.staff"), "/staff"), May: true, Invited: secret}
+	for _, s := range settings.Staff.List(c.Settings) {
+		row := staffRow{Href: "/staff/" + s.ID, Login: s.Email, Name: s.Name, Public: s.PublicName, Off: s.Disabled}
+		for _, g := range s.Grants {
+			row.Roles = append(row.Roles, string(g.Role))
+			for _, b := range g.Brands {
+				if name := c.brandName(b); b != identity.AllBrands && !slices.Contains(row.Brands, name) {
+					row.Brands = append(row.Brands, name)
+				}
+			}
+		}
+		v.Rows = append(v.Rows, row)
+	}
+	for _, t := range settings.Tokens.List(c.Settings) {
+		row := tokenRow{ID: t.ID, Name: t.Name, Scopes: []string{string(t.Scope)}, Created: c.l.at(t.Created), Action: "/tokens/" + t.ID + "/revoke"}
+		if used, err := c.Gate.LastUsed(c.ctx, t.ID); err == nil {
+			row.Used = c.l.at(used)
+		}
+		if !t.Expires.IsZero() {
+			row.Expires = c.l.at(t.Expires)
+		}
+		v.Tokens = append(v.Tokens, row)
+	}
+	return c.show(http.StatusOK, "staff", "page", v)
+}
+
+// wantedPerson is the member of staff of the address; nobody for "new".
+func (c *call) wantedPerson() (identity.Staff, bool, error) {
+	if err := c.manages(); err != nil {
+		return identity.Staff{}, false, err
+	}
+	id := c.r.PathValue("id")
+	if id == "new" {
+		return identity.Staff{}, true, nil
+	}
+	s, ok := settings.Staff.Get(c.Settings, id)
+	if !ok {
+		return s, false, errNotFound
+	}
+	return s, false, nil
+}
+
+func (c *call) person() error {
+	s, isNew, err := c.wantedPerson()
+	if err != nil {
+		return err
+	}
+	return c.showPerson(http.StatusOK, s, isNew, nil)
+}
+
+func (c *call) showPerson(status int, s identity.Staff, isNew bool, wrong map[string]string) error {
+	say := c.l.say
+	title := s.Name
+	if isNew {
+		title = say("staff.invite")
+	}
+	roles := field{Name: "roles", Label: say("staff.roles"), Type: "check", Error: wrong["roles"]}
+	var brands []string
+	for _, r := range identity.Roles {
+		i := slices.IndexFunc(s.Grants, func(g identity.Grant) bool { return g.Role == r })
+		roles.Options = append(roles.Options, option{Value: string(r), Label: say("role." + string(r)), Hint: say("role." + string(r) + "_hint"), On: i >= 0})
+		if i >= 0 {
+			brands = append(brands, s.Grants[i].Brands...)
+		}
+	}
+	v := &formView{
+		frame: c.frame(title, "/staff"), Action: "/staff/" + c.r.PathValue("id"), Button: say("me.save"), Back: link{say("nav.staff"), "/staff"},
+		Groups: []fieldGroup{{Fields: []field{
+			{Name: "name", Label: say("staff.name"), Value: s.Name, Required: true, Error: wrong["name"]},
+			{Name: "email", Label: say("signin.email"), Type: "email", Value: s.Email, Required: true, Error: wrong["email"]},
+			{Name: "public", Label: say("staff.public"), Value: s.PublicName, Hint: say("staff.public_hint")},
+			roles,
+		}}},
+	}
+	if options := c.brandOptions(identity.Manage, brands...); len(options) > 0 {
+		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "brands", Label: say("staff.brands") + " (" + say("staff.all_brands_hint") + ")", Type: "check", Options: options})
+	}
+	if isNew {
+		v.Button = say("staff.make_link")
+	} else {
+		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "off", Label: say("staff.account"), Type: "check", Options: []option{{Value: "on", Label: say("staff.disable"), On: s.Disabled}}})
+		v.Danger = &actionView{Label: say("staff.new_link"), Action: "/staff/" + s.ID + "/link"}
+	}
+	return c.show(status, "form", "page", v)
+}
+
+func (c *call) savePerson() error {
+	s, isNew, err := c.wantedPerson()
+	if err != nil {
+		return err
+	}
+	if err := c.r.ParseForm(); err != nil {
+		return err
+	}
+	s.Name, s.Email, s.PublicName, s.Disabled = c.form("name"), c.form("email"), c.form("public"), c.form("off") == "on"
+	brands := c.r.PostForm["brands"]
+	if len(brands) == 0 {
+		brands = []string{identity.AllBrands}
+	}
+	s.Grants = nil
+	for _, r := range c.r.PostForm["roles"] {
+		g := identity.Grant{Role: identity.Role(r), Brands: brands}
+		if g.Role == identity.Admin {
+			g.Brands = []string{identity.AllBrands}
+		}
+		s.Grants = append(s.Grants, g)
+	}
+	wrong := c.personWrong(&s, isNew)
+	if len(wrong) > 0 {
+		return c.showPerson(http.StatusUnprocessableEntity, s, isNew, wrong)
+	}
+	if isNew {
+		s.ID = staffID(s.Email)
+		for _, taken := settings.Staff.Get(c.Settings, s.ID); taken; _, taken = settings.Staff.Get(c.Settings, s.ID) {
+			s.ID = staffID(s.Email) + "-" + newID()[:4]
+		}
+	}
+	if err := s.Validate(); err != nil {
+		return c.showPerson(http.StatusUnprocessableEntity, s, isNew, map[string]string{"name": err.Error()})
+	}
+	if err := settings.Staff.Put(c.ctx, c.Settings, c.viewer.Actor(), s.ID, settings.Staff.Version(c.Settings, s.ID), s); err != nil {
+		return err
+	}
+	if s.Disabled {
+		if err := c.Gate.EndSessions(c.ctx, c.viewer.Actor(), s.ID); err != nil {
+			return err
+		}
+	}
+	if isNew {
+		return c.showLink(s)
+	}
+	c.flash(&flash{Text: c.l.say("done.saved")})
+	return c.back("/staff")
+}
+
+func (c *call) personWrong(s *identity.Staff, isNew bool) map[string]string {
+	wrong := map[string]string{}
+	if s.Name == "" {
+		wrong["name"] = c.l.say("form.required")
+	}
+	if !strings.Contains(s.Email, "@") {
+		wrong["email"] = c.l.say("form.email")
+	}
+	other, ok := settings.Directory{Store: c.Settings}.StaffByEmail(identity.FoldEmail(s.Email))
+	if ok && (isNew || other.ID != s.ID) {
+		wrong["email"] = c.l.say("form.taken")
+	}
+	if len(s.Grants) == 0 {
+		wrong["roles"] = c.l.say("staff.no_role")
+	}
+	if !isNew && s.ID == c.viewer.Actor() && (s.Disabled || !slices.ContainsFunc(s.Grants, func(g identity.Grant) bool { return g.Role == identity.Admin })) {
+		wrong["roles"] = c.l.say("staff.not_oneself")
+	}
+	return wrong
+}
+
+// showLink makes a link by which a person chooses a password, and shows it
+// once.
+func (c *call) showLink(s identity.Staff) error {
+	secret, err := c.Gate.IssueLink(c.ctx, identity.Reset, s.ID, inviteLife)
+	if err != nil {
+		return err
+	}
+	return c.showPeople(&secretView{c.l.say("staff.invited", s.Name), c.l.say("staff.invited_text"), c.URL + "/welcome/" + s.ID + "/" + secret})
+}
+
+func (c *call) linkPerson() error {
+	s, isNew, err := c.wantedPerson()
+	if err != nil {
+		return err
+	}
+	if isNew || s.Disabled {
+		return errNotFound
+	}
+	return c.showLink(s)
+}
+
+func (c *call) newToken() error {
+	if err := c.manages(); err != nil {
+		return err
+	}
+	return c.showNewToken(http.StatusOK, nil)
+}
+
+func (c *call) showNewToken(status int, wrong map[string]string) error {
+	say := c.l.say
+	scope := field{Name: "scope", Label: say("token.scopes"), Type: "radio"}
+	for i, s := range identity.Scopes {
+		scope.Options = append(scope.Options, option{Value: string(s), Label: say("scope." + string(s)), On: i == 0})
+	}
+	fields := []field{{Name: "name", Label: say("token.name"), Value: c.form("name"), Required: true, Error: wrong["name"], Hint: say("token.name_hint")}, scope}
+	if options := c.brandOptions(identity.Manage); len(options) > 0 {
+		fields = append(fields, field{Name: "brands", Label: say("staff.brands") + " (" + say("staff.all_brands_hint") + ")", Type: "check", Options: options})
+	}
+	fields = append(fields, field{Name: "days", Label: say("token.days"), Type: "number", Hint: say("token.days_hint"), Error: wrong["days"]})
+	return c.show(status, "form", "page", &formView{
+		frame: c.frame(say("token.new"), "/staff"), Lead: say("token.lead"), Action: "/tokens/new", Button: say("token.make"),
+		Back: link{say("nav.staff"), "/staff#tokens"}, Groups: []fieldGroup{{Fields: fields}},
+	})
+}
+
+func (c *call) makeToken() error {
+	if err := c.manages(); err != nil {
+		return err
+	}
+	if err := c.r.ParseForm(); err != nil {
+		return err
+	}
+	brands := c.r.PostForm["brands"]
+	if len(brands) == 0 {
+		brands = []string{identity.AllBrands}
+	}
+	var expires time.Time
+	wrong := map[string]string{}
+	if text := c.form("days"); text != "" {
+		n := atoi(text)
+		if n <= 0 || n > 3650 {
+			wrong["days"] = c.l.say("form.days")
+		}
+		expires = c.l.now.AddDate(0, 0, n)
+	}
+	if c.form("name") == "" {
+		wrong["name"] = c.l.say("form.required")
+	}
+	if len(wrong) > 0 {
+		return c.showNewToken(http.StatusUnprocessableEntity, wrong)
+	}
+	t, secret, err := identity.NewToken(c.form("name"), identity.Scope(c.form("scope")), brands, c.l.now, expires)
+	if err != nil {
+		return &inputError{err.Error()}
+	}
+	if err := settings.Tokens.Put(c.ctx, c.Settings, c.viewer.Actor(), t.ID, settings.Tokens.Version(c.Settings, t.ID), t); err != nil {
+		return err
+	}
+	return c.showPeople(&secretView{c.l.say("token.once"), c.l.say("token.once_text"), secret})
+}
+
+func (c *call) revokeToken() error {
+	if err := c.manages(); err != nil {
+		return err
+	}
+	id := c.r.PathValue("id")
+	if _, ok := settings.Tokens.Get(c.Settings, id); !ok {
+		return errNotFound
+	}
+	if err := settings.Tokens.Delete(c.ctx, c.Settings, c.viewer.Actor(), id, settings.Tokens.Version(c.Settings, id)); err != nil {
+		return err
+	}
+	c.flash(&flash{Text: c.l.say("done.revoke")})
+	return c.back("/staff#tokens")
+}

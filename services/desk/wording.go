@@ -1,0 +1,401 @@
+package desk
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+var templateTabs = []casework.TemplateStatus{casework.TemplateApproved, casework.TemplateSubmitted, casework.TemplateDraft, casework.TemplateRetired}
+
+// shownVersion is the version of a template that a tab is about, or nil.
+func shownVersion(t *casework.Template, status casework.TemplateStatus) *casework.TemplateVersion {
+	if status == casework.TemplateApproved {
+		return t.InForce()
+	}
+	last := &t.Versions[len(t.Versions)-1]
+	if last.Status != status || status == casework.TemplateRetired && t.InForce() != nil {
+		return nil
+	}
+	return last
+}
+
+// mayWord tells whether the caller may edit t.
+func (c *call) mayWord(t *casework.Template) bool {
+	if len(t.Brands) == 0 {
+		return c.viewer.CanSomewhere(identity.Word)
+	}
+	return slices.ContainsFunc(t.Brands, func(b string) bool { return c.viewer.Can(identity.Word, b) })
+}
+
+func (c *call) templates() error {
+	say := c.l.say
+	q := c.r.URL.Query()
+	status := casework.TemplateStatus(q.Get("state"))
+	if !slices.Contains(templateTabs, status) {
+		status = casework.TemplateApproved
+	}
+	v := &templatesView{frame: c.frame(say("nav.templates"), "/templates"), Query: strings.TrimSpace(q.Get("q")), May: c.viewer.CanSomewhere(identity.Word)}
+	counts := map[casework.TemplateStatus]int{}
+	needle := strings.ToLower(v.Query)
+	for _, t := range settings.Templates.List(c.Settings) {
+		for _, s := range templateTabs {
+			ver := shownVersion(&t, s)
+			if ver == nil || needle != "" && !strings.Contains(strings.ToLower(t.Name+" "+t.When+" "+ver.Body), needle) {
+				continue
+			}
+			counts[s]++
+			if s == status {
+				v.Rows = append(v.Rows, templateRow{
+					Href: "/templates/" + t.ID, Name: t.Name, Lang: t.Lang, When: t.When, Apology: say("apology." + string(ver.Apology)),
+					State: string(s), StateName: say("tmpl.state_" + string(s)), Version: ver.N, By: c.nameOr(ver.By),
+				})
+			}
+		}
+	}
+	for _, s := range templateTabs {
+		href := "/templates?state=" + string(s)
+		if v.Query != "" {
+			href += "&q=" + v.Query
+		}
+		v.Tabs = append(v.Tabs, chip{Label: say("tmpl.state_" + string(s)), Href: href, Count: counts[s], On: s == status})
+	}
+	if len(v.Rows) == 0 {
+		v.Notice = &notice{Kind: "empty", Title: say("tmpl.none"), Text: say("tmpl.none_text")}
+	}
+	return c.show(http.StatusOK, "templates", "page", v)
+}
+
+func (c *call) nameOr(actor string) string {
+	if actor == "" {
+		return ""
+	}
+	return c.who(actor)
+}
+
+// wanted is the template of the address; a new one for "new".
+func (c *call) wanted() (t casework.Template, version uint64, err error) {
+	id := c.r.PathValue("id")
+	if id == "new" {
+		return casework.Template{Lang: c.l.lang, Versions: []casework.TemplateVersion{{N: 1, Status: casework.TemplateDraft, Apology: casework.NoApology}}}, 0, nil
+	}
+	t, ok := settings.Templates.Get(c.Settings, id)
+	if !ok {
+		return t, 0, errNotFound
+	}
+	t.Versions = slices.Clone(t.Versions)
+	return t, settings.Templates.Version(c.Settings, id), nil
+}
+
+func (c *call) template() error {
+	t, _, err := c.wanted()
+	if err != nil {
+		return err
+	}
+	return c.showTemplate(http.StatusOK, &t, nil)
+}
+
+func (c *call) showTemplate(status int, t *casework.Template, wrong error) error {
+	say, last := c.l.say, &t.Versions[len(t.Versions)-1]
+	title := t.Name
+	if t.ID == "" {
+		title = say("tmpl.new")
+	}
+	may := c.mayWord(t)
+	v := &templateView{
+		frame: c.frame(title, "/templates"), ID: t.ID, Name: t.Name, State: string(last.Status), StateName: say("tmpl.state_" + string(last.Status)),
+		Version: last.N, Action: "/templates/" + t.ID, Fixed: !may || last.Status == casework.TemplateSubmitted,
+	}
+	if t.ID == "" {
+		v.Action, v.State, v.StateName, v.Version = "/templates/new", "draft", say("tmpl.state_draft"), 0
+	}
+	v.Fields = c.templateFields(t, last)
+	v.Text = field{Name: "body", Label: say("tmpl.text"), Hint: say("tmpl.text_hint"), Type: "textarea", Rows: 9, Value: last.Body, Required: true}
+	v.Preview, v.Lengths = c.templatePreview(t, last)
+	if wrong != nil {
+		v.Notice = &notice{Kind: "error", Title: say("error.input"), Text: wrong.Error(), Kept: say("form.kept")}
+	} else if last.Note != "" {
+		v.Notice = &notice{Kind: "stale", Title: say("tmpl.sent_back"), Text: last.Note}
+	}
+	if t.ID != "" && may {
+		v.Actions = c.templateActions(t, last, v)
+	}
+	for _, ver := range slices.Backward(t.Versions) {
+		v.Versions = append(v.Versions, versionView{
+			Version: ver.N, State: say("tmpl.state_" + string(ver.Status)), By: c.nameOr(ver.By), Note: ver.Note, Text: ver.Body,
+			Lang: t.Lang, On: ver.N == last.N,
+		})
+	}
+	if in := t.InForce(); in != nil && in.N != last.N {
+		v.Diff = diff(in.Body, last.Body)
+	}
+	return c.show(status, "template", "page", v)
+}
+
+func (c *call) templateActions(t *casework.Template, last *casework.TemplateVersion, v *templateView) []actionView {
+	say, base := c.l.say, "/templates/"+t.ID
+	var out []actionView
+	switch last.Status {
+	case casework.TemplateDraft:
+		out = append(out, actionView{Label: say("tmpl.submit"), Action: base + "/submit", Primary: true})
+	case casework.TemplateSubmitted:
+		if last.By == c.viewer.Actor() {
+			v.Notice = &notice{Kind: "info", Text: say("tmpl.own")}
+		} else {
+			out = append(out, actionView{Label: say("tmpl.approve"), Action: base + "/approve", Primary: true})
+		}
+		out = append(out, actionView{Label: say("pending.back"), Action: base + "/send-back"})
+	}
+	if t.InForce() != nil {
+		out = append(out, actionView{Label: say("tmpl.retire"), Action: base + "/retire", Danger: true})
+	}
+	return out
+}
+
+func (c *call) templateFields(t *casework.Template, last *casework.TemplateVersion) []field {
+	say := c.l.say
+	lang := field{Name: "lang", Label: say("tmpl.lang"), Type: "select", Required: true}
+	for _, l := range []string{"ja", "en"} {
+		lang.Options = append(lang.Options, option{Value: l, Label: say("lang." + l), On: l == t.Lang})
+	}
+	kind := field{Name: "kind", Label: say("composer.kind"), Type: "select", Required: true}
+	for _, k := range []casework.ReplyKind{casework.First, casework.Interim, casework.Final} {
+		kind.Options = append(kind.Options, option{Value: string(k), Label: say("composer.kind_" + string(k)), On: k == last.Kind})
+	}
+	apology := field{Name: "apology", Label: say("tmpl.apology"), Type: "select", Required: true}
+	for _, a := range []casework.Apology{casework.NoApology, casework.LimitedApology, casework.FullApology} {
+		apology.Options = append(apology.Options, option{Value: string(a), Label: say("apology." + string(a)), On: a == last.Apology})
+	}
+	intents := field{Name: "intents", Label: say("tmpl.intent"), Type: "check"}
+	for _, i := range mention.Intents {
+		intents.Options = append(intents.Options, option{Value: string(i), Label: say("intent." + string(i)), On: slices.Contains(t.Intents, i)})
+	}
+	brands := field{Name: "brands", Label: say("tmpl.brand"), Type: "check", Options: c.brandOptions(identity.Word, t.Brands...)}
+	fields := []field{
+		{Name: "name", Label: say("tmpl.title"), Value: t.Name, Required: true},
+		{Name: "when", Label: say("tmpl.when"), Value: t.When}, lang, kind, apology, intents,
+	}
+	if len(brands.Options) > 1 {
+		fields = append(fields, brands)
+	}
+	for _, s := range last.Slots {
+		fields = append(fields, field{Name: "label." + s.Name, Label: say("tmpl.slot", s.Name), Value: s.Label})
+	}
+	return fields
+}
+
+// templatePreview is a template as it would read, and its length where it may
+// go.
+func (c *call) templatePreview(t *casework.Template, v *casework.TemplateVersion) (*previewView, []lengthView) {
+	now := c.l.now.In(c.l.zone)
+	values := map[string]string{"author": c.l.say("tmpl.sample_author"), "brand": "Earshot", "staff": c.viewer.Name(), "case": "1204", "date": now.Format("2006-01-02")}
+	if brands := settings.Brands.List(c.Settings); len(brands) > 0 {
+		values["brand"] = brands[0].Name
+	}
+	for _, s := range v.Slots {
+		if s.Default == "" && s.Label != "" {
+			values[s.Name] = "[" + s.Label + "]"
+		}
+	}
+	text, missing := v.Render(values)
+	p := &previewView{Text: text, Lang: t.Lang}
+	for _, m := range missing {
+		p.Findings = append(p.Findings, findingView{Words: "{{" + m + "}}", Why: c.l.say("check.unnamed_slot")})
+	}
+	var lengths []lengthView
+	for _, name := range []string{"x", "mastodon", "bluesky"} {
+		l := handLimits[name]
+		if name == "mastodon" {
+			l.Max, l.URL, l.Unit = 500, 23, "characters"
+		}
+		lengths = append(lengths, lengthView{c.platform(name), l.Count(text), l.Max})
+	}
+	return p, lengths
+}
+
+// typedTemplate takes the form's values over into t: into its last version if
+// that is a draft, else into a new one.
+func (c *call) typedTemplate(t *casework.Template) {
+	last := &t.Versions[len(t.Versions)-1]
+	if last.Status != casework.TemplateDraft {
+		t.Versions = append(t.Versions, casework.TemplateVersion{N: last.N + 1, Status: casework.TemplateDraft, Slots: slices.Clone(last.Slots)})
+		last = &t.Versions[len(t.Versions)-1]
+	}
+	t.Name, t.When, t.Lang = c.form("name"), c.form("when"), c.form("lang")
+	t.Brands, t.Intents = c.r.PostForm["brands"], nil
+	for _, i := range c.r.PostForm["intents"] {
+		t.Intents = append(t.Intents, mention.Intent(i))
+	}
+	last.Body, last.Kind, last.Apology = c.form("body"), casework.ReplyKind(c.form("kind")), casework.Apology(c.form("apology"))
+	last.By, last.Note = c.viewer.Actor(), ""
+	var slots []casework.Slot
+	auto := c.automatic(&casework.State{})
+	for _, m := range slotName.FindAllStringSubmatch(last.Body, -1) {
+		name := m[1]
+		if _, ok := auto[name]; ok || slices.ContainsFunc(slots, func(s casework.Slot) bool { return s.Name == name }) {
+			continue
+		}
+		s := casework.Slot{Name: name, Label: name, Required: true}
+		if i := slices.IndexFunc(last.Slots, func(s casework.Slot) bool { return s.Name == name }); i >= 0 {
+			s = last.Slots[i]
+		}
+		if label := c.form("label." + name); label != "" {
+			s.Label = label
+		}
+		slots = append(slots, s)
+	}
+	last.Slots = slots
+}
+
+func (c *call) saveTemplate() error {
+	t, version, err := c.wanted()
+	if err != nil {
+		return err
+	}
+	if !c.mayWord(&t) {
+		return errForbidden
+	}
+	if t.Versions[len(t.Versions)-1].Status == casework.TemplateSubmitted {
+		return settings.ErrStale
+	}
+	if err := c.r.ParseForm(); err != nil {
+		return err
+	}
+	c.typedTemplate(&t)
+	if !c.mayWord(&t) {
+		return errForbidden
+	}
+	id := t.ID
+	if err := t.Validate(); err != nil {
+		return c.showTemplate(http.StatusUnprocessableEntity, &t, err)
+	}
+	if id == "" {
+		t.ID = newID()
+	}
+	return c.putTemplate(t, version, "done.saved")
+}
+
+// putTemplate stores t and returns to it.
+func (c *call) putTemplate(t casework.Template, version uint64, done string) error {
+	if err := settings.Templates.Put(c.ctx, c.Settings, c.viewer.Actor(), t.ID, version, t); err != nil {
+		return err
+	}
+	c.flash(&flash{Text: c.l.say(done)})
+	return c.back("/templates/" + t.ID)
+}
+
+func (c *call) previewTemplate() error {
+	t, _, err := c.wanted()
+	if err != nil {
+		return err
+	}
+	if err := c.r.ParseForm(); err != nil {
+		return err
+	}
+	c.typedTemplate(&t)
+	if c.part() == "" {
+		return c.showTemplate(http.StatusOK, &t, nil)
+	}
+	v := &templateView{frame: frame{locale: c.l}}
+	v.Preview, v.Lengths = c.templatePreview(&t, &t.Versions[len(t.Versions)-1])
+	return c.show(http.StatusOK, "template", "tmpl-preview", v)
+}
+
+// turn moves the last version of a template on.
+func (c *call) turn(done string, from casework.TemplateStatus, f func(*casework.Template, *casework.TemplateVersion) error) error {
+	t, version, err := c.wanted()
+	if err != nil {
+		return err
+	}
+	if t.ID == "" || !c.mayWord(&t) {
+		return errForbidden
+	}
+	last := &t.Versions[len(t.Versions)-1]
+	if from != "" && last.Status != from {
+		return settings.ErrStale
+	}
+	if err := f(&t, last); err != nil {
+		return err
+	}
+	return c.putTemplate(t, version, done)
+}
+
+func (c *call) submitTemplate() error {
+	return c.turn("done.submit", casework.TemplateDraft, func(_ *casework.Template, v *casework.TemplateVersion) error {
+		v.Status, v.By = casework.TemplateSubmitted, c.viewer.Actor()
+		return nil
+	})
+}
+
+func (c *call) approveTemplate() error {
+	return c.turn("done.approve", casework.TemplateSubmitted, func(t *casework.Template, v *casework.TemplateVersion) error {
+		if v.By == c.viewer.Actor() || !c.viewer.Person() {
+			return errForbidden
+		}
+		for i := range t.Versions {
+			if t.Versions[i].Status == casework.TemplateApproved {
+				t.Versions[i].Status = casework.TemplateRetired
+			}
+		}
+		v.Status, v.ApprovedBy = casework.TemplateApproved, c.viewer.Actor()
+		return nil
+	})
+}
+
+func (c *call) sendBackTemplate() error {
+	return c.turn("done.send_back", casework.TemplateSubmitted, func(_ *casework.Template, v *casework.TemplateVersion) error {
+		v.Status, v.Note = casework.TemplateDraft, c.form("note")
+		return nil
+	})
+}
+
+func (c *call) retireTemplate() error {
+	return c.turn("done.saved", "", func(t *casework.Template, _ *casework.TemplateVersion) error {
+		in := t.InForce()
+		if in == nil {
+			return settings.ErrStale
+		}
+		in.Status = casework.TemplateRetired
+		return nil
+	})
+}
+
+// diff tells line by line what became of a text.
+func diff(from, to string) []diffLine {
+	a, b := strings.Split(from, "\n"), strings.Split(to, "\n")
+	// common[i][j] is the length of the longest common part of a[i:] and b[j:].
+	common := make([][]int, len(a)+1)
+	for i := range common {
+		common[i] = make([]int, len(b)+1)
+	}
+	for i := len(a) - 1; i >= 0; i-- {
+		for j := len(b) - 1; j >= 0; j-- {
+			if a[i] == b[j] {
+				common[i][j] = common[i+1][j+1] + 1
+			} else {
+				common[i][j] = max(common[i+1][j], common[i][j+1])
+			}
+		}
+	}
+	var out []diffLine
+	i, j := 0, 0
+	for i < len(a) || j < len(b) {
+		switch {
+		case i < len(a) && j < len(b) && a[i] == b[j]:
+			out = append(out, diffLine{"same", a[i]})
+			i, j = i+1, j+1
+		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
+			out = append(out, diffLine{"del", a[i]})
+			i++
+		default:
+			out = append(out, diffLine{"add", b[j]})
+			j++
+		}
+	}
+	return out
+}
