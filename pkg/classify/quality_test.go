@@ -85,34 +85,55 @@ var floors = map[string]floor{
 func TestQualityOnTheCorpus(t *testing.T) {
 	t.Parallel()
 	for _, lang := range []string{"ja", "en"} {
-		tallies := map[string]*tally{}
-		at := func(name string) *tally {
-			if tallies[name] == nil {
-				tallies[name] = &tally{}
-			}
-			return tallies[name]
-		}
 		items := corpus(t, lang)
-		for _, item := range items {
-			m := item.Mention()
-			v := shared.Verdict(&m)
-			for _, c := range mention.Categories {
-				at("risk "+string(c)).add(slices.Contains(item.Risk, c), v.Has(c), item.Text)
-			}
-			at("page").add(item.Page, v.Page, item.Text+" ["+v.PageReason+"]")
-			at("language").add(true, v.Lang == lang, item.Text)
-			for _, s := range mention.Sentiments {
-				at("sentiment "+string(s)).add(item.Sentiment == s, v.Sentiment == s, item.Text)
-			}
-			for _, s := range mention.Intents {
-				at("intent "+string(s)).add(item.Intent == s, v.Intent == s, item.Text)
-			}
-			for _, s := range mention.Dispositions {
-				at("disposition "+string(s)).add(item.Disposition == s, v.Disposition == s, item.Text)
-			}
-		}
+		tallies := judge(items, lang)
 		report(t, lang, len(items), tallies)
+		holdAll(t, lang, tallies)
 	}
+}
+
+// TestQualityOnUnseenTexts reports on texts that were written after the rules
+// and are never tuned to: what to expect of new texts, but for the small number.
+func TestQualityOnUnseenTexts(t *testing.T) {
+	t.Parallel()
+	for _, lang := range []string{"ja", "en"} {
+		items := corpus(t, lang+".unseen")
+		tallies := judge(items, lang)
+		report(t, lang+" unseen", len(items), tallies)
+		if p := tallies["page"]; p.precision() < 0.8 {
+			t.Errorf("%s: precision of pages on unseen texts is %.2f", lang, p.precision())
+		}
+	}
+}
+
+func judge(items []labelled, lang string) map[string]*tally {
+	tallies := map[string]*tally{}
+	at := func(name string) *tally {
+		if tallies[name] == nil {
+			tallies[name] = &tally{}
+		}
+		return tallies[name]
+	}
+	for i := range items {
+		item := &items[i]
+		m := item.Mention()
+		v := shared.Verdict(&m)
+		for _, c := range mention.Categories {
+			at("risk "+string(c)).add(slices.Contains(item.Risk, c), v.Has(c), item.Text)
+		}
+		at("page").add(item.Page, v.Page, item.Text+" ["+v.PageReason+"]")
+		at("language").add(true, v.Lang == lang, item.Text)
+		for _, s := range mention.Sentiments {
+			at("sentiment "+string(s)).add(item.Sentiment == s, v.Sentiment == s, item.Text)
+		}
+		for _, s := range mention.Intents {
+			at("intent "+string(s)).add(item.Intent == s, v.Intent == s, item.Text)
+		}
+		for _, s := range mention.Dispositions {
+			at("disposition "+string(s)).add(item.Disposition == s, v.Disposition == s, item.Text)
+		}
+	}
+	return tallies
 }
 
 func report(t *testing.T, lang string, items int, tallies map[string]*tally) {
@@ -123,31 +144,39 @@ func report(t *testing.T, lang string, items int, tallies map[string]*tally) {
 	}
 	slices.SortFunc(names, cmp.Compare[string])
 	var table, misses strings.Builder
-	macro := map[string]*[3]float64{}
 	for _, name := range names {
 		y := tallies[name]
 		fmt.Fprintf(&table, "%-34s %4d %6.2f %6.2f %6.2f\n", name, y.right+y.missed, y.precision(), y.recall(), y.f1())
 		for _, e := range y.examples {
 			fmt.Fprintf(&misses, "%s: %s\n", name, e)
 		}
-		group, _, several := strings.Cut(name, " ")
-		if several && group != "risk" {
-			if macro[group] == nil {
-				macro[group] = &[3]float64{}
-			}
-			macro[group][0] += y.precision()
-			macro[group][1] += y.recall()
-			macro[group][2]++
-			continue
-		}
-		hold(t, lang, name, y.precision(), y.recall())
-	}
-	for group, sums := range macro {
-		hold(t, lang, group, sums[0]/sums[2], sums[1]/sums[2])
 	}
 	t.Logf("%s, %d texts\n%-34s %4s %6s %6s %6s\n%s", lang, items, "label", "n", "prec", "recall", "F1", table.String())
 	if testing.Verbose() {
 		t.Logf("%s, where it errs\n%s", lang, misses.String())
+	}
+}
+
+// holdAll holds every label to its floor; of sentiments, intents and
+// dispositions the mean.
+func holdAll(t *testing.T, lang string, tallies map[string]*tally) {
+	t.Helper()
+	macro := map[string]*[3]float64{}
+	for name, y := range tallies {
+		group, _, several := strings.Cut(name, " ")
+		if !several || group == "risk" {
+			hold(t, lang, name, y.precision(), y.recall())
+			continue
+		}
+		if macro[group] == nil {
+			macro[group] = &[3]float64{}
+		}
+		macro[group][0] += y.precision()
+		macro[group][1] += y.recall()
+		macro[group][2]++
+	}
+	for group, sums := range macro {
+		hold(t, lang, group, sums[0]/sums[2], sums[1]/sums[2])
 	}
 }
 
