@@ -23,8 +23,8 @@ import (
 // after folding, so width, case and kana do not matter. The span of a match is
 // that of the part before the first & or &&.
 const (
-	maxExpansion = 6000 // literals one segment may expand to
-	maxPattern   = 2000 // bytes of one phrase in a rule file
+	maxExpansion = 12000 // literals one segment may expand to
+	maxPattern   = 2000  // bytes of one phrase in a rule file
 )
 
 // set is the index of a group of literals that are found as one.
@@ -52,12 +52,13 @@ type pattern struct {
 type sets struct {
 	lists map[string][]string
 	byKey map[string]set
+	bySrc map[string]set // the same, by notation: most are asked for often
 	trie  *trie
 	n     int
 }
 
 func newSets() *sets {
-	return &sets{lists: map[string][]string{}, byKey: map[string]set{}, trie: newTrie()}
+	return &sets{lists: map[string][]string{}, byKey: map[string]set{}, bySrc: map[string]set{}, trie: newTrie()}
 }
 
 // compile turns one phrase into a pattern; gap is the length of ~.
@@ -142,6 +143,18 @@ func (s *sets) sequence(part string, gap int32) (sequence, error) {
 
 // group returns the set of all literals that the given alternatives stand for.
 func (s *sets) group(alternatives []string) (set, error) {
+	source := strings.Join(alternatives, "|")
+	if id, ok := s.bySrc[source]; ok {
+		return id, nil
+	}
+	id, err := s.expand(alternatives)
+	if err == nil {
+		s.bySrc[source] = id
+	}
+	return id, err
+}
+
+func (s *sets) expand(alternatives []string) (set, error) {
 	var literals []string
 	for _, a := range alternatives {
 		p := expander{lists: s.lists, in: a}
