@@ -83,6 +83,9 @@ func (d *Desk) adapt(r route) http.Handler {
 		if err == nil {
 			err = c.admit(r)
 		}
+		if err == nil && req.Method == http.MethodPost && !r.api() {
+			err = req.ParseForm() // here, so that a form too large is said to be
+		}
 		if err == nil {
 			err = r.handle(c)
 		}

@@ -28,7 +28,7 @@ func (c *call) done(s casework.State, err error, text, undoWith string) error {
 	if err != nil {
 		return c.refused(err, caseOptions{})
 	}
-	f := &flash{Text: text}
+	f := &flash{Text: text, Case: id}
 	if undoWith != "" {
 		f.Undo = &undo{Action: "/cases/" + id + "/" + undoWith, Fields: map[string]string{"back": c.form("back")}}
 	}

@@ -66,6 +66,7 @@ type flash struct {
 	Text  string
 	Error bool
 	Undo  *undo
+	Case  string // the case it is about: its row is shown as it stands now
 }
 
 // undo is a compensating command.

@@ -134,6 +134,9 @@ func (c *call) queue() error {
 	v.Path = v.Back
 	v.Tabs, v.Facets = c.tabs(a), c.facets(a)
 	v.List = c.listOrNotice(a)
+	if v.Flash != nil && v.Flash.Case != "" {
+		c.catchUp(&v.List, v.Flash.Case)
+	}
 	if id := mention.ID(a.values.Get("case")); id != "" && c.part() == "" {
 		s, err := c.Cases.Get(c.ctx, c.viewer, id)
 		if err != nil {
@@ -152,6 +155,24 @@ func (c *call) showOr(err error, view, block string, data any) error {
 		return err
 	}
 	return c.show(http.StatusOK, view, block, data)
+}
+
+// catchUp shows the row of a case as the case stands: a command just given may
+// not have reached the index.
+func (c *call) catchUp(list *listView, id string) {
+	i := slices.IndexFunc(list.Rows, func(r rowView) bool { return r.ID == id })
+	if i < 0 {
+		return
+	}
+	s, err := c.Cases.Get(c.ctx, c.viewer, mention.ID(id))
+	if err != nil {
+		return
+	}
+	if row, ok := c.overlay(&s); ok {
+		old := list.Rows[i]
+		row.Href, row.Open, row.Story, row.Growth = old.Href, old.Open, old.Story, old.Growth
+		list.Rows[i] = row
+	}
 }
 
 // fresh tells how many mentions came since the list was made.

@@ -1,0 +1,558 @@
+package desk
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/earshot/earshot/pkg/app"
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/config"
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
+	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// bench is a desk on a real bus and a real index.
+type bench struct {
+	*Desk
+	t      *testing.T
+	server *httptest.Server
+}
+
+// newBench starts a desk. The index is filled by hand: no indexer runs.
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	cfg := config.Default()
+	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	envs := make(chan *app.Env, 1)
+	probe := app.Service{Name: "probe", Run: func(ctx context.Context, env *app.Env) error {
+		envs <- env
+		<-ctx.Done()
+		return nil
+	}}
+	a, err := app.Start(t.Context(), app.Options{Config: cfg, Services: []app.Service{probe}, Log: log, Sandbox: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Stop() })
+	env := <-envs
+	index, _, err := env.Index(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := env.Signer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	board, err := escalation.OpenBoard(t.Context(), env.Bus(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := outbound.New(outbound.Options{Allow: []string{"127.0.0.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := New(Options{
+		Bus: env.Bus(), Index: index, Cases: env.Cases(index), Board: board, Settings: env.Settings(), Gate: env.Gate(), Signer: signer,
+		HTTP: client, Log: log, Now: time.Now, URL: "http://desk.test", Data: cfg.Data, Sandbox: true, MaxBody: 1 << 20,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{Desk: d, t: t, server: httptest.NewServer(d.Handler())}
+	t.Cleanup(b.server.Close)
+	b.put(settings.Brands.Put(t.Context(), d.Settings, "cli", "kumo", 0, settings.Brand{ID: "kumo", Name: "Kumo Café", Query: "kumo"}))
+	b.put(settings.Brands.Put(t.Context(), d.Settings, "cli", "hoshi", 0, settings.Brand{ID: "hoshi", Name: "Hoshi", Query: "hoshi"}))
+	return b
+}
+
+func (b *bench) put(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// visitor is somebody with a browser that keeps cookies and follows no
+// redirects.
+type visitor struct {
+	*bench
+	client *http.Client
+	header http.Header
+}
+
+func (b *bench) visitor() *visitor {
+	jar, err := cookiejar.New(nil)
+	b.put(err)
+	return &visitor{b, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, http.Header{}}
+}
+
+// as signs somebody in with roles for brands.
+func (b *bench) as(id string, brands []string, roles ...identity.Role) *visitor {
+	b.t.Helper()
+	s := identity.Staff{ID: id, Email: id + "@kumo.example", Name: strings.ToUpper(id[:1]) + id[1:], Lang: "en"}
+	for _, r := range roles {
+		s.Grants = append(s.Grants, identity.Grant{Role: r, Brands: brands})
+	}
+	b.put(settings.Staff.Put(b.t.Context(), b.Settings, "cli", id, settings.Staff.Version(b.Settings, id), s))
+	secret, err := b.Gate.Begin(b.t.Context(), id)
+	b.put(err)
+	v := b.visitor()
+	u, err := url.Parse(b.server.URL)
+	b.put(err)
+	v.client.Jar.SetCookies(u, []*http.Cookie{{Name: sessionCookie, Value: secret}})
+	return v
+}
+
+type answer struct {
+	*http.Response
+	body string
+}
+
+func (v *visitor) do(method, path string, form url.Values) answer {
+	v.t.Helper()
+	req, err := http.NewRequestWithContext(v.t.Context(), method, v.server.URL+path, strings.NewReader(form.Encode()))
+	v.put(err)
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for k, values := range v.header {
+		req.Header[k] = values
+	}
+	resp, err := v.client.Do(req)
+	v.put(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	v.put(err)
+	return answer{resp, string(body)}
+}
+
+func (v *visitor) get(path string) answer { v.t.Helper(); return v.do(http.MethodGet, path, nil) }
+func (v *visitor) post(path string, pairs ...string) answer {
+	v.t.Helper()
+	form := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		form.Add(pairs[i], pairs[i+1])
+	}
+	return v.do(http.MethodPost, path, form)
+}
+
+// want holds an answer to a status and to what its body must and, after "!",
+// must not contain.
+func (v *visitor) want(a answer, status int, contains ...string) answer {
+	v.t.Helper()
+	if a.StatusCode != status {
+		v.t.Fatalf("%s %s: status %d, want %d\n%s", a.Request.Method, a.Request.URL.Path, a.StatusCode, status, short(a.body))
+	}
+	for _, c := range contains {
+		if not, ok := strings.CutPrefix(c, "!"); ok {
+			if strings.Contains(a.body, not) {
+				v.t.Errorf("%s %s: contains %q", a.Request.Method, a.Request.URL.Path, not)
+			}
+		} else if !strings.Contains(a.body, c) {
+			v.t.Errorf("%s %s: lacks %q\n%s", a.Request.Method, a.Request.URL.Path, c, short(a.body))
+		}
+	}
+	return a
+}
+
+func short(s string) string {
+	if i := strings.Index(s, "<main"); i >= 0 {
+		s = s[i:]
+	}
+	return s[:min(len(s), 3000)]
+}
+
+// mention stores a mention as the classifier and the indexer would.
+func (b *bench) mention(p mention.Post, verdict mention.Verdict) mention.Mention {
+	b.t.Helper()
+	if p.SeenAt.IsZero() {
+		p.SeenAt = time.Now().UTC()
+	}
+	if p.PublishedAt.IsZero() {
+		p.PublishedAt = p.SeenAt
+	}
+	if p.Intake == "" {
+		p.Intake = mention.Live
+	}
+	brand := "kumo"
+	if p.Source == "hoshi" {
+		brand = "hoshi"
+	}
+	m := mention.Of(brand, p)
+	if verdict.Disposition == "" {
+		verdict.Disposition = mention.Answer
+	}
+	verdict.Model = "test"
+	tagged := mention.Tagged{Mention: m, Verdict: verdict}
+	b.put(bus.Tagged.Publish(b.t.Context(), b.Bus, &tagged))
+	seq, err := bus.Tagged.Last(b.t.Context(), b.Bus)
+	b.put(err)
+	triage := b.Settings.Triage(&m, &verdict, casework.Signals{})
+	doc := search.Document{
+		ID: m.ID, Seq: seq, Brand: m.Brand, Platform: m.Platform, Source: m.Source, Kind: m.Kind, Intake: m.Intake, Lang: verdict.Lang,
+		Title: m.Title, Text: m.Text, URL: m.URL, AuthorID: m.Author.ID, AuthorHandle: m.Author.Handle, AuthorName: m.Author.Name,
+		Status: "new", Disposition: triage.Disposition, Sentiment: verdict.Sentiment, Intent: verdict.Intent, Page: verdict.Page,
+		Story: verdict.Story, Open: triage.Disposition == mention.Answer, Priority: triage.Priority, DueAt: triage.DueAt,
+		PublishedAt: m.PublishedAt, SeenAt: m.SeenAt, Owner: search.OwnerTagged, Revision: m.Revision, Tagged: []uint64{seq}, MediaN: len(m.Media),
+	}
+	for _, r := range verdict.Risks {
+		doc.Risks = append(doc.Risks, r.Category)
+	}
+	b.put(b.Index.Write(b.t.Context(), search.Batch{Upserts: []search.Document{doc}, Positions: map[string]uint64{bus.Tagged.Stream(): seq}}))
+	return m
+}
+
+// angry is a mention with a risk and hostile text.
+func (b *bench) angry() mention.Mention {
+	text := `Kumo never calls back <script>alert(1)</script> and I will post the recording tomorrow https://evil.example/"onmouseover=x`
+	start := len([]rune(text[:strings.Index(text, "I will")]))
+	return b.mention(mention.Post{
+		Platform: "mastodon", NativeID: "1", Kind: mention.KindPost, URL: "https://social.example/@mika/1", Source: "masto", Text: text,
+		Author: mention.Author{ID: "7", Handle: "mika@social.example", Name: "Mika <b>"},
+	}, mention.Verdict{
+		Lang: "en", Sentiment: mention.Negative, SentimentScore: .9, Intent: mention.Complaint, IntentScore: .8,
+		Risks: []mention.Risk{{Category: mention.PublicityThreat, Score: .9, Start: start, End: start + 27, Rule: "en.will_post", Rung: mention.Announced}},
+	})
+}
+
+func (b *bench) praise() mention.Mention {
+	return b.mention(mention.Post{Platform: "x", NativeID: "2", Kind: mention.KindPost, URL: "https://x.example/2", Source: "feed", Text: "雨の日に傘を貸してくれたKumoの店員さん、ありがとう", Author: mention.Author{Handle: "hana", Name: "はな"}},
+		mention.Verdict{Lang: "ja", Sentiment: mention.Positive, Intent: mention.Praise})
+}
+
+func (b *bench) template() {
+	b.put(settings.Templates.Put(b.t.Context(), b.Settings, "cli", "hold", 0, casework.Template{
+		ID: "hold", Name: "Holding reply", Lang: "en", When: "While facts are unknown",
+		Versions: []casework.TemplateVersion{{N: 1, Status: casework.TemplateApproved, Apology: casework.LimitedApology, Kind: casework.First,
+			Body:  "Dear {{author}}, we are looking into {{matter}}. {{staff}}",
+			Slots: []casework.Slot{{Name: "matter", Label: "Matter", Required: true}}}},
+	}))
+}
+
+var everywhere = []string{identity.AllBrands}
+
+func TestTheFirstAdministratorIsMadeByAOneTimeLink(t *testing.T) {
+	b := newBench(t)
+	var out bytes.Buffer
+	b.put(b.Welcome(t.Context(), &out))
+	link := regexp.MustCompile(`/setup/\S+`).FindString(out.String())
+	v := b.visitor()
+	v.want(v.get(link), 200, "Set up Earshot")
+	v.want(v.post(link, "name", "Aya", "email", "aya@kumo.example", "password", "short"), 422, "at least 12")
+	a := v.want(v.post(link, "name", "Aya", "email", "aya@kumo.example", "password", "a long enough sentence"), 303)
+	if got := a.Header.Get("Location"); got != "/queue" {
+		t.Errorf("leads to %q", got)
+	}
+	v.want(v.get("/queue"), 200, "Aya", "No mentions yet")
+	v.want(b.visitor().post(link, "name", "Eve", "email", "eve@kumo.example", "password", "a long enough sentence"), 410, "used already")
+	out.Reset()
+	b.put(b.Welcome(t.Context(), &out))
+	if out.Len() > 0 {
+		t.Errorf("a second start offers a link: %s", out.String())
+	}
+	other := b.visitor()
+	other.want(other.post("/sign-in", "email", "aya@kumo.example", "password", "wrong wrong wrong"), 422, "do not match")
+	a = other.want(other.post("/sign-in", "email", "aya@kumo.example", "password", "a long enough sentence", "next", "//evil.example/x"), 303)
+	if got := a.Header.Get("Location"); got != "/queue" {
+		t.Errorf("sign-in leads to %q", got)
+	}
+	other.want(other.post("/sign-out"), 303)
+	other.want(other.get("/queue"), 303)
+}
+
+func TestHostileTextStaysText(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	v := b.as("aya", everywhere, identity.Agent)
+	for _, path := range []string{"/queue", "/queue?case=" + string(m.ID), "/cases/" + string(m.ID), "/queue?q=" + url.QueryEscape(`"><script>`)} {
+		a := v.want(v.get(path), 200, "!<script>alert", "!Mika <b>", "!onmouseover=x\"", `!"><script>`)
+		if !strings.Contains(a.Header.Get("Content-Security-Policy"), "script-src 'self'") {
+			t.Errorf("%s: policy %q", path, a.Header.Get("Content-Security-Policy"))
+		}
+	}
+	v.want(v.get("/cases/"+string(m.ID)), 200, `<mark class="why step-2"`, "I will post the recording", "en.will_post", "Threat to publish", "announced")
+}
+
+func TestAnAgentAnswersFromATemplate(t *testing.T) {
+	b := newBench(t)
+	b.template()
+	m := b.mention(mention.Post{Platform: "mastodon", NativeID: "9", Source: "masto", URL: "https://social.example/9", Text: "Does the Kumo dock fit?", Author: mention.Author{Handle: "ravi", Name: "Ravi"}},
+		mention.Verdict{Lang: "en", Intent: mention.Question, Sentiment: mention.Neutral})
+	b.put(settings.Sources.Put(t.Context(), b.Settings, "cli", "masto", 0, settings.Source{ID: "masto", Name: "@kumo", Kind: "mastodon", Config: []byte(`{"server":"https://social.example","token":"env:EARSHOT_SECRET_X"}`)}))
+	v := b.as("aya", everywhere, identity.Agent)
+	path := "/cases/" + string(m.ID)
+	v.want(v.post(path+"/claim", "back", "/queue"), 303)
+	v.want(v.get("/queue"), 200, "Claimed.", "In hand")
+	v.header.Set("Earshot-Part", "composer")
+	v.want(v.post(path+"/fill", "template", "hold", "kind", "first"), 200, "Dear Ravi, we are looking into {{matter}}", `name="slot.matter"`, "!<html")
+	v.header.Del("Earshot-Part")
+	v.want(v.post(path+"/check", "template", "hold", "kind", "first", "version", "0", "text", "Dear Ravi, we are looking into {{matter}}."), 200, "This will be public")
+	v.want(v.post(path+"/send", "hash", "wrong"), 422, "matter")
+	a := v.want(v.post(path+"/check", "template", "hold", "was", "hold", "kind", "first", "version", "1", "slot.matter", "the dock", "text", "Dear Ravi, we are looking into the dock. Aya"), 200,
+		"This will be public", "Publish as @kumo", "https://social.example/9", "In 10 seconds")
+	hash := regexp.MustCompile(`name="hash" value="([0-9a-f]+)"`).FindStringSubmatch(a.body)
+	if hash == nil {
+		t.Fatal("no hash to send")
+	}
+	v.want(v.post(path+"/send", "hash", hash[1]), 303)
+	s, _, err := b.Cases.Touched(t.Context(), m.ID)
+	b.put(err)
+	if s.Outgoing == nil || s.Outgoing.Draft.Text != "Dear Ravi, we are looking into the dock. Aya" || s.Outgoing.By != "aya" || s.Outgoing.Draft.Account != "masto" {
+		t.Fatalf("on its way: %+v", s.Outgoing)
+	}
+	v.want(v.get(path), 200, "The reply leaves at", path+"/stop")
+	v.want(v.post(path+"/stop"), 303)
+}
+
+func TestAGraveReplyWaitsForASecondPerson(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	writer, approver := b.as("aya", everywhere, identity.Approver), b.as("ken", everywhere, identity.Approver)
+	path := "/cases/" + string(m.ID)
+	writer.want(writer.post(path+"/check", "kind", "first", "version", "0", "text", "We are sorry for the wait."), 303)
+	writer.want(writer.get(path), 200, "Awaiting approval", "somebody else approves", "!"+path+"/approve\"")
+	a := approver.want(approver.get(path), 200, "asks for approval", "We are sorry for the wait.", path+"/approve")
+	hash := regexp.MustCompile(`name="hash" value="([0-9a-f]+)"`).FindStringSubmatch(a.body)
+	writer.want(writer.post(path+"/approve", "hash", hash[1]), 403)
+	approver.want(approver.post(path+"/send-back", "note", "Say by when."), 303)
+	writer.want(writer.get(path), 200, "Sent back by Ken: Say by when.")
+	writer.want(writer.post(path+"/check", "kind", "first", "version", "1", "text", "We call you today before 17:00."), 303)
+	a = approver.get(path)
+	hash = regexp.MustCompile(`name="hash" value="([0-9a-f]+)"`).FindStringSubmatch(a.body)
+	approver.want(approver.post(path+"/approve", "hash", hash[1]), 303)
+	a = writer.want(writer.post(path+"/check", "kind", "first", "version", "2", "text", "We call you today before 17:00."), 200, "Publish it by hand")
+	hash = regexp.MustCompile(`name="hash" value="([0-9a-f]+)"`).FindStringSubmatch(a.body)
+	writer.want(writer.post(path+"/posted", "hash", hash[1], "url", "https://social.example/@kumo/2"), 303)
+	writer.want(writer.get(path), 200, "Waiting for the customer", "https://social.example/@kumo/2", "posted the reply by hand")
+}
+
+func TestOnlyOwnBrandsAreSeen(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	v := b.as("rin", []string{"hoshi"}, identity.PRLead)
+	v.want(v.get("/queue?view=all"), 200, "!never calls back")
+	v.want(v.get("/cases/"+string(m.ID)), 404)
+	v.want(v.post("/cases/"+string(m.ID)+"/claim"), 404)
+	v.want(v.get("/brands"), 200, "Hoshi", "!Kumo Café")
+	v.want(v.get("/brands/kumo"), 404)
+	v.want(v.post("/note", "brand", "kumo", "text", "x", "when", "2026-01-01T10:00"), 403)
+}
+
+func TestTheAcknowledgeLinkNeedsNoSignIn(t *testing.T) {
+	b := newBench(t)
+	b.as("ken", everywhere, identity.PRLead)
+	m := b.angry()
+	tagged := mention.Tagged{Mention: m, Verdict: mention.Verdict{Lang: "en", Page: true, PageReason: "publicity_threat"}}
+	id := escalation.ID("kumo", "story", 1)
+	_, err := b.Board.Record(t.Context(), id, escalation.System, time.Now(), func(s *escalation.State) (escalation.Event, bool) {
+		return escalation.Open(&tagged, escalation.ByVerdict, escalation.Wake), true
+	})
+	b.put(err)
+	token := b.Signer.Sign(identity.Paged{Escalation: id, Recipient: "ken", Expires: time.Now().Add(time.Hour)})
+	v := b.visitor()
+	v.want(v.get("/ack/"+token), 200, "Threat to publish", "Acknowledge", "never calls back", "!<script>alert")
+	if s, _ := b.Board.Get(id); s.Acked != nil {
+		t.Fatal("looking acknowledged it")
+	}
+	v.want(v.post("/ack/"+token), 303)
+	v.want(v.get("/ack/"+token), 200, "Ken acknowledged this", "The calls have stopped")
+	v.want(v.post("/ack/"+token+"/wrong"), 303)
+	if s, _ := b.Board.Get(id); s.Acked == nil || s.Acked.By != "ken" || s.Acked.Via != "link" || s.FalseAlarm == nil {
+		t.Errorf("state %+v", s)
+	}
+	v.want(v.get("/ack/"+token+"x"), 410, "no longer valid")
+	lead := b.as("mio", everywhere, identity.PRLead)
+	lead.want(lead.get("/escalations"), 200, "Threat to publish", "Acknowledged")
+	lead.want(lead.get("/escalations/"+id), 200, "should not have woken", "Kumo Café")
+	lead.want(lead.post("/escalations/"+id+"/resolve"), 303)
+	lead.want(lead.get("/escalations"), 200, "No escalations")
+}
+
+func TestRolesReachOnlyTheirRoutes(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	people := map[identity.Role]*visitor{}
+	for _, r := range identity.Roles {
+		people[r] = b.as(strings.ReplaceAll(string(r), "_", "-"), everywhere, r)
+	}
+	fill := strings.NewReplacer("{$}", "", "{id}", string(m.ID), "{secret}", "s", "{staff}", "x", "{n}", "0", "{what}", "close", "{token}", "t", "{command}", "claim")
+	stranger := b.visitor()
+	for _, r := range b.routes() {
+		method, path, _ := strings.Cut(r.pattern, " ")
+		path = fill.Replace(path)
+		if strings.HasSuffix(path, "/events") {
+			continue // tested apart; it does not end by itself
+		}
+		if a := stranger.do(method, path, nil); !r.open && a.StatusCode != 401 && !(a.StatusCode == 303 && strings.HasPrefix(a.Header.Get("Location"), "/sign-in")) {
+			t.Errorf("a stranger gets %d from %s", a.StatusCode, r.pattern)
+		}
+		for role, v := range people {
+			if r.need == "" || role.Can(r.need) || r.open {
+				continue
+			}
+			if a := v.do(method, path, nil); a.StatusCode != 403 {
+				t.Errorf("%s gets %d from %s, which needs %s", role, a.StatusCode, r.pattern, r.need)
+			}
+		}
+	}
+}
+
+func TestAnotherSiteCanDoNothing(t *testing.T) {
+	b := newBench(t)
+	v := b.as("aya", everywhere, identity.PRLead, identity.Admin)
+	v.header.Set("Sec-Fetch-Site", "cross-site")
+	for _, r := range b.routes() {
+		method, path, _ := strings.Cut(r.pattern, " ")
+		if method != http.MethodPost {
+			continue
+		}
+		if a := v.do(method, path, nil); a.StatusCode != 403 {
+			t.Errorf("%s from another site: %d", r.pattern, a.StatusCode)
+		}
+	}
+}
+
+func TestChangesReachThoseWhoMaySeeThem(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	mine, other := b.as("aya", []string{"kumo"}, identity.Agent), b.as("rin", []string{"hoshi"}, identity.Agent)
+	read := func(v *visitor) *bytes.Buffer {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.server.URL+"/events", nil)
+		b.put(err)
+		resp, err := v.client.Do(req)
+		b.put(err)
+		var got bytes.Buffer
+		timer := time.AfterFunc(2500*time.Millisecond, func() { resp.Body.Close() })
+		defer timer.Stop()
+		buf := make([]byte, 4096)
+		for !strings.Contains(got.String(), "event: new") {
+			n, err := resp.Body.Read(buf)
+			got.Write(buf[:n])
+			if err != nil {
+				break
+			}
+			if strings.Contains(got.String(), "event: counts") {
+				b.put(b.Bus.Tell("indexed", map[string]any{"ids": []mention.ID{m.ID}}))
+			}
+		}
+		resp.Body.Close()
+		return &got
+	}
+	if got := read(mine).String(); !strings.Contains(got, string(m.ID)) {
+		t.Errorf("stream of the brand's agent: %s", got)
+	}
+	if got := read(other).String(); strings.Contains(got, string(m.ID)) {
+		t.Errorf("stream of another brand's agent: %s", got)
+	}
+}
+
+func TestABrandIsEditedWithAPreview(t *testing.T) {
+	b := newBench(t)
+	b.angry()
+	v := b.as("aya", everywhere, identity.Admin)
+	v.want(v.post("/brands/kumo", "name", "Kumo", "query", "kumo AND (x"), 422, "never closed", "kumo AND (x")
+	v.header.Set("Earshot-Part", "preview")
+	v.want(v.post("/brands/kumo/preview", "name", "Kumo", "query", "kumo AND recording"), 200, "<b>1</b>", "never calls back", "!<html")
+	v.header.Del("Earshot-Part")
+	v.want(v.post("/brands/kumo", "name", "Kumo!", "query", "kumo", "urgent", "30"), 303)
+	if got, _ := settings.Brands.Get(b.Settings, "kumo"); got.Name != "Kumo!" || got.UrgentMinutes != 30 {
+		t.Errorf("stored %+v", got)
+	}
+	v.want(v.post("/brands/new", "name", "雲", "query", "雲"), 303)
+}
+
+func TestATemplateIsApprovedBySomebodyElse(t *testing.T) {
+	b := newBench(t)
+	a, k := b.as("aya", everywhere, identity.Approver), b.as("ken", everywhere, identity.Approver)
+	a.want(a.post("/templates/new", "name", "Thanks", "lang", "en", "kind", "final", "apology", "none", "body", ""), 422, "kept below")
+	loc := a.want(a.post("/templates/new", "name", "Thanks", "lang", "en", "kind", "final", "apology", "none", "body", "Thank you, {{author}}, for {{what}}.", "intents", "praise"), 303).Header.Get("Location")
+	a.want(a.get(loc), 200, "Draft", "Thank you, Hana, for", "Name of the place what")
+	a.want(a.post(loc+"/submit"), 303)
+	a.want(a.post(loc+"/approve"), 403)
+	k.want(k.post(loc+"/approve"), 303)
+	k.want(k.get("/templates"), 200, "Thanks")
+	a.want(a.post(loc, "name", "Thanks", "lang", "en", "kind", "final", "apology", "none", "body", "Thanks a lot, {{author}}!"), 303)
+	a.want(a.get(loc), 200, `class="del"`, `class="add"`, "v2")
+	got, _ := settings.Templates.Get(b.Settings, strings.TrimPrefix(loc, "/templates/"))
+	if in := got.InForce(); in == nil || in.N != 1 || in.ApprovedBy != "ken" || len(in.Slots) != 1 {
+		t.Errorf("in force: %+v", in)
+	}
+}
+
+func TestPeopleAreInvited(t *testing.T) {
+	b := newBench(t)
+	v := b.as("aya", everywhere, identity.Admin)
+	a := v.want(v.post("/staff/new", "name", "Ken", "email", "ken@kumo.example", "roles", "agent", "brands", "kumo"), 200, "Invitation for Ken")
+	link := regexp.MustCompile(`http://desk\.test(/welcome/[^<"]+)`).FindStringSubmatch(a.body)[1]
+	k := b.visitor()
+	k.want(k.get(link), 200, "Welcome to Earshot")
+	k.want(k.post(link, "password", "a long enough sentence"), 303)
+	k.want(k.get("/queue"), 200, "Ken", "!/staff\"")
+	k.want(k.get("/staff"), 403, "not yours to open")
+	k.want(b.visitor().get(link), 410)
+	v.want(v.post("/staff/aya", "name", "Aya", "email", "aya@kumo.example", "roles", "agent"), 422, "can not take the administrator away")
+	a = v.want(v.post("/tokens/new", "name", "shop", "scope", "intake", "brands", "kumo"), 200, "Your new token")
+	secret := regexp.MustCompile(`<code id="secret">([^<]+)`).FindStringSubmatch(a.body)[1]
+	api := b.visitor()
+	api.header.Set("Authorization", "Bearer "+secret)
+	api.want(api.get("/api/v1/mentions"), 403, "forbidden")
+}
+
+func TestAContactNoteComesInLikeAMention(t *testing.T) {
+	b := newBench(t)
+	v := b.as("aya", everywhere, identity.Agent)
+	v.want(v.get("/note"), 200, "On the phone")
+	v.want(v.post("/note", "brand", "kumo", "how", "phone", "text", "", "when", "2026-01-02T10:00"), 422, "Please fill this in")
+	v.want(v.post("/note", "brand", "kumo", "how", "visit", "text", "I will put this online", "when", "2026-01-02T10:00", "who", "Sato"), 303)
+	last, err := bus.Mentions.Last(t.Context(), b.Bus)
+	b.put(err)
+	e, err := bus.Mentions.Get(t.Context(), b.Bus, last)
+	b.put(err)
+	if e.Value.Intake != mention.Noted || e.Value.Kind != mention.KindNote || e.Value.Brand != "kumo" || e.Value.Text != "I will put this online" {
+		t.Errorf("published %+v", e.Value)
+	}
+}
+
+func TestEveryPageOpens(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	b.praise()
+	b.template()
+	for _, lang := range langs {
+		v := b.as("aya", everywhere, identity.PRLead, identity.Admin)
+		v.want(v.post("/me", "name", "Aya", "lang", lang, "theme", "dark", "density", "compact", "keys", "on", "zone", "Asia/Tokyo"), 303)
+		for _, path := range []string{
+			"/queue", "/queue?view=mine", "/queue?view=done&facets=1", "/queue?q=傘", "/queue?risk=publicity_threat&sort=oldest", "/queue?case=" + string(m.ID) + "&mode=note",
+			"/cases/" + string(m.ID), "/cases/" + string(m.ID) + "/ask/close", "/cases/" + string(m.ID) + "/ask/snooze", "/cases/" + string(m.ID) + "/ask/hand-over", "/cases/" + string(m.ID) + "/ask/escalate",
+			"/escalations", "/templates", "/templates/new", "/templates/hold", "/brands", "/brands/new", "/brands/kumo", "/sources", "/dead", "/staff", "/staff/new", "/staff/aya", "/tokens/new", "/note", "/me", "/sandbox",
+		} {
+			a := v.want(v.get(path), 200, `<html lang="`+lang+`" data-theme="dark" data-density="compact"`, "!ZgotmplZ")
+			if n := len(a.body); n > 100_000 {
+				t.Errorf("%s weighs %d bytes", path, n)
+			}
+		}
+	}
+	v := b.as("aya", everywhere, identity.PRLead, identity.Admin)
+	v.want(v.get("/nowhere"), 404, "There is nothing here")
+	v.want(v.get("/cases/x/ask/nothing"), 404)
+	v.want(v.post("/note", "brand", "kumo", "text", strings.Repeat("x", 2<<20)), 413)
+}
