@@ -377,7 +377,7 @@ func (h refusalsOf) Handle(_ context.Context, rec slog.Record) error {
 func TestNobodyCanDoMore(t *testing.T) {
 	url, secrets := startNATS(t, t.TempDir())
 	subjects := []string{
-		"mention.live.x", "tagged.acme", "case.a", "escalation.a", "setting.staff.a", "archive.acme.202611",
+		"mention.live.x", "tagged.acme", "case.a", "escalation.a", "setting.staff.a", "setting.sealkey.pager", "archive.acme.202611",
 		"ctl.replier.post",
 		"$KV.CURSORS.a", "$KV.SESSIONS.a", "$KV.LEASES.a",
 		"$JS.API.STREAM.MSG.GET.SETTINGS", "$JS.API.STREAM.MSG.GET.TAGGED", "$JS.API.STREAM.MSG.GET.CASES",

@@ -59,7 +59,7 @@ type composeService struct {
 	Environment     map[string]string `yaml:"environment"`
 	MemLimit        string            `yaml:"mem_limit"`
 	Volumes         []string          `yaml:"volumes"`
-	Secrets         []string          `yaml:"secrets"`
+	Secrets         []composeSecret   `yaml:"secrets"`
 	Networks        []string          `yaml:"networks"`
 	Ports           []string          `yaml:"ports"`
 	Profiles        []string          `yaml:"profiles"`
@@ -71,6 +71,26 @@ type composeService struct {
 		Timeout     string   `yaml:"timeout"`
 		StartPeriod string   `yaml:"start_period"`
 	} `yaml:"healthcheck"`
+}
+
+// composeSecret is a secret in the short form, its name, or the long one.
+type composeSecret struct {
+	Source string `yaml:"source"`
+	Target string `yaml:"target"`
+}
+
+func (s *composeSecret) UnmarshalYAML(unmarshal func(any) error) error {
+	if err := unmarshal(&s.Source); err == nil {
+		s.Target = "/run/secrets/" + s.Source
+		return nil
+	}
+	type long composeSecret
+	return unmarshal((*long)(s))
+}
+
+// has tells whether the service finds a secret at path.
+func (s *composeService) has(path string) bool {
+	return slices.ContainsFunc(s.Secrets, func(c composeSecret) bool { return c.Target == path })
 }
 
 func TestCompose(t *testing.T) {
@@ -99,17 +119,17 @@ func TestCompose(t *testing.T) {
 			}
 		}
 		for _, secret := range s.Secrets {
-			file, ok := c.Secrets[secret]
+			file, ok := c.Secrets[secret.Source]
 			if !ok {
-				t.Errorf("%s: secret %s is not declared", name, secret)
+				t.Errorf("%s: secret %s is not declared", name, secret.Source)
 			}
 			if len(read(t, filepath.Join(secrets, filepath.Base(file.File)))) == 0 {
 				t.Errorf("make-secrets makes no %s", file.File)
 			}
 		}
 		for key, value := range s.Environment {
-			path, isFile := strings.CutPrefix(value, "file:/run/secrets/")
-			if isFile && !slices.Contains(s.Secrets, path) {
+			path, isFile := strings.CutPrefix(value, "file:")
+			if isFile && !s.has(path) {
 				t.Errorf("%s: %s names secret %s, which is not given", name, key, path)
 			}
 			if !isFile && (strings.HasSuffix(key, "_PASSWORD") || strings.HasSuffix(key, "_KEY")) {
@@ -121,8 +141,11 @@ func TestCompose(t *testing.T) {
 			if user := s.Environment["EARSHOT_BUS_USER"]; user != name {
 				t.Errorf("%s signs in to the bus as %q", name, user)
 			}
-			if slices.Contains(s.Secrets, "meili-key") != slices.Contains([]string{"indexer", "desk", "operator"}, name) {
+			if s.has("/run/secrets/meili-key") != slices.Contains([]string{"indexer", "desk", "operator"}, name) {
 				t.Errorf("%s: has the key of the index, or lacks it", name)
+			}
+			if s.has("/data/keys/"+name+".key") != slices.Contains([]string{"fetcher", "pager", "replier"}, name) {
+				t.Errorf("%s: has a key to open secrets in settings, or lacks it", name)
 			}
 		} else if len(s.Healthcheck.Test) == 0 {
 			t.Errorf("%s: no health check", name)
