@@ -52,6 +52,14 @@ const (
 	Archived     Kind = "archived" // a snapshot written back from the archive
 )
 
+// Kinds lists all kinds of event.
+var Kinds = []Kind{
+	Opened, Claimed, Released, ClaimLapsed, Drafted, Submitted, Approved, SentBack, ApprovalLost,
+	SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, Posted, Noted, HandedOver, Returned,
+	Snoozed, Woke, Watched, Excluded, Closed, Reopened, Revised, MergedInto, Absorbed, Escalated,
+	Promised, PromiseDue, DeadlineNear, Redacted, Archived,
+}
+
 // Event is one thing that happened to a mention. ID, At, Actor and Kind are
 // always set; the comment of a field names the kinds that use it.
 type Event struct {

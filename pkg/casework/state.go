@@ -239,11 +239,15 @@ func (s *State) happen(e *Event) {
 	case Closed:
 		s.close(e.Outcome)
 	case Reopened:
-		s.Status, s.Snoozed = New, time.Time{}
-		if s.Holder != "" || s.Draft != nil {
-			s.Status = InHand
-		}
+		s.Snoozed = time.Time{}
 		s.decide(mention.Answer)
+		switch s.Status {
+		case Done, Watching, WaitingCustomer:
+			s.Status = New
+			if s.Holder != "" || s.Draft != nil {
+				s.Status = InHand
+			}
+		}
 	case MergedInto:
 		s.close("merged")
 		s.Merged = mention.ID(e.To)

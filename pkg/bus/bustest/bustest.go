@@ -1,0 +1,103 @@
+// Package bustest helps tests of packages that own messages: a real bus of the
+// test's own, and values in which no field is empty.
+package bustest
+
+import (
+	"fmt"
+	"log/slog"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/bus/embedded"
+)
+
+// Log writes to the test's output.
+func Log(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// Open returns a connection to a server that lives as long as the test, with
+// its streams, and the folder the server keeps its files in.
+func Open(t testing.TB) (c *bus.Conn, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	srv, err := embedded.Start(dir, Log(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Stop)
+	c, err = bus.Connect(t.Context(), bus.Options{InProcess: srv, Name: "test", Log: Log(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if err := c.Declare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return c, dir
+}
+
+// Full returns a T in which every field, at any depth, has a value of its own
+// that is not the zero value: what a mapping forgets shows as a difference.
+// Times are whole milliseconds. A type that contains itself ends at the second
+// level.
+func Full[T any]() T {
+	var v T
+	n := 0
+	fill(reflect.ValueOf(&v).Elem(), &n, map[reflect.Type]int{})
+	return v
+}
+
+func fill(v reflect.Value, n *int, depth map[reflect.Type]int) {
+	*n++
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(fmt.Sprint("text ", *n))
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int32:
+		v.SetInt(int64(*n))
+	case reflect.Int64: // durations too: whole milliseconds
+		v.SetInt(int64(*n) * int64(time.Millisecond))
+	case reflect.Uint64:
+		v.SetUint(uint64(*n))
+	case reflect.Uint8:
+		v.SetUint(uint64(*n % 256))
+	case reflect.Float64:
+		v.SetFloat(float64(*n) / 4)
+	case reflect.Pointer:
+		p := reflect.New(v.Type().Elem())
+		fill(p.Elem(), n, depth)
+		v.Set(p)
+	case reflect.Slice:
+		if depth[v.Type().Elem()] > 1 {
+			return
+		}
+		s := reflect.MakeSlice(v.Type(), 2, 2)
+		for i := range 2 {
+			fill(s.Index(i), n, depth)
+		}
+		v.Set(s)
+	case reflect.Map:
+		m := reflect.MakeMap(v.Type())
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(key, n, depth)
+		fill(value, n, depth)
+		m.SetMapIndex(key, value)
+		v.Set(m)
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.UnixMilli(1_790_000_000_000 + int64(*n)).UTC()))
+			return
+		}
+		depth[v.Type()]++
+		for i := range v.NumField() {
+			fill(v.Field(i), n, depth)
+		}
+		depth[v.Type()]--
+	default:
+		panic("bustest: no value for a " + v.Type().String())
+	}
+}

@@ -1,0 +1,2 @@
+
+EVENTapprovedเฌลข4ann"approvedbh1p€ตค4

@@ -1,0 +1,2 @@
+
+EVENTclaim_lapsedà¬Å¢Œ4ann"claim_lapsed

@@ -1,0 +1,2 @@
+
+EVENTclaimedà¬Å¢Œ4ann"claimedp ›³£Œ4

@@ -1,0 +1,2 @@
+
+EVENTclosedเฌลข4ann"closedใใใใชended

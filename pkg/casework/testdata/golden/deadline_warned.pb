@@ -1,0 +1,2 @@
+
+EVENTdeadline_warnedà¬Å¢Œ4ann"deadline_warned

@@ -1,0 +1,2 @@
+
+EVENTexcludedà¬Å¢Œ4ann"excludedja1šãªãœãªã‚‰

@@ -1,0 +1,2 @@
+
+EVENTpromise_dueà¬Å¢Œ4ann"promise_due²half

@@ -1,0 +1,2 @@
+
+EVENTpromisedà¬Å¢Œ4ann"promisedp€€4x€¨Ì{

@@ -1,0 +1,2 @@
+
+EVENTreleasedà¬Å¢Œ4ann"released

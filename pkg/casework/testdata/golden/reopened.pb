@@ -1,0 +1,2 @@
+
+EVENTreopenedà¬Å¢Œ4ann"reopened

@@ -1,0 +1,2 @@
+
+EVENTreturnedà¬Å¢Œ4ann"returnedja1šãªãœãªã‚‰

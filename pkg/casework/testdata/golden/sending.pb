@@ -1,0 +1,2 @@
+
+EVENTsending‡¨≈¢å4ann"sendingja1p†÷Ã¢å4

@@ -1,0 +1,2 @@
+
+EVENTsnoozedà¬Å¢Œ4ann"snoozedp ›³£Œ4

@@ -1,0 +1,2 @@
+
+EVENTsubmittedà¬Å¢Œ4ann"	submittedbh1

@@ -1,0 +1,2 @@
+
+EVENTwatchedà¬Å¢Œ4ann"watched

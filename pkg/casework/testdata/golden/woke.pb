@@ -1,0 +1,2 @@
+
+	EVENTwokeà¬Å¢Œ4ann"woke
