@@ -62,6 +62,7 @@ e2e: ## end-to-end tests only: all-in-one and split, in a real browser
 .PHONY: bench
 bench: ## throughput, latency, start and memory; 10 minutes on an idle machine
 	go test -timeout 60m -run '^$$' -bench . -benchmem ./...
+	go run ./services/earshot bench
 
 # One fuzzer runs in one package at a time, so each gets a process of its own
 # with one worker, as many at once as there are cores.

@@ -183,7 +183,7 @@ var checkCommand = command{
 // commands are the program's, in the order people meet them.
 var commands = []command{
 	serveCommand, checkCommand, applyCommand, importCommand, classifyCommand, tokenCommand, reindexCommand,
-	eraseCommand, deadCommand, healthCommand, docsCommand, versionCommand,
+	eraseCommand, deadCommand, benchCommand, healthCommand, docsCommand, versionCommand,
 }
 
 // terminal tells whether f shows progress well.

@@ -1,0 +1,53 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Yardstick stores n messages of size bytes asynchronously and without message
+// ids, in a stream of its own that it removes again, and returns how many the
+// server took in a second. Rates of the line are compared with it.
+func (c *Conn) Yardstick(ctx context.Context, n, size int) (float64, error) {
+	const name, subject = "YARDSTICK", "yardstick"
+	stream, err := c.js.CreateStream(ctx, jetstream.StreamConfig{
+		Name: name, Subjects: []string{subject}, Storage: jetstream.FileStorage, Replicas: c.opts.Replicas,
+		Duplicates: 10 * time.Minute, AllowDirect: true,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("bus: yardstick: %w", err)
+	}
+	defer c.js.DeleteStream(context.WithoutCancel(ctx), name) //nolint:errcheck // the server is about to go
+	body := make([]byte, size)
+	began := time.Now()
+	for range n {
+		// The client holds back when too many are under way.
+		if _, err := c.js.PublishMsgAsync(&nats.Msg{Subject: subject, Data: body}); err != nil {
+			return 0, fmt.Errorf("bus: yardstick: %w", err)
+		}
+	}
+	select {
+	case <-c.js.PublishAsyncComplete():
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	took := time.Since(began)
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("bus: yardstick: %w", err)
+	}
+	if got := info.State.Msgs; got != uint64(n) {
+		return 0, fmt.Errorf("bus: yardstick: %d of %d messages were stored", got, n)
+	}
+	return float64(n) / took.Seconds(), nil
+}
+
+// Size returns the bytes that v takes as a message's body.
+func (t Topic[T]) Size(v *T) (int, error) {
+	data, err := t.codec.Encode(nil, v)
+	return len(data), err
+}
