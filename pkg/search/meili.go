@@ -178,7 +178,8 @@ func (e *Meili) done(ctx context.Context) func(*meilisearch.TaskInfo, error) err
 }
 
 // taskFailed tells why a task that was accepted did not succeed: through the
-// fault of what was sent, or of the server.
+// fault of what was sent, or of the server. Messages may quote texts of people
+// and are left out.
 func taskFailed(t *meilisearch.Task) error {
 	switch {
 	case t.Status == meilisearch.TaskStatusCanceled:
@@ -188,11 +189,11 @@ func taskFailed(t *meilisearch.Task) error {
 	case t.Error.Code == "no_space_left_on_device":
 		return &UnavailableError{Engine: "meilisearch", Reason: "the server's disk is full; writing goes on once there is room"}
 	}
-	return &UnavailableError{Engine: "meilisearch", Reason: fmt.Sprintf("task %d failed: %s: %s", t.UID, t.Error.Code, t.Error.Message)}
+	return &UnavailableError{Engine: "meilisearch", Reason: fmt.Sprintf("task %d failed: %s; the server's log says more", t.UID, t.Error.Code)}
 }
 
 // requestError is what was sent and will never be taken, refused at once or by
-// the task. The server's message may quote it and is left out.
+// the task.
 type requestError struct{ Code string }
 
 func (e *requestError) Error() string { return "search: meilisearch refuses what was sent: " + e.Code }
@@ -338,7 +339,7 @@ func meiliError(err error) error {
 	case e.StatusCode >= 500:
 		away.Reason = fmt.Sprintf("the server fails with status %d %s", e.StatusCode, api.Code)
 	default:
-		return fmt.Errorf("search: meilisearch: %s %s: status %d: %s %s", e.Method, e.Endpoint, e.StatusCode, api.Code, api.Message)
+		return fmt.Errorf("search: meilisearch: %s %s: status %d %s", e.Method, e.Endpoint, e.StatusCode, api.Code)
 	}
 	return away
 }

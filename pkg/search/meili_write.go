@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -63,7 +65,7 @@ func meiliDocument(d *Document) map[string]any {
 	author, more := spelt(d.author())
 	maps.Copy(chars, more)
 	var single []byte
-	for r := range chars {
+	for _, r := range slices.Sorted(maps.Keys(chars)) {
 		single = append(rune3(single, r), ' ')
 	}
 	m := map[string]any{
@@ -110,6 +112,11 @@ func (e *Meili) Write(ctx context.Context, b Batch) error {
 	if err != nil {
 		return err
 	}
+	for stream := range b.Positions {
+		if !validStream(stream) {
+			return fmt.Errorf("search: meilisearch: %q cannot be the name of a stream", stream)
+		}
+	}
 	e.writing.Lock()
 	defer e.writing.Unlock()
 	var gone []string
@@ -135,8 +142,8 @@ func (e *Meili) Write(ctx context.Context, b Batch) error {
 	}
 	err = e.send(ctx, payload)
 	if refused, ok := errors.AsType[*requestError](err); ok && len(docs) > 0 {
-		bad, err := e.bisect(ctx, payload[:len(docs)], docs)
-		if err != nil {
+		var bad []mention.ID
+		if bad, err = e.bisect(ctx, payload[:len(docs)], docs); err != nil {
 			return err
 		}
 		if bad != nil {
@@ -152,6 +159,13 @@ func (e *Meili) Write(ctx context.Context, b Batch) error {
 	maps.Copy(e.positions, b.Positions)
 	e.mu.Unlock()
 	return nil
+}
+
+// validStream tells whether a stream's position can have a document.
+func validStream(name string) bool {
+	return name != "" && len(name) < 256 && !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
 }
 
 func (e *Meili) send(ctx context.Context, payload []any) error {

@@ -222,6 +222,7 @@ func conformFilters(t *testing.T, e Engine) {
 		{"no risk", Query{Where: map[Field][]string{FieldRisk: {None}}}, func(d *Document) bool { return len(d.Risks) == 0 }},
 		{"all but a risk", Query{Except: map[Field][]string{FieldRisk: {"legal_threat"}}}, func(d *Document) bool { return len(d.Risks) == 0 }},
 		{"a tag", Query{Where: map[Field][]string{FieldTag: {"store"}}}, func(d *Document) bool { return len(d.Tags) > 0 }},
+		{"a tag in another case and width", Query{Where: map[Field][]string{FieldTag: {"ＶIP "}}}, func(d *Document) bool { return len(d.Tags) > 0 }},
 		{"a page", Query{Where: map[Field][]string{FieldPage: {Yes}}}, func(d *Document) bool { return d.Page }},
 		{"both values of a flag", Query{Where: map[Field][]string{FieldOpen: {Yes, No}}}, func(*Document) bool { return true }},
 		{"a rating", Query{Where: map[Field][]string{FieldRating: {"1"}}}, func(d *Document) bool { return d.Rating == 1 }},

@@ -129,12 +129,8 @@ func (s *snapshot) in(f Field, values []string, not string) string {
 	add := func(id int64) { ids = append(ids, strconv.FormatInt(id, 10)) }
 	for _, v := range values {
 		switch fields[at].shape {
-		case single:
-			if id, ok := s.names.id[f][v]; ok {
-				add(id)
-			}
-		case set:
-			for _, id := range s.names.having(f, v) {
+		case single, set:
+			for _, id := range s.names.alike[f][sameValue(v)] {
 				add(id)
 			}
 		case flag:

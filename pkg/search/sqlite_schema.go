@@ -4,7 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // The tables:
@@ -88,13 +92,18 @@ func sqliteLayout() string { return layout("sqlite", schema()...) }
 
 // names gives numbers to strings, by field. It is not changed once published.
 type names struct {
-	id    map[Field]map[string]int64
+	id    map[Field]map[string]int64   // of a value as it is stored
+	alike map[Field]map[string][]int64 // of the values, or sets, that have a member; by sameValue
 	value map[int64]string
 	last  int64
 }
 
+// sameValue gives values that filters do not tell apart one form. Meilisearch
+// compares so.
+func sameValue(s string) string { return strings.ToLower(norm.NFKD.String(strings.TrimSpace(s))) }
+
 func readNames(ctx context.Context, db *sql.DB) (*names, error) {
-	n := &names{id: map[Field]map[string]int64{}, value: map[int64]string{}}
+	n := &names{id: map[Field]map[string]int64{}, alike: map[Field]map[string][]int64{}, value: map[int64]string{}}
 	rows, err := db.QueryContext(ctx, `SELECT id, field, value FROM name`)
 	if err != nil {
 		return nil, err
@@ -114,21 +123,21 @@ func readNames(ctx context.Context, db *sql.DB) (*names, error) {
 
 func (n *names) add(id int64, f Field, value string) {
 	if n.id[f] == nil {
-		n.id[f] = map[string]int64{}
+		n.id[f], n.alike[f] = map[string]int64{}, map[string][]int64{}
 	}
 	n.id[f][value] = id
 	n.value[id] = value
 	n.last = max(n.last, id)
+	for member := range strings.SplitSeq(value, setSep) {
+		key := sameValue(member)
+		n.alike[f][key] = append(slices.Clip(n.alike[f][key]), id)
+	}
 }
 
-// having returns the numbers of the sets of f that have value. The empty set
-// has the member [None].
-func (n *names) having(f Field, value string) []int64 {
-	var ids []int64
-	for name, id := range n.id[f] {
-		if strings.Contains(setSep+name+setSep, setSep+value+setSep) {
-			ids = append(ids, id)
-		}
+func (n *names) clone() *names {
+	o := &names{id: maps.Clone(n.id), alike: maps.Clone(n.alike), value: maps.Clone(n.value), last: n.last}
+	for f := range o.id {
+		o.id[f], o.alike[f] = maps.Clone(o.id[f]), maps.Clone(o.alike[f])
 	}
-	return ids
+	return o
 }

@@ -327,11 +327,3 @@ func (w *writer) number(f Field, value string) (int64, error) {
 	w.names.add(id, f, value)
 	return id, nil
 }
-
-func (n *names) clone() *names {
-	o := &names{id: make(map[Field]map[string]int64, len(n.id)), value: maps.Clone(n.value), last: n.last}
-	for f, ids := range n.id {
-		o.id[f] = maps.Clone(ids)
-	}
-	return o
-}
