@@ -23,7 +23,7 @@ type Board struct {
 
 	mu      sync.RWMutex
 	states  map[string]*State
-	last    uint64
+	last    uint64        // read so far; what Record brought doesn't count, others' events may lie before it
 	changed chan struct{} // closed and replaced at every event
 }
 
@@ -55,10 +55,13 @@ func (b *Board) take(_ context.Context, batch []bus.Entry[Event]) error {
 		e := &batch[i]
 		if e.Err != nil {
 			b.log.Error("an event of an escalation cannot be read", "escalation", e.Key, "seq", e.Seq, "error", e.Err)
-			continue
+		} else {
+			e.Value.Escalation = e.Key
+			b.apply(&e.Value)
 		}
-		e.Value.Escalation = e.Key
-		b.apply(&e.Value)
+		b.mu.Lock()
+		b.last = e.Seq
+		b.mu.Unlock()
 	}
 	return nil
 }
@@ -67,7 +70,6 @@ func (b *Board) take(_ context.Context, batch []bus.Entry[Event]) error {
 func (b *Board) apply(e *Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.last = max(b.last, e.Seq)
 	next := State{}
 	if s := b.states[e.Escalation]; s != nil {
 		if s.Seq >= e.Seq {
@@ -78,9 +80,24 @@ func (b *Board) apply(e *Event) {
 		next.Pages, next.Notes, next.Subjects = slices.Clone(s.Pages), slices.Clone(s.Notes), slices.Clone(s.Subjects)
 	}
 	next.Apply(e)
-	b.states[e.Escalation] = &next
+	b.set(&next)
+}
+
+// set puts a state on the board; the lock is held.
+func (b *Board) set(s *State) {
+	b.states[s.Key] = s
 	close(b.changed)
 	b.changed = make(chan struct{})
+}
+
+// bring puts a state on the board that was folded from all its events. Others'
+// events may be among them that the board has yet to read.
+func (b *Board) bring(s State) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if have := b.states[s.Key]; have == nil || have.Seq < s.Seq {
+		b.set(&s)
+	}
 }
 
 // Changed returns a channel that is closed at the next event.
@@ -147,7 +164,7 @@ func (b *Board) Record(ctx context.Context, id, actor string, now time.Time, dec
 		}
 		e.Escalation = id
 		s.Apply(&e)
-		b.apply(&e)
+		b.bring(s)
 		return s, nil
 	}
 }
@@ -166,7 +183,8 @@ func Erase(ctx context.Context, c *bus.Conn, actor string, id mention.ID, now ti
 	found := map[string]bool{}
 	err := journal.Replay(ctx, c, 1, 512, func(_ context.Context, batch []bus.Entry[Event]) error {
 		for i := range batch {
-			if batch[i].Value.Mention == id {
+			e := &batch[i].Value
+			if e.Mention == id || slices.ContainsFunc(e.History, func(h Event) bool { return h.Mention == id }) {
 				found[batch[i].Key] = true
 			}
 		}

@@ -162,6 +162,9 @@ func Redact(events []Event) Event {
 			kept = nil // it replaced everything before it, here as in the fold
 		}
 		e.Title, e.Excerpt, e.Author, e.Text, e.Subjects = "", "", "", "", nil
+		if e.Origin == ByHand {
+			e.Rule = "" // what a person wrote, who may have quoted
+		}
 		if e.Origin == ByHand || e.Origin == ByPromise {
 			e.Rule = "" // a person's words, which may quote
 		}
