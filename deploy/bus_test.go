@@ -182,7 +182,10 @@ func TestEachServiceCanDoItsWork(t *testing.T) {
 		{"indexer", "archives and forgets a case", func(ctx context.Context, c *bus.Conn) error {
 			return errors.Join(appendTo(ctx, c, archive, "acme.202611"), cases.Purge(ctx, c, "one", 0))
 		}},
-		{"indexer", "erases a mention", func(ctx context.Context, c *bus.Conn) error { return bus.Tagged.Erase(ctx, c, 1) }},
+		{"indexer", "erases a mention", func(ctx context.Context, c *bus.Conn) error {
+			return errors.Join(bus.Tagged.Erase(ctx, c, 1), appendTo(ctx, c, cases, "gone"), cases.Erase(ctx, c, 1),
+				appendTo(ctx, c, escalations, "e0"), escalations.Erase(ctx, c, 1))
+		}},
 		{"desk", "opens a case", func(ctx context.Context, c *bus.Conn) error { return appendTo(ctx, c, cases, "two") }},
 		{"desk", "merges two cases", func(ctx context.Context, c *bus.Conn) error {
 			return cases.AppendAll(ctx, c,
@@ -226,8 +229,9 @@ func TestEachServiceCanDoItsWork(t *testing.T) {
 			})
 		}},
 		{"replier", "says that a reply was sent", func(ctx context.Context, c *bus.Conn) error { return appendTo(ctx, c, cases, "two") }},
-		{"operator", "asks a service", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c) }},
-		{"desk", "asks a service", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c) }},
+		{"fetcher", "asks what is known", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c, "known") }},
+		{"operator", "asks a service", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c, "reindex") }},
+		{"desk", "asks a service", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c, "status") }},
 		{"desk", "hears what is told", func(ctx context.Context, c *bus.Conn) error {
 			return until(ctx, 1, func(ctx context.Context, one func()) error {
 				if err := bus.Hear(ctx, c, "row.>", func(string, int) { one() }); err != nil {
@@ -300,16 +304,16 @@ func runOnce(ctx context.Context, c *bus.Conn) error {
 	})
 }
 
-func ask(ctx context.Context, server, client *bus.Conn) error {
+func ask(ctx context.Context, server, client *bus.Conn, verb string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if err := bus.Answer(ctx, server, "indexer", "double", func(_ context.Context, n int) (int, error) { return 2 * n, nil }); err != nil {
+	if err := bus.Answer(ctx, server, "indexer", verb, func(_ context.Context, n int) (int, error) { return 2 * n, nil }); err != nil {
 		return err
 	}
 	if _, err := server.DeadLetters(ctx); err != nil { // a round trip: the subscription is in force
 		return err
 	}
-	n, err := bus.Ask[int, int](ctx, client, "indexer", "double", 21)
+	n, err := bus.Ask[int, int](ctx, client, "indexer", verb, 21)
 	if err == nil && n != 42 {
 		err = fmt.Errorf("got %d", n)
 	}
@@ -378,7 +382,7 @@ func TestNobodyCanDoMore(t *testing.T) {
 	url, secrets := startNATS(t, t.TempDir())
 	subjects := []string{
 		"mention.live.x", "tagged.acme", "case.a", "escalation.a", "setting.staff.a", "setting.sealkey.pager", "archive.acme.202611",
-		"ctl.replier.post",
+		"ctl.replier.post", "ctl.indexer.erase", "ctl.indexer.known",
 		"$KV.CURSORS.a", "$KV.SESSIONS.a", "$KV.LEASES.a",
 		"$JS.API.STREAM.MSG.GET.SETTINGS", "$JS.API.STREAM.MSG.GET.TAGGED", "$JS.API.STREAM.MSG.GET.CASES",
 		"$JS.API.STREAM.MSG.GET.ESCALATIONS", "$JS.API.STREAM.MSG.GET.DEAD", "$JS.API.STREAM.MSG.GET.KV_SESSIONS",
