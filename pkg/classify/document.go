@@ -189,7 +189,7 @@ func (d *document) scan(t *trie) {
 		for j := i + 1; at != 0; j++ {
 			if at&ends != 0 {
 				at &= nodeOf
-				d.found(&t.nodes[at], int32(i), int32(j), sent)
+				d.found(&t.words[t.marks[at]], int32(i), int32(j), sent)
 			}
 			if j == n {
 				break

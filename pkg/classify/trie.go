@@ -4,12 +4,16 @@ import "unicode"
 
 // trie holds every literal of rules, guards and lexicons, so that a text is
 // read once for all of them. Edges live in one open-addressed table keyed by
-// node and code point: building is linear, memory is 32 bytes an edge at most.
+// node and code point: building is linear, memory is 16 to 36 bytes an edge.
 type trie struct {
 	edges []edge
 	used  int
-	nodes []node
+	marks []int32 // for each node its place in words, 0 if nothing ends there
+	words []node
 	root  []int32 // edges of the root for the basic plane
+	// last is the literal that was entered last, trail the nodes along it.
+	last  []rune
+	trail []int32
 }
 
 // edge leads to a node. Once the trie is sealed the target carries a flag that
@@ -24,6 +28,7 @@ const (
 	nodeOf = ends - 1
 )
 
+// node is what ends at a node of the trie.
 type node struct {
 	outputs []output
 	feeling int16 // hundredths; 0 where the lexicon has no such entry
@@ -36,7 +41,7 @@ type output struct {
 }
 
 func newTrie() *trie {
-	return &trie{edges: make([]edge, 1<<18), nodes: make([]node, 1, 1<<17), root: make([]int32, 1<<16)}
+	return &trie{edges: make([]edge, 1<<20), marks: make([]int32, 1, 1<<19), words: make([]node, 1, 1<<16), root: make([]int32, 1<<16)}
 }
 
 func edgeKey(n int32, r rune) uint64 { return uint64(n)<<21 | uint64(r) + 1 }
@@ -94,7 +99,7 @@ func (t *trie) connect(n int32, r rune, to int32) {
 // afterwards.
 func (t *trie) seal() {
 	mark := func(to *int32) {
-		if n := &t.nodes[*to]; *to != 0 && (len(n.outputs) > 0 || n.feeling != 0) {
+		if t.marks[*to] != 0 {
 			*to |= ends
 		}
 	}
@@ -106,9 +111,17 @@ func (t *trie) seal() {
 	}
 }
 
+// path returns the node of literal, making it where needed. Literals come
+// mostly sorted, so what is shared with the one before is not walked again.
 func (t *trie) path(literal string) *node {
-	at := int32(0)
+	n, at := 0, int32(0)
+	same := true
 	for _, r := range literal {
+		if same = same && n < len(t.last) && t.last[n] == r; same {
+			at = t.trail[n]
+			n++
+			continue
+		}
 		var to int32
 		if at == 0 {
 			to = t.first(r)
@@ -116,13 +129,19 @@ func (t *trie) path(literal string) *node {
 			to = t.step(at, r)
 		}
 		if to == 0 {
-			to = int32(len(t.nodes))
-			t.nodes = append(t.nodes, node{})
+			to = int32(len(t.marks))
+			t.marks = append(t.marks, 0)
 			t.connect(at, r, to)
 		}
 		at = to
+		t.last, t.trail = append(t.last[:n], r), append(t.trail[:n], at)
+		n++
 	}
-	return &t.nodes[at]
+	if t.marks[at] == 0 {
+		t.marks[at] = int32(len(t.words))
+		t.words = append(t.words, node{})
+	}
+	return &t.words[t.marks[at]]
 }
 
 func (t *trie) add(literal string, o output) {
