@@ -41,7 +41,7 @@ type output struct {
 }
 
 func newTrie() *trie {
-	return &trie{edges: make([]edge, 1<<20), marks: make([]int32, 1, 1<<19), words: make([]node, 1, 1<<16), root: make([]int32, 1<<16)}
+	return &trie{edges: make([]edge, 1<<19), marks: make([]int32, 1, 1<<19), words: make([]node, 1, 1<<16), root: make([]int32, 1<<16)}
 }
 
 func edgeKey(n int32, r rune) uint64 { return uint64(n)<<21 | uint64(r) + 1 }
@@ -83,7 +83,7 @@ func (t *trie) connect(n int32, r rune, to int32) {
 		t.root[r] = to
 		return
 	}
-	if t.used++; t.used*2 > len(t.edges) {
+	if t.used++; t.used*4 > len(t.edges)*3 {
 		old := t.edges
 		t.edges = make([]edge, 2*len(old))
 		for _, e := range old {
