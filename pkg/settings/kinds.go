@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/earshot/earshot/pkg/casework"
@@ -37,18 +38,18 @@ var (
 const Default = "default"
 
 var kinds = map[string]kind{
-	Brands.kind:      kindOf[Brand]("what mentions are about, and the query that finds them"),
-	Sources.kind:     kindOf[Source]("where mentions come from"),
-	Notifiers.kind:   kindOf[Notifier]("how people are paged"),
-	Templates.kind:   kindOf[casework.Template]("replies that were thought over beforehand"),
-	Playbooks.kind:   kindOf[casework.Playbook]("what to do when something grave happens"),
-	Rules.kind:       kindOf[casework.Rules]("which replies want a second person"),
-	Staff.kind:       kindOf[identity.Staff]("who works with Earshot"),
-	Credentials.kind: kindOf[identity.Credential]("how staff prove who they are"),
-	Tokens.kind:      kindOf[identity.Token]("programs that may use the API"),
-	Teams.kind:       kindOf[Team]("departments that cases are handed to"),
-	Policies.kind:    kindOf[escalation.Policy]("what wakes whom"),
-	SealKeys.kind:    kindOf[SealKey]("what secrets are sealed with; written by the services"),
+	Brands.kind:      kindOf("what mentions are about, and the query that finds them", func(b *Brand) string { return b.ID }),
+	Sources.kind:     kindOf("where mentions come from", func(s *Source) string { return s.ID }),
+	Notifiers.kind:   kindOf("how people are paged", func(n *Notifier) string { return n.ID }),
+	Templates.kind:   kindOf("replies that were thought over beforehand", func(t *casework.Template) string { return t.ID }),
+	Playbooks.kind:   kindOf("what to do when something grave happens", func(p *casework.Playbook) string { return p.ID }),
+	Rules.kind:       kindOf("which replies want a second person", func(*casework.Rules) string { return Default }),
+	Staff.kind:       kindOf("who works with Earshot", func(s *identity.Staff) string { return s.ID }),
+	Credentials.kind: kindOf("how staff prove who they are", func(c *identity.Credential) string { return c.Staff }),
+	Tokens.kind:      kindOf("programs that may use the API", func(t *identity.Token) string { return t.ID }),
+	Teams.kind:       kindOf("departments that cases are handed to", func(t *Team) string { return t.ID }),
+	Policies.kind:    kindOf("what wakes whom", func(*escalation.Policy) string { return Default }),
+	SealKeys.kind:    kindOf[SealKey]("what secrets are sealed with; written by the services", nil),
 }
 
 // Brand is what mentions are about.
@@ -74,11 +75,22 @@ type Brand struct {
 // Validate reports everything that is wrong with b.
 func (b *Brand) Validate() error {
 	var errs []error
-	if !idPattern.MatchString(b.ID) {
+	if !idPattern.MatchString(b.ID) || strings.Contains(b.ID, "_") {
 		errs = append(errs, config.Invalid("id", "%q: want a-z, 0-9 and -, up to 64", b.ID))
 	}
 	if b.Name == "" {
 		errs = append(errs, config.Invalid("name", "required"))
+	}
+	if !slices.Contains([]string{"", "ja", "en"}, b.Lang) {
+		errs = append(errs, config.Invalid("lang", "%q: want ja, en or nothing", b.Lang))
+	}
+	for field, n := range map[string]int{"urgent_minutes": b.UrgentMinutes, "normal_minutes": b.NormalMinutes, "low_minutes": b.LowMinutes} {
+		if n < 0 || n > 60*24*365 {
+			errs = append(errs, config.Invalid(field, "%d: want minutes up to a year, or 0 for the default", n))
+		}
+	}
+	if b.HoldSeconds < -1 || b.HoldSeconds > 3600 {
+		errs = append(errs, config.Invalid("hold_seconds", "%d: want up to 3600, 0 for the default or -1 for none", b.HoldSeconds))
 	}
 	if _, err := query.Parse(b.Query); err != nil {
 		errs = append(errs, fmt.Errorf("query: %w", err))

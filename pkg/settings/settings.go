@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/config"
 )
 
 // change is one value of a setting, as the journal holds it.
@@ -42,8 +43,8 @@ type Store struct {
 
 	mu      sync.RWMutex
 	values  map[string]map[string]value // by kind and id
-	last    uint64
-	changed chan struct{} // closed and replaced at every change
+	last    uint64                      // read so far; one's own changes don't count, others' may lie before them
+	changed chan struct{}               // closed and replaced at every change
 
 	matcher matcher
 }
@@ -85,9 +86,12 @@ func (s *Store) take(_ context.Context, batch []bus.Entry[change]) error {
 	for _, e := range batch {
 		if e.Err != nil {
 			s.log.Error("a setting cannot be read; the one before it stays in force", "setting", e.Key, "error", e.Err)
-			continue
+		} else {
+			s.apply(&e.Value)
 		}
-		s.apply(&e.Value)
+		s.mu.Lock()
+		s.last = e.Seq
+		s.mu.Unlock()
 	}
 	return nil
 }
@@ -101,7 +105,7 @@ func (s *Store) apply(c *change) {
 	}
 	next := value{seq: c.Seq, deleted: c.Deleted}
 	if !c.Deleted {
-		v, err := k.decode(c.Value, false)
+		v, err := k.decode(c.Value)
 		if err != nil {
 			s.log.Error("a setting cannot be read; the one before it stays in force", "kind", c.Kind, "id", c.Key, "error", err)
 			return
@@ -110,7 +114,6 @@ func (s *Store) apply(c *change) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = max(s.last, c.Seq)
 	if s.values[c.Kind] == nil {
 		s.values[c.Kind] = map[string]value{}
 	}
@@ -236,7 +239,7 @@ func (s *Store) put(ctx context.Context, actor, kind, id string, version uint64,
 		return fmt.Errorf("unknown kind of setting %q: want one of %s", kind, strings.Join(Kinds(), ", "))
 	}
 	if !deleted {
-		v, err := k.decode(raw, true)
+		v, err := k.check(id, raw)
 		if secret, ok := v.(interface{ sealed(*Store) (any, error) }); ok && err == nil {
 			if v, err = secret.sealed(s); err == nil {
 				raw, err = json.Marshal(v)
@@ -260,28 +263,40 @@ func (s *Store) put(ctx context.Context, actor, kind, id string, version uint64,
 // kind is how values of one kind are read.
 type kind struct {
 	doc string
-	// decode reads a value; strict refuses unknown keys and invalid values,
-	// which old ones are allowed to have.
-	decode func(raw []byte, strict bool) (any, error)
+	// decode reads a value that was stored, in whichever version.
+	decode func(raw []byte) (any, error)
+	// check reads a value that is to be stored as id: it refuses unknown keys,
+	// invalid values, and a value that names itself otherwise.
+	check func(id string, raw []byte) (any, error)
 }
 
-func kindOf[T any](doc string) kind {
-	return kind{doc, func(raw []byte, strict bool) (any, error) {
-		v := new(T)
-		d := json.NewDecoder(bytes.NewReader(raw))
-		if strict {
+// kindOf describes the kind of T. Named returns the id a value has in itself;
+// of a kind of which there is one it returns [Default]. It is nil for values
+// without one.
+func kindOf[T any](doc string, named func(*T) string) kind {
+	return kind{
+		doc: doc,
+		decode: func(raw []byte) (any, error) {
+			v := new(T)
+			return v, json.Unmarshal(raw, v)
+		},
+		check: func(id string, raw []byte) (any, error) {
+			v := new(T)
+			d := json.NewDecoder(bytes.NewReader(raw))
 			d.DisallowUnknownFields()
-		}
-		if err := d.Decode(v); err != nil {
-			return nil, err
-		}
-		if c, ok := any(v).(interface{ Validate() error }); ok && strict {
-			if err := c.Validate(); err != nil {
+			if err := d.Decode(v); err != nil {
 				return nil, err
 			}
-		}
-		return v, nil
-	}}
+			var errs []error
+			if named != nil && named(v) != id {
+				errs = append(errs, config.Invalid("id", "the value is called %q, the setting %q", named(v), id))
+			}
+			if c, ok := any(v).(interface{ Validate() error }); ok {
+				errs = append(errs, c.Validate())
+			}
+			return v, errors.Join(errs...)
+		},
+	}
 }
 
 // Kinds lists the names of all kinds.
@@ -318,7 +333,7 @@ func (s *Store) Plan(file map[string]map[string]any) ([]Change, error) {
 			}
 			var v any
 			if err == nil {
-				v, err = k.decode(raw, true)
+				v, err = k.check(id, raw)
 			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s.%s: %w", kindName, id, err))
