@@ -44,7 +44,6 @@ type apiMention struct {
 	Lang        string              `json:"lang"`
 	Place       string              `json:"place,omitempty"`
 	Rating      int                 `json:"rating,omitempty"`
-	Media       []apiMedia          `json:"media,omitempty"`
 	PublishedAt time.Time           `json:"published_at"`
 	SeenAt      time.Time           `json:"seen_at"`
 	Status      string              `json:"status"`
@@ -248,7 +247,7 @@ func (c *call) take(i int, r *source.Received) apiResult {
 func (c *call) mentionsOf(r *source.Received) ([]*mention.Mention, error) {
 	var out []*mention.Mention
 	if len(r.Brands) == 0 {
-		for _, m := range c.Settings.Mentions(&r.Post, "") {
+		for _, m := range c.Settings.Mentions(&r.Post) {
 			if c.viewer.Can(identity.Intake, m.Brand) {
 				out = append(out, m)
 			}

@@ -280,7 +280,11 @@ func (c *call) steps(s *casework.State) []stepView {
 			}
 			var out []stepView
 			for _, st := range b.Steps {
-				out = append(out, stepView{Text: cmp.Or(st.Text[c.l.lang], st.Text["en"]), Who: st.Who})
+				who := st.Who
+				if key := "role." + who; c.l.has(key) {
+					who = c.l.say(key)
+				}
+				out = append(out, stepView{Text: cmp.Or(st.Text[c.l.lang], st.Text["en"]), Who: who})
 			}
 			return out
 		}

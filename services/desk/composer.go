@@ -128,23 +128,47 @@ func (c *call) automatic(s *casework.State) map[string]string {
 	if s.Number > 0 {
 		number = itoa(s.Number)
 	}
-	now := c.l.now.In(c.l.zone)
-	date := now.Format("2 January")
+	today := c.l.now.In(c.l.zone).Format("2 January")
 	if s.Verdict.Lang == "ja" {
-		date = now.Format("1月2日")
+		today = c.l.now.In(c.l.zone).Format("1月2日")
 	}
-	return map[string]string{"author": cmp.Or(m.Author.Name, m.Author.Handle), "brand": c.brandName(m.Brand), "staff": staff, "case": number, "date": date}
+	return map[string]string{"author": cmp.Or(m.Author.Name, m.Author.Handle), "brand": c.brandName(m.Brand), "staff": staff, "case": number, "date": today}
 }
 
-// values are the slots of r with those that fill themselves.
+// values are the slots of r with those that fill themselves. In a holding reply
+// the date is the one by which we report, so that text and promise agree; a
+// template that describes its date means another one, which a person fills in.
 func (c *call) values(s *casework.State, r *reply) map[string]string {
 	all := c.automatic(s)
+	if t, ok := settings.Templates.Get(c.Settings, r.template); ok && t.InForce() != nil {
+		if slices.ContainsFunc(t.InForce().Slots, func(slot casework.Slot) bool { return slot.Name == "date" }) {
+			delete(all, "date")
+		}
+	}
 	for k, v := range r.slots {
 		if v != "" {
 			all[k] = v
 		}
 	}
+	if r.kind == casework.Interim {
+		all["date"] = c.promised(s, r)
+	}
 	return all
+}
+
+// promised is the time by which we report, in the language of the reply.
+func (c *call) promised(s *casework.State, r *reply) string {
+	t, err := c.moment(cmp.Or(r.promise, c.usualPromise()))
+	if err != nil {
+		return ""
+	}
+	if t = t.In(c.l.zone); s.Verdict.Lang == "ja" {
+		if t.Minute() == 0 {
+			return t.Format("1月2日15時")
+		}
+		return t.Format("1月2日15時4分")
+	}
+	return t.Format("2 January, 15:04")
 }
 
 // fill puts the template's text into r, unless somebody has changed it by hand.
@@ -154,14 +178,14 @@ func (c *call) fill(s *casework.State, r *reply, fresh bool) {
 		return
 	}
 	v := t.InForce()
+	if fresh && v.Kind != "" {
+		r.kind = v.Kind
+	}
 	text, _ := v.Render(c.values(s, r))
 	if fresh || strings.TrimSpace(r.text) == "" || r.text == r.rendered {
 		r.text = text
 	}
 	r.rendered = text
-	if fresh && v.Kind != "" {
-		r.kind = v.Kind
-	}
 }
 
 // composer is where a reply to s is made, or why it can't be.
@@ -196,6 +220,9 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 	r := o.composer
 	if r == nil {
 		r = c.stored(s)
+		if o.mode == "hold" {
+			c.holding(s, r)
+		}
 	}
 	v.Version, v.Text, v.Rendered = r.version, r.text, r.rendered
 	for _, t := range casework.Suggest(settings.Templates.List(c.Settings), s) {
@@ -203,7 +230,7 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 	}
 	if i := slices.IndexFunc(v.Templates, func(t templateOption) bool { return t.On }); i >= 0 {
 		v.Chosen = &v.Templates[i]
-		v.Slots = c.slots(r)
+		v.Slots = c.slots(s, r)
 	}
 	for _, k := range []casework.ReplyKind{casework.First, casework.Interim, casework.Final} {
 		v.Kinds = append(v.Kinds, option{Value: string(k), Label: l.say("composer.kind_" + string(k)), On: k == r.kind})
@@ -233,19 +260,36 @@ func lastKind(s *casework.State, k casework.Kind) (casework.Event, bool) {
 	return casework.Event{}, false
 }
 
+// holding makes r the holding reply that fits best: one key says by when we
+// report.
+func (c *call) holding(s *casework.State, r *reply) {
+	r.kind = casework.Interim
+	for _, t := range casework.Suggest(settings.Templates.List(c.Settings), s) {
+		if v := t.InForce(); v.Kind == casework.Interim && t.Lang == s.Verdict.Lang {
+			r.template = t.ID
+			c.fill(s, r, true)
+			return
+		}
+	}
+}
+
 // slots are the inputs for the places of the chosen template.
-func (c *call) slots(r *reply) []field {
+func (c *call) slots(s *casework.State, r *reply) []field {
 	t, _ := settings.Templates.Get(c.Settings, r.template)
 	v := t.InForce()
 	if v == nil {
 		return nil
 	}
 	var out []field
-	for _, s := range v.Slots {
-		f := field{Name: "slot." + s.Name, Label: cmp.Or(s.Label, s.Name), Value: cmp.Or(r.slots[s.Name], s.Default), Required: s.Required}
-		if s.Type == "choice" && len(s.Choices) > 0 {
+	values := c.values(s, r)
+	for _, slot := range v.Slots {
+		if slot.Name == "date" && r.kind == casework.Interim {
+			continue // the promise
+		}
+		f := field{Name: "slot." + slot.Name, Label: cmp.Or(slot.Label, slot.Name), Value: cmp.Or(values[slot.Name], slot.Default), Required: slot.Required}
+		if slot.Type == "choice" && len(slot.Choices) > 0 {
 			f.Type = "select"
-			for _, choice := range s.Choices {
+			for _, choice := range slot.Choices {
 				f.Options = append(f.Options, option{Value: choice, Label: choice, On: choice == f.Value})
 			}
 		}

@@ -302,6 +302,7 @@ func TestAnAgentAnswersFromATemplate(t *testing.T) {
 	path := "/cases/" + string(m.ID)
 	v.want(v.post(path+"/claim", "back", "/queue"), 303)
 	v.want(v.get("/queue"), 200, "Claimed.", "In hand")
+	v.want(v.get(path+"?mode=hold"), 200, "We report by", `<option value="interim" selected>`)
 	v.header.Set("Earshot-Part", "composer")
 	v.want(v.post(path+"/fill", "template", "hold", "kind", "first"), 200, "Dear Ravi, we are looking into {{matter}}", `name="slot.matter"`, "!<html")
 	v.header.Del("Earshot-Part")

@@ -70,6 +70,9 @@ func (c *call) escalationRow(s *escalation.State) escalationRow {
 		Lang: langOf(s.Lang), Brand: c.brandName(s.Brand), At: c.l.at(s.OpenedAt), Count: s.Count, Next: c.l.at(s.NextAt),
 		Policy: c.l.say("policy." + string(s.Urgency)),
 	}
+	if s.Urgency == escalation.Notify {
+		r.Next = moment{} // it expects nobody
+	}
 	r.State, r.StateName = c.escalationState(s)
 	if s.Owner != "" {
 		r.Holder = c.who(s.Owner)

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -200,7 +201,7 @@ func (c *call) sandbox() error {
 		if e.ToText != "" {
 			v.Posts = append(v.Posts, postView{Author: authorOf(e.ToAuthor, ""), PlatformName: say("platform.sandbox"), Body: linked(e.ToText), At: c.l.at(e.At)})
 		}
-		v.Posts = append(v.Posts, postView{ID: e.ID, Author: e.Account, PlatformName: say("platform.sandbox"), Body: linked(e.Text), At: c.l.at(e.At), Ours: true})
+		v.Posts = append(v.Posts, postView{ID: e.ID, Author: cmp.Or(e.Account, say("sandbox.us")), PlatformName: say("platform.sandbox"), Body: linked(e.Text), At: c.l.at(e.At), Ours: true})
 	}
 	if len(v.Posts) == 0 {
 		v.Notice = &notice{Kind: "empty", Title: say("sandbox.none"), Text: say("sandbox.none_text")}

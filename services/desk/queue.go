@@ -353,7 +353,8 @@ func authorOf(handle, name string) string {
 
 var platformNames = map[string]string{
 	"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "appstore": "App Store", "hackernews": "Hacker News",
-	"reddit": "Reddit", "youtube": "YouTube", "google": "Google", "news": "News", "instagram": "Instagram", "facebook": "Facebook",
+	"reddit": "Reddit", "youtube": "YouTube", "google": "Google", "gbp": "Google Maps", "googleplay": "Google Play", "trustpilot": "Trustpilot",
+	"instagram": "Instagram", "facebook": "Facebook", "threads": "Threads", "tiktok": "TikTok", "tripadvisor": "Tripadvisor", "news": "News",
 }
 
 // platform is the name of a platform.
@@ -425,7 +426,7 @@ func (c *call) facets(a asked) []facet {
 		v := facet{Name: f.param, Label: c.l.say("facet." + f.param)}
 		buckets := counts[f.field]
 		on := a.values[f.param]
-		for _, b := range buckets[:min(len(buckets), 12)] {
+		for _, b := range buckets[:min(len(buckets), 8)] {
 			if b.Value == search.None && !slices.Contains(on, b.Value) {
 				continue
 			}

@@ -74,17 +74,14 @@ type span struct {
 // Initials stand for the holder in the list.
 func (r rowView) Initials() string { return initials(r.Holder) }
 
-// FacetsOn counts the filters that are set.
-func (v *queueView) FacetsOn() (n int) {
+// Chosen are the filters that are set.
+func (v *queueView) Chosen() (on []chip) {
 	for _, f := range v.Facets {
 		for _, c := range f.Chips {
 			if c.On {
-				n++
+				on = append(on, c)
 			}
 		}
 	}
-	return n
+	return on
 }
-
-// FacetsOpen tells whether the filters are shown from the start.
-func (v *queueView) FacetsOpen() bool { return v.FacetsOn() > 0 }

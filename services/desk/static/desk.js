@@ -19,6 +19,7 @@
       const old = el.id && document.getElementById(el.id);
       if (!old) continue;
       if (el.classList.contains("row") && $("a[aria-current]", old)) $("a", el).setAttribute("aria-current", "true");
+      if (el.id === "filters" && $("details[open]", old)) $("details", el)?.setAttribute("open", "");
       old.replaceWith(el);
       ready(el);
       if (el.id === "flash" && !el.hidden) { say(el.textContent.trim()); fade(el); }
@@ -124,6 +125,14 @@
     } catch (err) { /* the preview is a help; the server checks again on sending */ }
   });
 
+  async function preview(form, button) {
+    button.setAttribute("aria-busy", "true");
+    try {
+      const got = await load(button.getAttribute("formaction"), "preview", { method: "POST", body: new URLSearchParams(new FormData(form, button)) });
+      if (got) swap(got.html);
+    } catch (err) { failed(err); } finally { button.removeAttribute("aria-busy"); }
+  }
+
   // ready prepares an element that has just come onto the page.
   function ready(root) {
     for (const el of $$("[data-keep]", root)) {
@@ -161,7 +170,7 @@
   document.addEventListener("change", async (e) => {
     const el = e.target;
     if ("auto" in el.dataset) search(el.form);
-    if ("refill" in el.dataset || el.name?.startsWith("slot.")) {
+    if ("refill" in el.dataset || el.name?.startsWith("slot.") || el.name === "promise") {
       try {
         const got = await load($("#composer").dataset.fill, "composer", { method: "POST", body: new URLSearchParams(new FormData(el.form)) });
         if (got) { sessionStorage.removeItem(keepKey({ dataset: { keep: "reply" } })); swap(got.html); $("#composer details")?.setAttribute("open", ""); }
@@ -172,6 +181,7 @@
   document.addEventListener("submit", (e) => {
     const form = e.target, button = e.submitter;
     if (form.matches("[data-search]")) { e.preventDefault(); search(form); return; }
+    if (button && "preview" in button.dataset) { e.preventDefault(); preview(form, button); return; }
     if (!$("#case")?.contains(form) && !form.matches("[data-undo]")) return;
     if (form.enctype === "multipart/form-data") return;
     if ($("#case")) { e.preventDefault(); command(form, button); }

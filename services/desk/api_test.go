@@ -1,0 +1,183 @@
+package desk
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// described is the OpenAPI file as far as tests read it.
+type described struct {
+	Paths map[string]map[string]struct {
+		Parameters []struct {
+			Name   string
+			In     string
+			Schema struct{ Enum []string }
+		}
+	}
+	Components struct {
+		Schemas map[string]struct {
+			Enum       []string
+			Required   []string
+			Properties map[string]any
+		}
+	}
+}
+
+func description(t *testing.T) described {
+	t.Helper()
+	var d described
+	if err := yaml.Unmarshal(openAPI, &d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestTheDescriptionHasEveryRouteAndNoOther(t *testing.T) {
+	d := description(t)
+	var want, got []string
+	for _, r := range (&Desk{}).routes() {
+		if r.api() {
+			want = append(want, r.pattern)
+		}
+	}
+	for path, methods := range d.Paths {
+		for method := range methods {
+			got = append(got, strings.ToUpper(method)+" "+path)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(want, got) {
+		t.Errorf("described:\n%s\nserved:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, p := range d.Paths["/api/v1/cases/{id}/{command}"]["post"].Parameters {
+		if p.Name != "command" {
+			continue
+		}
+		slices.Sort(p.Schema.Enum)
+		if served := slices.Sorted(maps.Keys(apiCommands)); !slices.Equal(p.Schema.Enum, served) {
+			t.Errorf("described commands %v, served %v", p.Schema.Enum, served)
+		}
+	}
+}
+
+// TestTheDescriptionHasEveryField holds the schemas to the types that are sent.
+func TestTheDescriptionHasEveryField(t *testing.T) {
+	d := description(t)
+	for name, v := range map[string]any{"Mention": apiMention{}, "Case": apiCase{}, "Author": apiAuthor{}, "Media": apiMedia{}} {
+		schema := d.Components.Schemas[name]
+		var fields, must []string
+		for f := range reflect.TypeOf(v).Fields() {
+			key, rest, _ := strings.Cut(f.Tag.Get("json"), ",")
+			fields = append(fields, key)
+			if rest == "" && name != "Media" {
+				must = append(must, key)
+			}
+		}
+		slices.Sort(fields)
+		if got := slices.Sorted(maps.Keys(schema.Properties)); !slices.Equal(got, fields) {
+			t.Errorf("%s: described %v, sent %v", name, got, fields)
+		}
+		slices.Sort(must)
+		slices.Sort(schema.Required)
+		if len(must) > 0 && !slices.Equal(must, schema.Required) {
+			t.Errorf("%s: described as always there %v, sent always %v", name, schema.Required, must)
+		}
+	}
+}
+
+func (b *bench) token(scope identity.Scope, brands ...string) *visitor {
+	b.t.Helper()
+	token, secret, err := identity.NewToken("test", scope, brands, time.Now(), time.Time{})
+	b.put(err)
+	b.put(settings.Tokens.Put(b.t.Context(), b.Settings, "cli", token.ID, 0, token))
+	v := b.visitor()
+	v.header.Set("Authorization", "Bearer "+secret)
+	return v
+}
+
+func (v *visitor) send(path, body string) answer {
+	v.t.Helper()
+	req, err := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.server.URL+path, strings.NewReader(body))
+	v.put(err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", v.header.Get("Authorization"))
+	resp, err := v.client.Do(req)
+	v.put(err)
+	defer resp.Body.Close()
+	var buf strings.Builder
+	_, err = io.Copy(&buf, resp.Body)
+	v.put(err)
+	return answer{resp, buf.String()}
+}
+
+func TestTheAPISearchesAndWorksOnCases(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	b.praise()
+	v := b.token(identity.ScopeDesk, "*")
+	a := v.want(v.get("/api/v1/mentions?q=recording&risk=publicity_threat,churn&brand=kumo&sort=queue&limit=10"), 200, `"total":1`, string(m.ID))
+	var page struct{ Mentions []map[string]any }
+	b.put(json.Unmarshal([]byte(a.body), &page))
+	for _, key := range description(t).Components.Schemas["Mention"].Required {
+		if _, ok := page.Mentions[0][key]; !ok {
+			t.Errorf("mention lacks %s", key)
+		}
+	}
+	v.want(v.get("/api/v1/mentions?platfrom=x"), 422, "platfrom: unknown parameter")
+	v.want(v.get("/api/v1/mentions?limit=9999"), 422, "limit: want 1 to 200")
+	v.want(v.get("/api/v1/mentions?cursor=%22"), 400, "input")
+	v.want(v.get("/api/v1/counts"), 200, `"answer":2`)
+	path := "/api/v1/cases/" + string(m.ID)
+	v.want(v.get(path), 200, `"status":"new"`, `"category":"publicity_threat"`)
+	v.want(v.send(path+"/claim", ""), 200, `"status":"in_hand"`)
+	v.want(v.send(path+"/draft", `{"version":0,"text":"Hello","kind":"first"}`), 200, `"hash":`)
+	v.want(v.send(path+"/draft", `{"version":0,"text":"Hello again"}`), 409, "stale")
+	v.want(v.send(path+"/snooze", `{"until":"2001-01-01T00:00:00Z"}`), 422, "within the next three months")
+	v.want(v.send(path+"/close", `{"outcom":"solved"}`), 422, "unknown field")
+	v.want(v.send(path+"/dance", ""), 404)
+	a = v.get(path)
+	hash := regexp.MustCompile(`"hash":"([0-9a-f]+)"`).FindStringSubmatch(a.body)[1]
+	v.want(v.send(path+"/send", `{"hash":"`+hash+`"}`), 403, "forbidden")
+	v.want(v.get("/api/v1/cases/aaaa"), 404, "not_found")
+	other := b.token(identity.ScopeDesk, "hoshi")
+	other.want(other.get(path), 404)
+	other.want(other.get("/api/v1/mentions"), 200, `"total":0`)
+	stranger := b.visitor()
+	stranger.header.Set("Authorization", "Bearer esh_nothing")
+	stranger.want(stranger.get("/api/v1/mentions"), 401, "unauthorized")
+	stranger.header.Del("Authorization")
+	stranger.want(stranger.get("/api/v1/openapi.yaml"), 200, "openapi: 3.1.0")
+}
+
+func TestTheIntakeIsIdempotentAndJudgesEachPost(t *testing.T) {
+	b := newBench(t)
+	v := b.token(identity.ScopeIntake, "kumo")
+	v.want(v.send("/api/v1/mentions", `{"id":"a1","text":"I love kumo"}`), 202, `"status":"accepted"`)
+	v.want(v.send("/api/v1/mentions", `{"id":"a1","text":"I love kumo"}`), 202, `"status":"duplicate"`)
+	v.want(v.send("/api/v1/mentions", `[{"id":"a2","text":"nothing of ours"},{"text":"no id"},{"id":"a3","text":"x","brands":["hoshi"]},{"id":"a4","text":"x","brands":["kumo"]}]`), 202,
+		`"index":0,"status":"unmatched"`, `"index":1,"status":"refused"`, "id: required", `no brand \"hoshi\"`, `"index":3,"status":"accepted"`)
+	v.want(v.send("/api/v1/mentions", `{"id":`), 422, "not valid JSON")
+	v.want(v.send("/api/v1/mentions", `[{"text":"x"}]`), 422, "refused")
+	v.want(v.send("/api/v1/mentions", strings.Repeat(" ", 2<<20)), 413, "too_large")
+	v.want(v.send("/api/v1/cases/aaaa/claim", ""), 403)
+	e, err := bus.Mentions.Get(t.Context(), b.Bus, 1)
+	b.put(err)
+	if e.Value.Brand != "kumo" || e.Value.Text != "I love kumo" || e.Value.Source != "intake" {
+		t.Errorf("published %+v", e.Value)
+	}
+}
