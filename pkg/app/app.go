@@ -25,6 +25,7 @@ import (
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/bus/embedded"
 	"github.com/earshot/earshot/pkg/config"
+	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
@@ -63,6 +64,7 @@ type App struct {
 	listener net.Listener
 	front    atomic.Pointer[http.Handler]
 
+	gate      *identity.Gate
 	indexOnce sync.Once
 	index     search.Engine
 	fresh     bool
@@ -99,6 +101,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.settings = store
+	a.gate = identity.NewGate(settings.Directory{Store: store}, sessions{a.bus}, o.Now, a.log)
 	if err := a.openKeys(run); err != nil {
 		cancel(nil)
 		a.close()
@@ -155,6 +158,11 @@ func (a *App) connect(ctx context.Context, name string) (*bus.Conn, error) {
 		URL: cfg.Bus.URL, Credentials: cfg.Bus.Credentials, Name: name, Replicas: cfg.Bus.Replicas,
 		MaxBytes: int64(cfg.Limits.Backlog), Retention: cfg.Limits.Retention, Log: a.log, Metrics: a.reg,
 	}
+	password, err := cfg.Bus.Password.Reveal()
+	if err != nil {
+		return nil, fmt.Errorf("bus.password: %w", err)
+	}
+	o.User, o.Password = cfg.Bus.User, password
 	if a.server != nil {
 		o.InProcess = a.server
 	}

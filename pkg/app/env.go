@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,8 +86,17 @@ func (e *Env) Instance() string {
 // do.
 var instance = rand.Text()[:8]
 
-// Ready tells the process that the service is up.
-func (e *Env) Ready() { e.app.ready.Store(e.Name, struct{}{}) }
+// Ready tells the process that the service is up. Once all are, what starting
+// them took goes back to the system.
+func (e *Env) Ready() {
+	e.app.ready.Store(e.Name, struct{}{})
+	for _, s := range e.app.opts.Services {
+		if _, ok := e.app.ready.Load(s.Name); !ok {
+			return
+		}
+	}
+	go debug.FreeOSMemory()
+}
 
 // Serve hands every request but health and metrics to h.
 func (e *Env) Serve(h http.Handler) { e.app.front.Store(&h) }
@@ -114,10 +124,8 @@ func (e *Env) Index(ctx context.Context) (engine search.Engine, fresh bool, err 
 	return a.index, a.fresh, a.indexErr
 }
 
-// Gate is where viewers come from.
-func (e *Env) Gate() *identity.Gate {
-	return identity.NewGate(settings.Directory{Store: e.app.settings}, sessions{e.app.bus}, e.app.opts.Now, e.Log)
-}
+// Gate is where viewers come from, one for the process: it counts attempts.
+func (e *Env) Gate() *identity.Gate { return e.app.gate }
 
 // sessions keeps what identity remembers in its bucket.
 type sessions struct{ c *bus.Conn }

@@ -61,8 +61,18 @@ func run(ctx context.Context, env *app.Env) error {
 		return err
 	}
 	env.Ready()
-	<-ctx.Done()
-	return nil
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := env.Gate().Sweep(ctx); err != nil {
+				env.Log.Warn("old sessions not removed; trying again in an hour", "error", err)
+			}
+		}
+	}
 }
 
 // Options are what a desk stands on.

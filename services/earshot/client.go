@@ -52,6 +52,10 @@ func (c *call) reach(ctx context.Context, need ...app.Service) (*link, error) {
 		URL: cfg.Bus.URL, Credentials: cfg.Bus.Credentials, Name: "cli", Log: log,
 		Replicas: cfg.Bus.Replicas, MaxBytes: int64(cfg.Limits.Backlog), Retention: cfg.Limits.Retention,
 	}
+	if o.Password, err = cfg.Bus.Password.Reveal(); err != nil {
+		return nil, fmt.Errorf("bus.password: %w", err)
+	}
+	o.User = cfg.Bus.User
 	if cfg.Bus.URL == "" {
 		o.Dialer = embedded.Dialer(folder)
 	}

@@ -122,6 +122,9 @@ func choose(names []string, cfg config.File) ([]app.Service, error) {
 
 // prepare sets up what was asked for, and says where to go.
 func prepare(ctx context.Context, c *call, a *app.App, cfg config.File, o *serveOptions) error {
+	if !slices.ContainsFunc(a.Services(), func(s app.Service) bool { return s.Name == "desk" }) {
+		return nil // settings are the desk's to write
+	}
 	env := a.Env("earshot")
 	if err := seed(ctx, env.Settings()); err != nil {
 		return err
@@ -133,9 +136,6 @@ func prepare(ctx context.Context, c *call, a *app.App, cfg config.File, o *serve
 	}
 	if err := addBrands(ctx, env.Settings(), o); err != nil {
 		return err
-	}
-	if !slices.ContainsFunc(a.Services(), func(s app.Service) bool { return s.Name == "desk" }) {
-		return nil
 	}
 	fmt.Fprintf(c.out, "Earshot %s\n  desk        %s\n  data        %s\n", version, env.URL(), cfg.Data)
 	if o.demo {

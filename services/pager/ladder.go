@@ -58,9 +58,7 @@ func (p *pager) step(ctx context.Context, id string) error {
 	channels := p.channels()
 	policy.Roster = p.roster(s.Brand, channels)
 	actions := escalation.Plan(s, policy, p.now())
-	if actions.Nobody {
-		p.log.Error("nobody can be paged: set up a notifier and a person with the role pr_lead", "escalation", id, "brand", s.Brand)
-	}
+	p.nobody(id, s.Brand, actions.Nobody)
 	for _, send := range actions.Send {
 		won := false
 		after, err := p.board.Record(ctx, id, escalation.System, p.now(), func(now *escalation.State) (escalation.Event, bool) {
@@ -78,6 +76,24 @@ func (p *pager) step(ctx context.Context, id string) error {
 		}
 	}
 	return nil
+}
+
+// nobody says once of an escalation that its ladder leads to no one, and again
+// when that comes back.
+func (p *pager) nobody(id, brand string, is bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if is && !p.silent[id] {
+		p.log.Error("nobody can be paged: set up a notifier and a person with the role pr_lead", "escalation", id, "brand", brand)
+	}
+	if !is {
+		delete(p.silent, id)
+		return
+	}
+	if p.silent == nil {
+		p.silent = map[string]bool{}
+	}
+	p.silent[id] = true
 }
 
 // send makes one attempt and writes down what became of it. If that can't be

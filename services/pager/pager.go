@@ -72,6 +72,7 @@ type pager struct {
 
 	mu        sync.Mutex
 	notifiers map[string]opened
+	silent    map[string]bool // escalations of which it was said that nobody can be paged
 
 	// Only the one consumer of TAGGED touches these.
 	volume  escalation.Volume
