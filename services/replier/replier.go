@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -113,6 +114,10 @@ func (r *replier) handle(ctx context.Context, m *bus.Msg[casework.Event]) error 
 		return err
 	}
 	out := s.Outgoing
+	if s.ReadOnly != "" {
+		// It may have been taken back in words this program doesn't know.
+		return bus.After(fmt.Errorf("a newer Earshot has worked on case %s (%s)", id, s.ReadOnly), time.Minute)
+	}
 	if out == nil || out.Attempt != attempt {
 		return nil // sent, failed, or taken back
 	}
@@ -138,7 +143,7 @@ func (r *replier) send(ctx context.Context, s *casework.State) error {
 	if err != nil {
 		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendFailed, Text: err.Error()})
 	}
-	won := false
+	won, again := false, !s.Outgoing.CallSince.IsZero()
 	after, err := r.cases.Record(ctx, s.ID, func(st *casework.State) (casework.Event, bool) {
 		o := st.Outgoing
 		won = o != nil && o.Attempt == attempt && o.CallingSeq == s.Outgoing.CallingSeq
@@ -147,31 +152,26 @@ func (r *replier) send(ctx context.Context, s *casework.State) error {
 	if err != nil || !won {
 		return err
 	}
-	if r.settle > 0 {
-		select {
-		case <-time.After(r.settle):
-		case <-ctx.Done():
-			return ctx.Err() // not called: whoever comes next finds nothing out there
-		}
-	}
-	return r.call(ctx, &after, conn)
+	time.Sleep(r.settle)
+	return r.call(context.WithoutCancel(ctx), &after, conn, again)
 }
 
 // call publishes the reply and records what became of it, also when the process
-// is told to stop meanwhile.
-func (r *replier) call(ctx context.Context, s *casework.State, conn source.Replier) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
+// is told to stop meanwhile. Again tells that it was called before, so that no
+// refusal proves that the reply isn't out.
+func (r *replier) call(ctx context.Context, s *casework.State, conn source.Replier, again bool) error {
+	calling, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	sent, err := conn.Reply(ctx, replyOf(s))
+	sent, err := conn.Reply(calling, replyOf(s))
 	if pause, ok := bus.RetryAfter(err); ok && certain(err) && pause < callTime/2 {
 		time.Sleep(pause)
-		sent, err = conn.Reply(ctx, replyOf(s))
+		sent, err = conn.Reply(calling, replyOf(s))
 	}
 	attempt := s.Outgoing.Attempt
 	switch {
 	case err == nil:
 		return r.record(ctx, s.ID, attempt, sentEvent(sent))
-	case certain(err):
+	case certain(err) && !again:
 		r.log.Warn("reply not published", "case", s.ID, "error", err)
 		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendFailed, Text: err.Error()})
 	}
@@ -192,21 +192,27 @@ func (r *replier) look(ctx context.Context, s *casework.State) error {
 		// The platform itself drops a second one with the same key.
 		return r.send(ctx, s)
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
 	return r.find(ctx, s, conn, errors.New("the call was cut short"))
 }
 
+// askFor is how long a platform that can't be asked is asked again and again.
+const askFor = 20 * time.Minute
+
 // find asks the platform for the reply. Not finding it proves nothing.
 func (r *replier) find(ctx context.Context, s *casework.State, conn source.Replier, cause error) error {
-	sent, err := conn.Find(ctx, replyOf(s))
+	asking, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	sent, err := conn.Find(asking, replyOf(s))
 	if err == nil {
 		return r.record(ctx, s.ID, s.Outgoing.Attempt, sentEvent(sent))
 	}
 	if errors.Is(err, source.ErrNotFound) {
-		err = cause
+		return r.unsure(ctx, s, cause)
 	}
-	return r.unsure(ctx, s, err)
+	if told := r.unsure(ctx, s, err); told != nil || r.now().Sub(s.Outgoing.CallSince) > askFor {
+		return told
+	}
+	return bus.After(err, time.Minute)
 }
 
 // unsure puts the reply before a person, unless it is there already.
@@ -217,13 +223,18 @@ func (r *replier) unsure(ctx context.Context, s *casework.State, cause error) er
 	return r.record(ctx, s.ID, s.Outgoing.Attempt, casework.Event{Kind: casework.SendUnsure, Text: cause.Error()})
 }
 
-// record appends the result of an attempt, if it is still wanted.
+// record appends the result of an attempt, if it is still waited for. What was
+// given up and is out all the same is noted.
 func (r *replier) record(ctx context.Context, id mention.ID, attempt string, e casework.Event) error {
 	e.Attempt = attempt
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	_, err := r.cases.Record(ctx, id, func(s *casework.State) (casework.Event, bool) {
-		return e, s.Outgoing != nil && s.Outgoing.Attempt == attempt
+		if s.Outgoing != nil && s.Outgoing.Attempt == attempt {
+			return e, true
+		}
+		known := slices.ContainsFunc(s.History, func(h casework.Event) bool { return h.Kind == casework.Sent && h.Attempt == attempt })
+		return casework.Event{Kind: casework.Noted, Text: "published after all: " + e.URL}, e.Kind == casework.Sent && !known
 	})
 	return err
 }
