@@ -101,7 +101,7 @@ func (p *pager) nobody(id, brand string, is bool) {
 func (p *pager) send(ctx context.Context, s escalation.State, policy escalation.Policy, send escalation.Send, n notify.Notifier) {
 	ctx, cancel := context.WithTimeout(ctx, notify.Timeout)
 	defer cancel()
-	err := errors.New("the notifier is gone")
+	err := bus.Permanent(errors.New("the notifier is gone"))
 	if n != nil {
 		err = n.Notify(ctx, p.page(&s, send))
 	}
@@ -150,7 +150,7 @@ func (p *pager) page(s *escalation.State, send escalation.Send) notify.Page {
 			page.At = page.At.In(z)
 		}
 	}
-	if who, ok := settings.Staff.Get(p.settings, send.Target); ok {
+	if who, ok := settings.Staff.Get(p.settings, send.Target); ok && !who.Disabled {
 		page.To = notify.Recipient{Name: who.Name, Email: who.Email}
 		if who.Lang != "" {
 			page.Lang = who.Lang
@@ -227,7 +227,10 @@ func (p *pager) roster(brand string, channels map[string]notify.Notifier) escala
 		}
 	}
 	for _, t := range settings.Teams.List(p.settings) {
-		r.Groups["team:"+t.ID] = t.Members
+		r.Groups["team:"+t.ID] = slices.DeleteFunc(slices.Clone(t.Members), func(id string) bool {
+			s, ok := settings.Staff.Get(p.settings, id)
+			return !ok || s.Disabled
+		})
 	}
 	for id, n := range channels {
 		r.Channels = append(r.Channels, escalation.Channel{ID: id, Shared: !notify.IsPersonal(n)})

@@ -4,9 +4,12 @@
 package pager
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -139,12 +142,16 @@ func (p *pager) tagged(ctx context.Context, m *bus.Msg[mention.Tagged]) error {
 // it is wanted.
 func (p *pager) subject(ctx context.Context, t *mention.Tagged, seq uint64, origin escalation.Origin, wanted bool, reach int64, policy *escalation.Policy) error {
 	subjects := escalation.Subjects(t)
+	match := subjects
+	if !wanted {
+		match = story(t)
+	}
 	category, rule := escalation.Cause(&t.Verdict)
 	urgency := policy.Urgency(escalation.Reason{Brand: t.Mention.Brand, Category: category, Origin: origin, Reach: reach}, p.now())
-	if open, ok := p.about(t.Mention.Brand, subjects, wanted); ok {
+	if open, ok := p.about(t.Mention.Brand, match); ok {
 		return p.join(ctx, open, t, urgency, wanted, reach)
 	}
-	if !wanted || urgency == escalation.Ignore {
+	if !wanted || urgency == escalation.Ignore || p.tail(t.Mention.Brand, story(t), urgency) {
 		return nil
 	}
 	e := escalation.Open(t, origin, urgency)
@@ -159,9 +166,22 @@ func (p *pager) subject(ctx context.Context, t *mention.Tagged, seq uint64, orig
 // escalated tells whether the story of t was escalated for this figure before:
 // it stays over the limit, and pages once.
 func (p *pager) escalated(t *mention.Tagged, origin escalation.Origin) bool {
-	story := escalation.Subjects(t)[:1]
 	return len(p.board.All(func(s *escalation.State) bool {
-		return s.Brand == t.Mention.Brand && s.Origin == origin && !s.Open() && overlap(s.Subjects, story)
+		return s.Brand == t.Mention.Brand && s.Origin == origin && !s.Open() && overlap(s.Subjects, story(t))
+	})) > 0
+}
+
+// story is what a mention shares with its reposts and near-copies, if any.
+func story(t *mention.Tagged) []string {
+	return slices.DeleteFunc(escalation.Subjects(t), func(s string) bool { return !strings.HasPrefix(s, "story:") })
+}
+
+// tail tells whether somebody has just resolved what one of subjects was about,
+// at no lower urgency: what still drips in opens nothing anew.
+func (p *pager) tail(brand string, subjects []string, urgency escalation.Urgency) bool {
+	return len(p.board.All(func(s *escalation.State) bool {
+		return s.Brand == brand && s.Resolved != nil && p.now().Sub(s.Resolved.At) < time.Hour &&
+			!urgency.Stronger(s.Urgency) && overlap(s.Subjects, subjects)
 	})) > 0
 }
 
@@ -176,12 +196,8 @@ func (p *pager) open(ctx context.Context, id string, e escalation.Event) error {
 	return p.step(ctx, id)
 }
 
-// about finds the open escalation that a mention belongs to: by its story, and
-// when it wants a page itself also by its author.
-func (p *pager) about(brand string, subjects []string, wanted bool) (escalation.State, bool) {
-	if !wanted {
-		subjects = subjects[:1]
-	}
+// about finds the open escalation about any of subjects.
+func (p *pager) about(brand string, subjects []string) (escalation.State, bool) {
 	found := p.board.All(func(s *escalation.State) bool {
 		return s.Open() && s.Brand == brand && overlap(s.Subjects, subjects)
 	})
@@ -211,10 +227,10 @@ func (p *pager) join(ctx context.Context, s escalation.State, t *mention.Tagged,
 	if members[t.Mention.ID] {
 		return nil
 	}
-	members[t.Mention.ID] = true
-	n := max(s.Count+1, len(members))
+	n := max(s.Count, len(members)) + 1
 	graver := wanted && urgency.Stronger(s.Urgency)
 	if !escalation.Milestone(n) && !graver {
+		members[t.Mention.ID] = true
 		return nil
 	}
 	category, rule := escalation.Cause(&t.Verdict)
@@ -226,7 +242,7 @@ func (p *pager) join(ctx context.Context, s escalation.State, t *mention.Tagged,
 				e.Urgency = urgency
 			}
 		}
-		return e, s.Open() && s.Count < n
+		return e, s.Open() && (s.Count < n || graver)
 	})
 	if err != nil {
 		return err
@@ -239,28 +255,20 @@ func (p *pager) join(ctx context.Context, s escalation.State, t *mention.Tagged,
 	if err != nil {
 		return err
 	}
+	members[t.Mention.ID] = true
 	return p.step(ctx, s.Key)
 }
 
 // storm opens an escalation about a brand's volume, once per storm.
 func (p *pager) storm(ctx context.Context, t *mention.Tagged, seq uint64, spike escalation.Spike, policy *escalation.Policy) error {
 	brand := t.Mention.Brand
-	if _, ok := p.about(brand, []string{escalation.VolumeSubject}, false); ok {
-		return nil
-	}
-	// A storm that was just resolved is not opened again by its tail.
-	tail := p.board.All(func(s *escalation.State) bool {
-		return s.Brand == brand && s.Resolved != nil && p.now().Sub(s.Resolved.At) < time.Hour && overlap(s.Subjects, []string{escalation.VolumeSubject})
-	})
-	if len(tail) > 0 {
-		return nil
-	}
+	volume := []string{escalation.VolumeSubject}
 	urgency := policy.Urgency(escalation.Reason{Brand: brand, Origin: escalation.ByVolume}, p.now())
-	if urgency == escalation.Ignore {
+	if _, ok := p.about(brand, volume); ok || urgency == escalation.Ignore || p.tail(brand, volume, urgency) {
 		return nil
 	}
 	return p.open(ctx, escalation.ID(brand, escalation.VolumeSubject, seq), escalation.Event{
-		Kind: escalation.Opened, Brand: brand, Subjects: []string{escalation.VolumeSubject}, Urgency: urgency,
+		Kind: escalation.Opened, Brand: brand, Subjects: volume, Urgency: urgency,
 		Origin: escalation.ByVolume, Rule: fmt.Sprintf("%d negative in 10 min, usual %.1f", spike.Count, spike.Usual),
 		Count: spike.Count, Lang: t.Verdict.Lang, URL: "/queue?brand=" + brand + "&sentiment=negative&sort=newest",
 	})
@@ -284,12 +292,37 @@ func (p *pager) happened(ctx context.Context, m *bus.Msg[casework.Event]) error 
 	}
 	t := &mention.Tagged{Mention: s.Mention, Verdict: s.Verdict}
 	policy := p.settings.Policy()
-	category, _ := escalation.Cause(&t.Verdict)
+	category, rule := escalation.Cause(&t.Verdict)
 	urgency := policy.Urgency(escalation.Reason{Brand: s.Mention.Brand, Category: category, Origin: origin}, p.now())
 	if urgency == escalation.Ignore {
 		return nil
 	}
+	if have, ok := p.about(s.Mention.Brand, escalation.Subjects(t)); ok {
+		return p.added(ctx, have.Key, e, escalation.Event{Kind: escalation.Joined, Category: category, Rule: rule, Urgency: urgency})
+	}
 	open := escalation.Open(t, origin, urgency)
 	open.URL, open.Rule = "/cases/"+string(s.ID), e.Text
 	return p.open(ctx, escalation.ID(s.Mention.Brand, string(origin)+":"+string(s.ID), m.Seq), open)
+}
+
+// added brings what a person asks, or a promise that is due, to an escalation
+// that is there: as a note, and as more urgent if it is. Whoever has it already
+// is not paged for the same again.
+func (p *pager) added(ctx context.Context, id string, e *casework.Event, joined escalation.Event) error {
+	text := cmp.Or(e.Text, "a promise to the customer is due")
+	_, err := p.board.Record(ctx, id, e.Actor, e.At, func(s *escalation.State) (escalation.Event, bool) {
+		noted := slices.ContainsFunc(s.Notes, func(m escalation.Mark) bool { return m.By == e.Actor && m.At.Equal(e.At) && m.Text == text })
+		return escalation.Event{Kind: escalation.Noted, Text: text}, s.Open() && !noted
+	})
+	if err != nil {
+		return err
+	}
+	_, err = p.board.Record(ctx, id, escalation.System, p.now(), func(s *escalation.State) (escalation.Event, bool) {
+		joined.Count = s.Count
+		return joined, s.Open() && s.Acked == nil && joined.Urgency.Stronger(s.Urgency)
+	})
+	if err != nil {
+		return err
+	}
+	return p.step(ctx, id)
 }
