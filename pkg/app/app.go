@@ -129,7 +129,7 @@ func (a *App) open(ctx context.Context) error {
 	}
 	a.listener = l
 	if cfg.Bus.URL == "" {
-		if a.server, err = embedded.Start(filepath.Join(cfg.Data, "bus"), a.log); err != nil {
+		if a.server, err = embedded.Start(filepath.Join(cfg.Data, "bus"), a.log, embedded.Sync(cfg.Bus.Sync)); err != nil {
 			return err
 		}
 	}

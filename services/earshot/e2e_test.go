@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -47,12 +48,24 @@ func TestE2EAllInOne(t *testing.T) {
 
 func TestE2ESplit(t *testing.T) {
 	s := newStage(t)
-	s.env = append(s.env, "EARSHOT_BUS_URL="+natsServer(t))
+	address := freeAddress(t)
+	s.env = append(s.env, "EARSHOT_BUS_URL="+natsServer(t), "EARSHOT_URL=http://"+address)
 	for _, service := range []string{"fetcher", "classifier", "pager", "replier"} {
 		s.spawn("serve", service, "--listen", "127.0.0.1:0")
 	}
-	s.start("serve", "indexer", "desk", "--listen", "127.0.0.1:0")
+	s.start("serve", "indexer", "desk", "--listen", address)
 	s.mainJob()
+}
+
+// freeAddress is where nobody listens right now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // natsServer is a server of its own, as a deployment has one.

@@ -114,6 +114,9 @@ func choose(names []string, cfg config.File) ([]app.Service, error) {
 		return nil, errors.New("some services alone need a bus that the others reach: set bus.url in the configuration")
 	}
 	has := func(n string) bool { return slices.Contains(names, n) }
+	if has("pager") && !has("desk") && cfg.URL == "" {
+		return nil, errors.New("url: pages link to the desk, which runs elsewhere: set its address in the configuration (EARSHOT_URL)")
+	}
 	if cfg.Search.Engine == "embedded" && has("indexer") != has("desk") {
 		return nil, errors.New("the embedded index lives in one process: run indexer and desk together (earshot serve indexer desk), or set search.engine: meilisearch")
 	}

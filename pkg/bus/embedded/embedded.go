@@ -19,9 +19,19 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// SyncInterval is how often the server's files are forced to disk. A kill of
-// the process loses nothing; a power cut loses at most about this much.
-const SyncInterval = time.Second
+// DefaultSync is how often the server's files are forced to disk unless Sync
+// says otherwise. A kill of the process loses nothing; a power cut loses at most
+// about this much.
+const DefaultSync = time.Second
+
+// Option changes how a server runs.
+type Option func(*server.Options)
+
+// Sync forces files to disk every d; 0 forces every message before it is
+// acknowledged.
+func Sync(d time.Duration) Option {
+	return func(o *server.Options) { o.SyncInterval, o.SyncAlways = d, d == 0 }
+}
 
 // Socket is the name of the unix socket in the data folder, by which the
 // command line reaches a running instance.
@@ -42,7 +52,7 @@ type Server struct {
 
 // Start runs a server on dir, which it creates if missing. It fails with
 // [ErrInUse] when another process has it.
-func Start(dir string, log *slog.Logger) (*Server, error) {
+func Start(dir string, log *slog.Logger, opts ...Option) (*Server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
@@ -54,20 +64,24 @@ func Start(dir string, log *slog.Logger) (*Server, error) {
 	if !got {
 		return nil, fmt.Errorf("%w: %s", ErrInUse, dir)
 	}
-	if err := s.start(dir); err != nil {
+	if err := s.start(dir, opts); err != nil {
 		s.Stop()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) start(dir string) error {
-	srv, err := server.NewServer(&server.Options{
+func (s *Server) start(dir string, opts []Option) error {
+	o := &server.Options{
 		ServerName: "earshot", DontListen: true, NoSigs: true,
-		JetStream: true, StoreDir: dir, SyncInterval: SyncInterval,
+		JetStream: true, StoreDir: dir, SyncInterval: DefaultSync,
 		JetStreamMaxMemory: 64 << 20, MaxPayload: 8 << 20,
 		DisableJetStreamBanner: true,
-	})
+	}
+	for _, set := range opts {
+		set(o)
+	}
+	srv, err := server.NewServer(o)
 	if err != nil {
 		return fmt.Errorf("embedded bus: %w", err)
 	}
