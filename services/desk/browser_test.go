@@ -1,0 +1,153 @@
+package desk
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// window is a browser with somebody signed in.
+type window struct {
+	*bench
+	ctx context.Context
+}
+
+func (b *bench) window(t *testing.T, v *visitor) *window {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("no browser in short tests")
+	}
+	found := false
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if _, err := exec.LookPath(name); err == nil {
+			found = true
+		}
+	}
+	if !found && os.Getenv("EARSHOT_TEST_REQUIRE") == "" {
+		t.Skip("no Chromium on this machine")
+	}
+	w := &window{b, browser(t)}
+	for _, c := range v.client.Jar.Cookies(b.address()) {
+		w.run(chromedp.EmulateViewport(1280, 900), chromedp.Navigate(b.server.URL+"/sign-in"))
+		w.eval(fmt.Sprintf(`document.cookie = %q`, c.Name+"="+c.Value+"; path=/"))
+	}
+	return w
+}
+
+func (b *bench) address() *url.URL {
+	u, err := url.Parse(b.server.URL)
+	b.put(err)
+	return u
+}
+
+func (w *window) run(actions ...chromedp.Action[chromedp.Void]) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, 20*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *window) eval(js string) any {
+	w.t.Helper()
+	v, err := chromedp.Run(w.ctx, chromedp.Evaluate[any](js))
+	if err != nil {
+		w.t.Fatalf("%s: %v", js, err)
+	}
+	return v
+}
+
+// until waits for a JavaScript expression to become true.
+func (w *window) until(js string) {
+	w.t.Helper()
+	if _, err := chromedp.Run(w.ctx, chromedp.Poll[any](js, chromedp.WithPollingTimeout(8*time.Second))); err != nil {
+		shown, _ := chromedp.Run(w.ctx, chromedp.Evaluate[string](`document.body.innerText`))
+		w.t.Fatalf("%s does not become true: %v\n%s", js, err, shown)
+	}
+}
+
+func (w *window) key(keys string) { w.t.Helper(); w.run(chromedp.KeyEvent(keys)) }
+
+func TestTheQueueIsWorkedByKeyboard(t *testing.T) {
+	b := newBench(t)
+	var ids []mention.ID
+	for i := range 4 {
+		ids = append(ids, b.mention(mention.Post{
+			Platform: "x", NativeID: fmt.Sprint(i), Source: "feed", Text: fmt.Sprintf("Kumo question number %d", i), Author: mention.Author{Handle: fmt.Sprintf("p%d", i)},
+		}, mention.Verdict{Lang: "en", Intent: mention.Question}).ID)
+	}
+	w := b.window(t, b.as("aya", everywhere, identity.Agent))
+	w.run(chromedp.Navigate(b.server.URL + "/queue"))
+	at := func(n int) string { return fmt.Sprintf(`document.querySelector("#case")?.dataset.id === %q`, ids[n]) }
+
+	w.key("j")
+	w.until(at(0))
+	w.key("j")
+	w.until(at(1))
+	w.key("k")
+	w.until(at(0))
+	w.key("c")
+	w.until(`document.querySelector("#flash").innerText.includes("Claimed") && document.querySelector("#row-` + string(ids[0]) + `").innerText.includes("In hand")`)
+	w.key("z")
+	w.until(`document.querySelector("#flash").innerText.includes("Released")`)
+
+	// An internal note, with single keys typed into it.
+	w.key("n")
+	w.until(`document.activeElement.id === "note-text"`)
+	w.key("jejune ccc")
+	w.run(chromedp.KeyEvent("\r", chromedp.KeyModifiers(2)))
+	w.until(`document.querySelector(".history .note")?.innerText.includes("jejune ccc")`)
+
+	// Keys that an input method composes with do nothing.
+	w.eval(`document.activeElement.blur(); document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "j", keyCode: 229, isComposing: true, bubbles: true}))`)
+	w.eval(`document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "x", isComposing: true, bubbles: true}))`)
+
+	// Done asks how it ended, and the next one opens.
+	w.key("e")
+	w.until(`document.querySelector("#ask-title")?.innerText === "Close this case"`)
+	if now := w.eval(at(0)); now != true {
+		t.Fatal("a composing key moved the list")
+	}
+	w.run(chromedp.KeyEvent("\r", chromedp.KeyModifiers(2)))
+	w.until(at(1))
+	w.until(`document.querySelector("#row-` + string(ids[0]) + `").classList.contains("gone")`)
+
+	// Search as you type, then back by the key of the page.
+	w.key("/")
+	w.until(`document.activeElement.id === "q"`)
+	w.key("number 3")
+	w.until(`document.querySelectorAll("#rows > .row").length === 1`)
+	w.run(chromedp.KeyEvent("\x1b"))
+	w.eval(`document.activeElement.blur()`)
+	w.key("g")
+	w.key("t")
+	w.run(chromedp.WaitVisible(`a[href="/templates"][aria-current="page"]`))
+}
+
+func TestNewMentionsWaitAboveTheList(t *testing.T) {
+	b := newBench(t)
+	first := b.angry()
+	w := b.window(t, b.as("aya", everywhere, identity.Agent))
+	w.run(chromedp.Navigate(b.server.URL + "/queue"))
+	w.key("j")
+	w.until(fmt.Sprintf(`document.querySelector("#case")?.dataset.id === %q`, first.ID))
+	time.Sleep(20 * time.Millisecond) // so that it is seen after the list was made
+	second := b.praise()
+	b.put(b.Bus.Tell("indexed", map[string]any{"ids": []mention.ID{second.ID}}))
+	w.until(`!document.querySelector("#fresh").hidden && document.querySelector("#fresh").innerText.includes("1 new")`)
+	if n := w.eval(`document.querySelectorAll("#rows > .row").length`); fmt.Sprint(n) != "1" {
+		t.Errorf("%v rows before the bar was pressed", n)
+	}
+	w.eval(`document.querySelector("#fresh a").click()`)
+	w.until(`document.querySelectorAll("#rows > .row").length === 2 && document.querySelector("#fresh").hidden`)
+}
