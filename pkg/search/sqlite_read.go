@@ -167,27 +167,40 @@ func (s *snapshot) counted(p *plan) bool {
 }
 
 // from returns the FROM and WHERE of the documents of the plan, led by its
-// text if it has one.
-func (s *snapshot) from(cond string) (string, []any) {
-	if s.match == "" {
-		return " FROM doc d WHERE " + cond, nil
+// text if it has one, else read from index.
+func (s *snapshot) from(cond, index string) (string, []any) {
+	switch {
+	case s.match != "":
+		return " FROM fts CROSS JOIN doc d ON d.seq = fts.rowid WHERE fts MATCH ? AND " + cond, []any{s.match}
+	case strings.Contains(cond, "f_story") || strings.Contains(cond, "f_author") || strings.Contains(cond, "f_number"):
+		return " FROM doc d WHERE " + cond, nil // these have an index of their own
 	}
-	return " FROM fts CROSS JOIN doc d ON d.seq = fts.rowid WHERE fts MATCH ? AND " + cond, []any{s.match}
+	return " FROM doc d INDEXED BY " + index + " WHERE " + cond, nil
 }
 
-// count returns how many documents the plan has; a limit above zero stops
-// counting there.
-func (s *snapshot) count(limit int) (n int64, err error) {
+// count returns how many documents the plan has.
+func (s *snapshot) count() (n int64, err error) {
 	if s.counted(s.plan) {
 		err = s.tx.QueryRowContext(s.ctx, "SELECT coalesce(sum(n), 0) FROM tally WHERE "+s.cond).Scan(&n)
 		return n, err
 	}
-	from, args := s.from(s.cond)
-	query := "SELECT count(*)" + from
-	if limit > 0 {
-		query = fmt.Sprintf("SELECT count(*) FROM (SELECT 1%s LIMIT %d)", from, limit)
+	from, args := s.from(s.cond, "by_queue")
+	err = s.tx.QueryRowContext(s.ctx, "SELECT count(*)"+from, args...).Scan(&n)
+	return n, err
+}
+
+// total returns how many documents the plan has, up to one above MaxTotal,
+// where a page of it has given rows and perhaps has a next.
+func (s *snapshot) total(rows int, next bool) (n int64, err error) {
+	p := s.plan
+	switch {
+	case !next && p.Cursor == "" && !p.Collapse:
+		return int64(rows), nil
+	case s.counted(p) && (p.brands != nil || len(p.Where[FieldBrand]) > 0):
+		return s.count() // the table of counts begins with the brand
 	}
-	err = s.tx.QueryRowContext(s.ctx, query, args...).Scan(&n)
+	from, args := s.from(s.cond, "by_queue")
+	err = s.tx.QueryRowContext(s.ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT 1%s LIMIT %d)", from, MaxTotal+1), args...).Scan(&n)
 	return n, err
 }
 
@@ -208,7 +221,7 @@ func (s *snapshot) list(limit int, more string, yield func(row) bool) error {
 		cond += fmt.Sprintf(" AND qkey %s %d", map[string]string{Yes: "<", No: ">="}[open[0]], int64(queueClosed))
 	}
 	key, tail := "0", ""
-	from, args := s.from(cond)
+	from, args := s.from(cond, orders[s.plan.Sort].index)
 	if s.plan.Sort == Relevance {
 		tail = fmt.Sprintf(" ORDER BY fts.rank, published DESC, d.seq DESC LIMIT %d", limit)
 	} else {
@@ -222,8 +235,6 @@ func (s *snapshot) list(limit int, more string, yield func(row) bool) error {
 			if many {
 				from = " FROM doc d INDEXED BY " + o.index + " WHERE +d.seq IN (SELECT rowid FROM fts WHERE fts MATCH ?) AND " + cond
 			}
-		} else if !strings.Contains(cond, "f_story") && !strings.Contains(cond, "f_author") && !strings.Contains(cond, "f_number") {
-			from = " FROM doc d INDEXED BY " + o.index + " WHERE " + cond
 		}
 	}
 	story := "0, 0"
@@ -331,7 +342,7 @@ func (e *SQLite) Search(ctx context.Context, q Query) (Result, error) {
 				res.Next = p.cursor(int64(at), 0)
 			}
 		}
-		total, err := s.count(MaxTotal + 1)
+		total, err := s.total(len(rows), res.Next != "")
 		if err != nil {
 			return err
 		}
@@ -426,7 +437,7 @@ func (e *SQLite) Counts(ctx context.Context, queries ...Query) ([]int64, error) 
 	counts := make([]int64, len(queries))
 	for i, q := range queries {
 		err := e.read(ctx, q, func(s *snapshot) (err error) {
-			counts[i], err = s.count(0)
+			counts[i], err = s.count()
 			return err
 		})
 		if err != nil {
@@ -467,7 +478,7 @@ func (s *snapshot) facet(f Field) (map[string]int64, error) {
 	if s.counted(p) && fields[at].counted {
 		from, n = " FROM tally WHERE "+s.where(p), "sum(n)"
 	} else {
-		from, args = s.from(s.where(p))
+		from, args = s.from(s.where(p), "by_queue")
 		n = "count(*)"
 	}
 	rows, err := s.tx.QueryContext(s.ctx, "SELECT "+column(f)+", "+n+from+" GROUP BY 1", args...)
