@@ -1,40 +1,15 @@
 package casework
 
 import (
-	"bytes"
 	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/bus/bustest"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 )
-
-// lying returns the files under dir that hold any of words.
-func lying(t *testing.T, dir string, words ...string) []string {
-	t.Helper()
-	var found []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		for _, w := range words {
-			if bytes.Contains(b, []byte(w)) {
-				found = append(found, path+": "+w)
-			}
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
-}
 
 func TestErase(t *testing.T) {
 	t.Parallel()
@@ -56,7 +31,7 @@ func TestErase(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := b.must(ann, id, Close{Why: "花子様のため"})
-	if len(lying(t, b.dir, secret[0])) == 0 {
+	if len(bustest.Lying(t, b.dir, secret[0])) == 0 {
 		t.Fatal("the search finds nothing before the erasure either")
 	}
 
@@ -102,7 +77,7 @@ func (b *bench) revise(to *mention.Tagged) {
 // gone holds the bus to an erasure: no word on disk, and the history whole.
 func (b *bench) gone(id mention.ID, before State, erasures int, words []string) State {
 	b.t.Helper()
-	if found := lying(b.t, b.dir, words...); len(found) > 0 {
+	if found := bustest.Lying(b.t, b.dir, words...); len(found) > 0 {
 		b.t.Errorf("still on disk: %v", found)
 	}
 	letters, err := b.bus.DeadLetters(b.t.Context())
@@ -140,7 +115,7 @@ func TestEraseWhatNobodyTouched(t *testing.T) {
 	if err := b.Erase(t.Context(), ada, "acme", id, b.tagged[id], "asked"); err != nil {
 		t.Fatal(err)
 	}
-	if found := lying(t, b.dir, "ひみつの苦情", "hanako"); len(found) > 0 {
+	if found := bustest.Lying(t, b.dir, "ひみつの苦情", "hanako"); len(found) > 0 {
 		t.Errorf("still on disk: %v", found)
 	}
 	if s, ok, err := b.Touched(t.Context(), id); err != nil || !ok || !s.Redacted || s.Number == 0 || s.ID != id {

@@ -1,10 +1,14 @@
 // Package bustest helps tests of packages that own messages: a real bus of the
-// test's own, and values in which no field is empty.
+// test's own, a look at its files, and values in which no field is empty.
 package bustest
 
 import (
+	"bytes"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -37,6 +41,28 @@ func Open(t testing.TB) (c *bus.Conn, dir string) {
 		t.Fatal(err)
 	}
 	return c, dir
+}
+
+// Lying returns the files under dir that hold any of words, each with the word.
+func Lying(t testing.TB, dir string, words ...string) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		for _, w := range words {
+			if bytes.Contains(b, []byte(w)) {
+				found = append(found, path+": "+w)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // Full returns a T in which every field, at any depth, has a value of its own
