@@ -63,7 +63,9 @@ func TestKindsIsComplete(t *testing.T) {
 // golden is an event of kind k with what it uses. It is never changed: the
 // bytes under testdata/golden were once written, and lie on people's disks.
 func golden(k Kind) Event {
-	at := func(minutes int) time.Time { return time.UnixMilli(1_790_000_000_000).Add(time.Duration(minutes) * time.Minute).UTC() }
+	at := func(minutes int) time.Time {
+		return time.UnixMilli(1_790_000_000_000).Add(time.Duration(minutes) * time.Minute).UTC()
+	}
 	e := Event{ID: "EVENT" + string(k), At: at(1), Actor: "ann", Kind: k}
 	m := &mention.Mention{
 		ID: mention.NewID("acme", "sandbox", "p1"), Brand: "acme", Revision: mention.Revision{Time: at(0), Hash: "0123456789abcdef"},
