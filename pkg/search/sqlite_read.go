@@ -152,20 +152,6 @@ func (s *snapshot) in(f Field, values []string, not string) string {
 	return column(f) + " " + not + "IN (" + strings.Join(ids, ",") + ")"
 }
 
-// counted tells whether the table of counts can answer how many documents p
-// has.
-func (s *snapshot) counted(p *plan) bool {
-	if len(p.phrases) > 0 || p.Published != (Period{}) || p.Seen != (Period{}) || p.Due != (Period{}) {
-		return false
-	}
-	for _, f := range fields {
-		if !f.counted && len(p.Where[f.name])+len(p.Except[f.name]) > 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // from returns the FROM and WHERE of the documents of the plan, led by its
 // text if it has one, else read from index.
 func (s *snapshot) from(cond, index string) (string, []any) {
@@ -176,32 +162,6 @@ func (s *snapshot) from(cond, index string) (string, []any) {
 		return " FROM doc d WHERE " + cond, nil // these have an index of their own
 	}
 	return " FROM doc d INDEXED BY " + index + " WHERE " + cond, nil
-}
-
-// count returns how many documents the plan has.
-func (s *snapshot) count() (n int64, err error) {
-	if s.counted(s.plan) {
-		err = s.tx.QueryRowContext(s.ctx, "SELECT coalesce(sum(n), 0) FROM tally WHERE "+s.cond).Scan(&n)
-		return n, err
-	}
-	from, args := s.from(s.cond, "by_queue")
-	err = s.tx.QueryRowContext(s.ctx, "SELECT count(*)"+from, args...).Scan(&n)
-	return n, err
-}
-
-// total returns how many documents the plan has, up to one above MaxTotal,
-// where a page of it has given rows and perhaps has a next.
-func (s *snapshot) total(rows int, next bool) (n int64, err error) {
-	p := s.plan
-	switch {
-	case !next && p.Cursor == "" && !p.Collapse:
-		return int64(rows), nil
-	case s.counted(p) && (p.brands != nil || len(p.Where[FieldBrand]) > 0):
-		return s.count() // the table of counts begins with the brand
-	}
-	from, args := s.from(s.cond, "by_queue")
-	err = s.tx.QueryRowContext(s.ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT 1%s LIMIT %d)", from, MaxTotal+1), args...).Scan(&n)
-	return n, err
 }
 
 // row is a line of a list before its document is read.
@@ -432,82 +392,6 @@ func (e *SQLite) Get(ctx context.Context, v Viewer, ids ...mention.ID) ([]Docume
 	return docs, err
 }
 
-// Counts implements [Engine].
-func (e *SQLite) Counts(ctx context.Context, queries ...Query) ([]int64, error) {
-	counts := make([]int64, len(queries))
-	for i, q := range queries {
-		err := e.read(ctx, q, func(s *snapshot) (err error) {
-			counts[i], err = s.count()
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return counts, nil
-}
-
-// Facets implements [Engine].
-func (e *SQLite) Facets(ctx context.Context, q Query, list ...Field) (Facets, error) {
-	if err := checkFacets(list); err != nil {
-		return nil, err
-	}
-	out := make(Facets, len(list))
-	err := e.read(ctx, q, func(s *snapshot) error {
-		for _, f := range list {
-			counts, err := s.facet(f)
-			if err != nil {
-				return err
-			}
-			out[f] = rank(counts)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// facet counts the values of f.
-func (s *snapshot) facet(f Field) (map[string]int64, error) {
-	p := s.plan.without(f)
-	at := fieldAt(f)
-	var from, n string
-	var args []any
-	if s.counted(p) && fields[at].counted {
-		from, n = " FROM tally WHERE "+s.where(p), "sum(n)"
-	} else {
-		from, args = s.from(s.where(p), "by_queue")
-		n = "count(*)"
-	}
-	rows, err := s.tx.QueryContext(s.ctx, "SELECT "+column(f)+", "+n+from+" GROUP BY 1", args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	counts := map[string]int64{}
-	for rows.Next() {
-		var id, n int64
-		if err := rows.Scan(&id, &n); err != nil {
-			return nil, err
-		}
-		switch fields[at].shape {
-		case single:
-			counts[s.names.value[id]] += n
-		case set:
-			for v := range strings.SplitSeq(s.names.value[id], setSep) {
-				counts[v] += n
-			}
-		case flag:
-			counts[map[int64]string{0: No, 1: Yes}[id]] += n
-		default:
-			counts[strconv.FormatInt(id, 10)] += n
-		}
-	}
-	return counts, rows.Err()
-}
-
 // Due implements [Engine].
 func (e *SQLite) Due(ctx context.Context, now time.Time, limit int) ([]mention.ID, error) {
 	var seqs []int64
@@ -535,33 +419,4 @@ func (e *SQLite) Due(ctx context.Context, now time.Time, limit int) ([]mention.I
 		return err
 	})
 	return ids, err
-}
-
-// Stories implements [Engine].
-func (e *SQLite) Stories(ctx context.Context, brand string, since time.Time, keys ...string) (map[string]Story, error) {
-	stories := map[string]Story{}
-	err := e.view(ctx, func(tx *sql.Tx, n *names) error {
-		id, ok := n.id[FieldBrand][brand]
-		if !ok || len(keys) == 0 {
-			return nil
-		}
-		count, err := tx.PrepareContext(ctx, `SELECT count(*), coalesce(sum(published >= ?), 0), coalesce(min(published), 0)
-			FROM doc WHERE f_story = ? AND f_story > 0 AND f_brand = ?`)
-		if err != nil {
-			return err
-		}
-		defer count.Close()
-		for _, key := range keys {
-			var s Story
-			var first int64
-			if err := count.QueryRowContext(ctx, since.UnixMilli(), hashKey(key), id).Scan(&s.Count, &s.Recent, &first); err != nil {
-				return err
-			}
-			if s.First = fromMilli(first); s.Count > 0 {
-				stories[key] = s
-			}
-		}
-		return nil
-	})
-	return stories, err
 }
