@@ -252,8 +252,8 @@ func (c *call) takeFlash() *flash {
 	if err != nil || json.Unmarshal(raw, &f) != nil {
 		return nil
 	}
-	if f.Undo != nil {
-		f.Undo.Action = ownPath(f.Undo.Action)
+	if f.Undo != nil && !strings.HasPrefix(f.Undo.Action, "/cases/") {
+		f.Undo = nil // not of our making
 	}
 	return &f
 }

@@ -404,6 +404,7 @@ func (c *call) actions(s *casework.State) []actionView {
 	add(work && !closed && s.Status != casework.Watching, "watch", "w", more)
 	add(work && s.Status == casework.Watching, "answer", "w", path("reopen"), more)
 	add(work && !closed, "exclude", "x", more)
+	add(work && !closed, "merge", "", path("ask/merge"), asks, more)
 	add(mine, "release", "c", more)
 	add(may(identity.Comment), "escalate", "", path("ask/escalate"), asks, more, func(a *actionView) { a.Danger = true })
 	return out

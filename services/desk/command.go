@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
 )
 
@@ -96,6 +99,26 @@ func (c *call) snooze() error {
 		return c.refused(&casework.Refused{Code: casework.CodeInput, Text: err.Error()}, caseOptions{})
 	}
 	return c.do(casework.Snooze{Until: until}, c.l.say("done.snooze", c.l.at(until).Clock()), "reopen")
+}
+
+// merge folds the case into another one, named by the number that people read
+// out.
+func (c *call) merge() error {
+	number := strings.TrimLeft(c.form("into"), "#No. ")
+	res, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Where: map[search.Field][]string{search.FieldNumber: {number}}, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if _, err := strconv.ParseUint(number, 10, 64); err != nil || len(res.Hits) == 0 {
+		return c.refused(&casework.Refused{Code: casework.CodeInput, Text: c.l.say("ask.merge_unknown")}, caseOptions{})
+	}
+	into, err := c.Cases.Merge(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")), res.Hits[0].ID)
+	if err != nil {
+		return c.refused(err, caseOptions{})
+	}
+	c.waitFor(into.Last)
+	s, err := c.Cases.Get(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")))
+	return c.done(s, err, c.l.say("done.merge"), "reopen")
 }
 
 // moment reads a time from a form: local, or a distance such as "4h".
@@ -276,6 +299,9 @@ func (c *call) ask() error {
 		a.Button, a.Danger, a.Text = say("action.escalate"), true, say("ask.escalate_text")
 		why.Required, why.Label = true, say("ask.escalate_why")
 		a.Fields = []field{why}
+	case "merge":
+		a.Button, a.Text = say("action.merge"), say("ask.merge_text")
+		a.Fields = []field{{Name: "into", Label: say("ask.merge_into"), Required: true}}
 	case "settle":
 		a.Button, a.Text = say("action.settle"), say("ask.settle_text")
 		a.Fields = []field{{Name: "url", Label: say("ask.posted_link"), Type: "url", Placeholder: "https://"}}

@@ -10,6 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
 )
 
 var (
@@ -138,4 +143,60 @@ func luminance(t *testing.T, hex string) float64 {
 		sum += weight * c
 	}
 	return sum
+}
+
+// TestEveryWordOfTheDomainHasAText walks what other packages may give to the
+// desk to name.
+func TestEveryWordOfTheDomainHasAText(t *testing.T) {
+	words, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	add := func(prefix string, values ...string) {
+		for _, v := range values {
+			keys = append(keys, prefix+v)
+		}
+	}
+	add("risk.", texts(mention.Categories)...)
+	add("intent.", texts(mention.Intents)...)
+	add("sentiment.", texts(mention.Sentiments)...)
+	add("disposition.", texts(mention.Dispositions)...)
+	add("disposition_short.", texts(mention.Dispositions)...)
+	add("rung.", texts(mention.Rungs)...)
+	add("state.", texts(casework.Statuses)...)
+	add("outcome.", casework.Outcomes...)
+	add("role.", texts(identity.Roles)...)
+	add("scope.", texts(identity.Scopes)...)
+	add("policy.", texts(escalation.Urgencies)...)
+	add("origin.", texts(escalation.Origins)...)
+	add("view.", standing...)
+	add("why.", "risk", "reach", "edited")
+	for _, r := range identity.Roles {
+		add("role."+string(r), "_hint")
+	}
+	for _, k := range []casework.Kind{
+		casework.Opened, casework.Claimed, casework.Released, casework.ClaimLapsed, casework.Drafted, casework.Submitted, casework.Approved,
+		casework.SentBack, casework.ApprovalLost, casework.SendAsked, casework.SendStopped, casework.Sending, casework.Sent, casework.SendFailed,
+		casework.SendUnsure, casework.Posted, casework.Noted, casework.HandedOver, casework.Returned, casework.Snoozed, casework.Woke,
+		casework.Watched, casework.Excluded, casework.Closed, casework.Reopened, casework.Revised, casework.MergedInto, casework.Absorbed,
+		casework.Escalated, casework.Promised, casework.PromiseDue, casework.DeadlineNear, casework.Redacted, casework.Archived,
+	} {
+		add("event.", string(k))
+	}
+	for _, lang := range langs {
+		for _, key := range keys {
+			if !words[lang].has(key) {
+				t.Errorf("%s is missing in %s", key, lang)
+			}
+		}
+	}
+}
+
+func texts[S ~string](list []S) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = string(s)
+	}
+	return out
 }

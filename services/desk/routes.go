@@ -55,6 +55,7 @@ func (d *Desk) routes() []route {
 		{"POST /cases/{id}/exclude", handle, false, (*call).exclude},
 		{"POST /cases/{id}/close", handle, false, (*call).closeCase},
 		{"POST /cases/{id}/reopen", handle, false, (*call).reopen},
+		{"POST /cases/{id}/merge", handle, false, (*call).merge},
 
 		{"GET /escalations", view, false, (*call).escalations},
 		{"GET /escalations/{id}", view, false, (*call).escalation},

@@ -1,0 +1,85 @@
+package desk
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
+)
+
+func joined(spans []span) string {
+	var b strings.Builder
+	for _, s := range spans {
+		b.WriteString(s.Text)
+	}
+	return b.String()
+}
+
+func TestWordsBehindAVerdictAreMarkedOnceEach(t *testing.T) {
+	p := mention.Post{Title: "返金して", Text: "三回電話した。明日公開する https://a.example/x。"}
+	risks := []mention.Risk{{Start: 12, End: 17}, {Start: 5, End: 14}, {Start: 0, End: 4}, {Start: 40, End: 99}, {Start: 3, End: 1}}
+	views := make([]riskView, len(risks))
+	for i := range views {
+		views[i] = riskView{Note: itoa(i + 1)}
+	}
+	title, body := postSpans(&p, views, risks)
+	if joined(title) != p.Title || joined(body) != p.Text {
+		t.Errorf("text became %q and %q", joined(title), joined(body))
+	}
+	if len(title) != 1 || title[0].Note != "3" {
+		t.Errorf("title %+v", title)
+	}
+	var got []string
+	for _, s := range body {
+		if s.Note != "" || s.Href != "" {
+			got = append(got, s.Note+s.Href+"|"+s.Text)
+		}
+	}
+	want := "2|三回電話した。 1|明日公開す https://a.example/x|https://a.example/x"
+	if strings.Join(got, " ") != want {
+		t.Errorf("marked %q, want %q", strings.Join(got, " "), want)
+	}
+}
+
+func TestWhatDiffersFromTheTemplateIsMarked(t *testing.T) {
+	spans := changed("Dear {{author}}, thank you for {{what}}. Bye", "Dear Hana, thank you for the cake. Bye!")
+	var marked []string
+	for _, s := range spans {
+		if s.Mark {
+			marked = append(marked, s.Text)
+		}
+	}
+	if joined(spans) != "Dear Hana, thank you for the cake. Bye!" || strings.Join(marked, "|") != "Hana|the cake|!" {
+		t.Errorf("got %+v", spans)
+	}
+}
+
+// FuzzSpans holds the cutting of hostile text to this: nothing is lost or
+// added, whatever the spans are.
+func FuzzSpans(f *testing.F) {
+	f.Add("title", "text with https://a.example/(x). end", 3, 9, 5, 20)
+	f.Add("", "三回電話しても\n折り返しがない", -4, 99, 2, 2)
+	f.Fuzz(func(t *testing.T, title, text string, a, b, c, d int) {
+		if !utf8.ValidString(title) || !utf8.ValidString(text) || len(text) > 1<<12 {
+			t.Skip()
+		}
+		p := mention.Post{Title: title, Text: text}
+		risks := []mention.Risk{{Start: a, End: b}, {Start: c, End: d}}
+		head, body := postSpans(&p, []riskView{{Note: "1"}, {Note: "2"}}, risks)
+		if joined(head) != title || joined(body) != text {
+			t.Fatalf("%q, %q became %q, %q", title, text, joined(head), joined(body))
+		}
+		for _, s := range append(head, body...) {
+			if s.Href != "" && !strings.HasPrefix(s.Href, "https://") && !strings.HasPrefix(s.Href, "http://") {
+				t.Fatalf("link to %q", s.Href)
+			}
+		}
+		short := excerpt(p.Content(), []search.Mark{{Start: a, End: b}, {Start: c, End: d}})
+		if n := utf8.RuneCountInString(joined(short)); n > excerptRunes+2 {
+			t.Fatalf("excerpt of %d", n)
+		}
+		between(p.Content(), a, b)
+	})
+}
