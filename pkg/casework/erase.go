@@ -33,6 +33,9 @@ func (s *Store) Erase(ctx context.Context, by identity.Viewer, brand string, id 
 			tagged = append(tagged, e.Tagged)
 		}
 	}
+	if err := s.eraseFiles(ctx, events, tagged); err != nil {
+		return fmt.Errorf("erase %s: %w", id, err)
+	}
 	if err := bus.Tagged.Erase(ctx, s.bus, tagged...); err != nil {
 		return fmt.Errorf("erase %s: %w", id, err)
 	}
@@ -41,6 +44,35 @@ func (s *Store) Erase(ctx context.Context, by identity.Viewer, brand string, id 
 	}
 	if err := journal.Erase(ctx, s.bus, old...); err != nil {
 		return fmt.Errorf("erase %s: %w", id, err)
+	}
+	return nil
+}
+
+// eraseFiles removes the attachments that events and stored mentions name.
+func (s *Store) eraseFiles(ctx context.Context, events []Event, tagged []uint64) error {
+	var media []mention.Media
+	for _, e := range events {
+		if e.Mention != nil {
+			media = append(media, e.Mention.Media...)
+		}
+		for _, f := range e.Files {
+			media = append(media, mention.Media{URL: f.Key})
+		}
+	}
+	for _, seq := range tagged {
+		t, err := bus.Tagged.Get(ctx, s.bus, seq)
+		if errors.Is(err, bus.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		media = append(media, t.Value.Mention.Media...)
+	}
+	for _, m := range media {
+		if err := s.bus.EraseFile(ctx, m.URL); err != nil {
+			return err
+		}
 	}
 	return nil
 }

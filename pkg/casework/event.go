@@ -89,7 +89,8 @@ type Event struct {
 	Number  uint64           // redacted, archived: the case's number
 }
 
-// File is an attachment of a note; its bytes lie in the object store under Key.
+// File is an attachment of a note. Key is its address on the bus, see
+// [bus.Conn.PutFile].
 type File struct {
 	Key, Name, Type string
 	Size            int64

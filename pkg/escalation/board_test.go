@@ -32,22 +32,6 @@ func record(t *testing.T, b *Board, id string, e Event) State {
 	return s
 }
 
-func eventually(t *testing.T, b *Board, what string, is func() bool) {
-	t.Helper()
-	limit := time.After(5 * time.Second)
-	for {
-		changed := b.Changed()
-		if is() {
-			return
-		}
-		select {
-		case <-changed:
-		case <-limit:
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 var opened = Event{
 	Kind: Opened, Brand: "kumo", Mention: mention.NewID("kumo", "x", "1"), Subjects: []string{"story:1"}, Origin: ByVerdict, Urgency: Wake,
 	Title: "ひみつの題", Excerpt: "ひみつの言葉", Author: "hanako",
@@ -64,9 +48,9 @@ func TestBoard(t *testing.T) {
 	if got, ok := a.Get("one"); !ok || !cmp.Equal(got, s) || s.Key != "one" || !s.OpenedAt.Equal(night) {
 		t.Errorf("the board has not what Record returned: %s", cmp.Diff(s, got))
 	}
-	eventually(t, b, "b hears of it", func() bool { _, ok := b.Get("one"); return ok })
+	bustest.Eventually(t, b.Changed, "b hears of it", func() bool { _, ok := b.Get("one"); return ok })
 	record(t, b, "one", Event{Kind: Acknowledged, Via: "desk"})
-	eventually(t, a, "a hears of the acknowledgement", func() bool { s, _ := a.Get("one"); return s.Acked != nil })
+	bustest.Eventually(t, a.Changed, "a hears of the acknowledgement", func() bool { s, _ := a.Get("one"); return s.Acked != nil })
 	again := openBoard(t, c)
 	now, _ := a.Get("one")
 	if got, _ := again.Get("one"); !cmp.Equal(got, now) {
@@ -137,7 +121,7 @@ func TestManyRecordAtOnce(t *testing.T) {
 		t.Fatalf("acknowledged by %v, want one", who)
 	}
 	for _, board := range []*Board{a, b} {
-		eventually(t, board, "all events are there", func() bool {
+		bustest.Eventually(t, board.Changed, "all events are there", func() bool {
 			s, _ := board.Get("one")
 			return len(s.Notes) == 40 && s.Acked != nil && s.Acked.By == who[0]
 		})
@@ -175,7 +159,7 @@ func TestErase(t *testing.T) {
 			t.Errorf("still on disk: %v", found)
 		}
 	}
-	eventually(t, b, "the board forgets", func() bool {
+	bustest.Eventually(t, b.Changed, "the board forgets", func() bool {
 		one, _ := b.Get("one")
 		hand, _ := b.Get("hand")
 		return one.Redacted && hand.Redacted
@@ -214,18 +198,5 @@ func TestErasureGoesOnWhereItBrokeOff(t *testing.T) {
 
 func TestEveryFieldTravels(t *testing.T) {
 	t.Parallel()
-	codec := bus.ProtoCodec(toWire, fromWire)
-	want := bustest.Full[Event]()
-	b, err := codec.Encode(nil, &want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got Event
-	if err := codec.Decode(b, &got); err != nil {
-		t.Fatal(err)
-	}
-	want.Seq = 0 // the stream's, not the message's
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("lost on the way (-sent +came):\n%s", diff)
-	}
+	bustest.Travels(t, bus.ProtoCodec(toWire, fromWire), func(e *Event) { e.Seq = 0 })
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/earshot/earshot/pkg/casework"
@@ -199,13 +200,16 @@ func (s *Store) Triage(m *mention.Mention, v *mention.Verdict, sig casework.Sign
 	return t
 }
 
-// Policy is the paging policy in force.
+// Policy is the paging policy in force. It is shared and must not be changed.
 func (s *Store) Policy() escalation.Policy {
 	if p, ok := Policies.Get(s, Default); ok {
 		return p
 	}
-	return escalation.DefaultPolicy()
+	return defaultPolicy()
 }
+
+// defaultPolicy is made once: its time zone is read from a file.
+var defaultPolicy = sync.OnceValue(escalation.DefaultPolicy)
 
 // LimitFor is the length rule for replies through the source called account.
 func (s *Store) LimitFor(account string) source.Limit {

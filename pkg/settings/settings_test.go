@@ -37,23 +37,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// eventually waits for what another store has to hear of first.
-func eventually(t *testing.T, s *Store, what string, is func() bool) {
-	t.Helper()
-	limit := time.After(5 * time.Second)
-	for {
-		changed := s.Changed()
-		if is() {
-			return
-		}
-		select {
-		case <-changed:
-		case <-limit:
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 var acme = Brand{ID: "acme", Name: "アクメ", Query: "acme OR アクメ"}
 
 func TestPutKeepsEveryValueWithItsAuthor(t *testing.T) {
@@ -147,11 +130,11 @@ func TestStoresHearOfEachOther(t *testing.T) {
 	c, _ := bustest.Open(t)
 	a, b, ctx := open(t, c), open(t, c), t.Context()
 	must(t, Teams.Put(ctx, a, "ann", "red", 0, Team{ID: "red", Name: "Red"}))
-	eventually(t, b, "b hears of the red team", func() bool { _, ok := Teams.Get(b, "red"); return ok })
+	bustest.Eventually(t, b.Changed, "b hears of the red team", func() bool { _, ok := Teams.Get(b, "red"); return ok })
 	must(t, Teams.Put(ctx, b, "bob", "red", Teams.Version(b, "red"), Team{ID: "red", Name: "Rot"}))
-	eventually(t, a, "a hears of its new name", func() bool { x, _ := Teams.Get(a, "red"); return x.Name == "Rot" })
+	bustest.Eventually(t, a.Changed, "a hears of its new name", func() bool { x, _ := Teams.Get(a, "red"); return x.Name == "Rot" })
 	must(t, Teams.Delete(ctx, a, "ann", "red", Teams.Version(a, "red")))
-	eventually(t, b, "b hears that it is gone", func() bool { _, ok := Teams.Get(b, "red"); return !ok })
+	bustest.Eventually(t, b.Changed, "b hears that it is gone", func() bool { _, ok := Teams.Get(b, "red"); return !ok })
 }
 
 // One's own change must not hide what others wrote just before it, should the

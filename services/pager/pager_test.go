@@ -28,8 +28,9 @@ type bench struct {
 	*pager
 	t *testing.T
 
+	clock *bustest.Clock
+
 	mu     sync.Mutex
-	time   time.Time
 	pages  []page
 	status int // what the webhook answers; 0 for 200
 	posts  int
@@ -47,7 +48,7 @@ var monday = time.Date(2026, 11, 2, 3, 0, 0, 0, time.UTC)
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, time: monday}
+	b := &bench{t: t, clock: bustest.NewClock(monday)}
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var p page
 		if err := json.NewDecoder(r.Body).Decode(&p); err != nil {
@@ -72,7 +73,7 @@ func newBench(t *testing.T) *bench {
 	client, err := outbound.New(outbound.Options{Allow: []string{"127.0.0.1"}, Rate: 1000, Burst: 1000})
 	must(t, err)
 	b.pager = &pager{
-		bus: c, board: board, settings: set, http: client, signer: signer, log: log, now: b.clock, url: "https://desk.example",
+		bus: c, board: board, settings: set, http: client, signer: signer, log: log, now: b.clock.Now, url: "https://desk.example",
 		notifiers: map[string]opened{}, joined: map[string]map[mention.ID]bool{},
 	}
 	b.cases = casework.NewStore(c, casework.Source{
@@ -82,7 +83,7 @@ func newBench(t *testing.T) *bench {
 		Rules:    casework.DefaultRules,
 		Check:    func(*casework.State, *casework.Draft) error { return nil },
 		Hold:     func(string) time.Duration { return 0 },
-	}, b.clock, log)
+	}, b.clock.Now, log)
 	// The key is sealed to the pager, which then has to open it.
 	b.opener, err = set.OpenKey(ctx, t.TempDir(), "pager")
 	must(t, err)
@@ -103,18 +104,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func (b *bench) clock() time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.time
-}
-
 // pass lets time go by and looks at every ladder.
 func (b *bench) pass(d time.Duration) {
 	b.t.Helper()
-	b.mu.Lock()
-	b.time = b.time.Add(d)
-	b.mu.Unlock()
+	b.clock.Pass(d)
 	b.settled()
 	for _, s := range b.board.All(nil) {
 		must(b.t, b.step(b.t.Context(), s.Key))
@@ -163,7 +156,7 @@ func (b *bench) page(n int) page {
 // hazard is a post that PR must see.
 func (b *bench) hazard(with ...func(*mention.Tagged)) *mention.Tagged {
 	b.posts++
-	now := b.clock()
+	now := b.clock.Now()
 	t := &mention.Tagged{
 		Mention: mention.Of("acme", mention.Post{
 			Platform: "sandbox", NativeID: fmt.Sprint("p", b.posts), Kind: mention.KindPost, Intake: mention.Live, Text: "ケトルから火が出た",
@@ -202,7 +195,7 @@ func (b *bench) all() []escalation.State { return b.board.All(nil) }
 
 func (b *bench) says(e escalation.Event) {
 	b.t.Helper()
-	_, err := b.board.Record(b.t.Context(), b.all()[0].Key, "lea", b.clock(), func(*escalation.State) (escalation.Event, bool) { return e, true })
+	_, err := b.board.Record(b.t.Context(), b.all()[0].Key, "lea", b.clock.Now(), func(*escalation.State) (escalation.Event, bool) { return e, true })
 	must(b.t, err)
 	b.pass(0)
 }
@@ -295,7 +288,7 @@ func TestAPageThatFailsIsSentAgainWithItsKey(t *testing.T) {
 func TestThreatsByNightWaitForTheMorning(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.time = time.Date(2026, 11, 2, 15, 0, 0, 0, time.UTC) // midnight in Tokyo
+	b.clock.Pass(12 * time.Hour) // midnight in Tokyo
 	b.hears(b.hazard(func(t *mention.Tagged) {
 		t.Verdict.Risks, t.Verdict.PageReason = []mention.Risk{{Category: mention.LegalThreat}}, "legal_threat: court"
 	}))
@@ -407,7 +400,7 @@ func TestLead(t *testing.T) {
 	_, err := bus.Tagged.Subscribe(ctx, b.bus, taggedConsumer)
 	must(t, err)
 	go func() { done <- b.lead(ctx) }()
-	b.time = time.Now().UTC()
+	b.clock.Pass(time.Since(b.clock.Now()))
 	must(t, bus.Tagged.Publish(ctx, b.bus, b.hazard()))
 	limit := time.Now().Add(10 * time.Second)
 	for len(b.all()) == 0 || b.got() == "" {

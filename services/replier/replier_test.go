@@ -22,10 +22,9 @@ import (
 // test's own.
 type bench struct {
 	*replier
-	t    *testing.T
-	id   mention.ID
-	mu   sync.Mutex
-	time time.Time
+	t     *testing.T
+	id    mention.ID
+	clock *bustest.Clock
 }
 
 var staff = identity.Staff{ID: "ann", Name: "Ann", Grants: []identity.Grant{{Role: identity.PRLead, Brands: []string{"acme"}}}}
@@ -38,8 +37,8 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, time: time.Now().UTC()}
-	b.replier = &replier{bus: c, settings: set, log: bustest.Log(t), now: b.clock, data: t.TempDir(), conns: map[string]opened{}}
+	b := &bench{t: t, clock: bustest.NewClock(time.Now())}
+	b.replier = &replier{bus: c, settings: set, log: bustest.Log(t), now: b.clock.Now, data: t.TempDir(), conns: map[string]opened{}}
 	for id, v := range map[string]settings.Source{
 		"box":  {ID: "box", Kind: "sandbox", Config: []byte(`{"dir":"box"}`)},
 		"news": {ID: "news", Kind: "hackernews"},
@@ -50,7 +49,7 @@ func newBench(t *testing.T) *bench {
 	}
 	m := mention.Of("acme", mention.Post{
 		Platform: "sandbox", NativeID: "p1", Source: "box", Kind: mention.KindPost, Intake: mention.Live,
-		Text: "返事がない", ReplyRef: "p1", SeenAt: b.clock(), PublishedAt: b.clock(),
+		Text: "返事がない", ReplyRef: "p1", SeenAt: b.clock.Now(), PublishedAt: b.clock.Now(),
 	})
 	tagged := &mention.Tagged{Mention: m, Verdict: mention.Verdict{Intent: mention.Question, Disposition: mention.Answer}}
 	if err := bus.Tagged.Publish(ctx, c, tagged); err != nil {
@@ -58,26 +57,16 @@ func newBench(t *testing.T) *bench {
 	}
 	b.id = m.ID
 	b.cases = casework.NewStore(c, casework.Source{
-		Tagged:   func(context.Context, mention.ID) ([]uint64, error) { return []uint64{1}, nil },
-		Triage:   func(*mention.Mention, *mention.Verdict) casework.Triage { return casework.Triage{Disposition: mention.Answer} },
+		Tagged: func(context.Context, mention.ID) ([]uint64, error) { return []uint64{1}, nil },
+		Triage: func(*mention.Mention, *mention.Verdict) casework.Triage {
+			return casework.Triage{Disposition: mention.Answer}
+		},
 		Template: func(string) (casework.Template, bool) { return casework.Template{}, false },
 		Rules:    casework.DefaultRules,
 		Check:    func(*casework.State, *casework.Draft) error { return nil },
 		Hold:     func(string) time.Duration { return time.Second },
-	}, b.clock, bustest.Log(t))
+	}, b.clock.Now, bustest.Log(t))
 	return b
-}
-
-func (b *bench) clock() time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.time
-}
-
-func (b *bench) pass(d time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.time = b.time.Add(d)
 }
 
 func (b *bench) do(c casework.Command) casework.State {
@@ -140,7 +129,7 @@ func (b *bench) deliver(m *bus.Msg[casework.Event]) (again bool, in time.Duratio
 func (b *bench) dies() casework.State {
 	b.t.Helper()
 	s, err := b.cases.Record(b.t.Context(), b.id, func(s *casework.State) (casework.Event, bool) {
-		return casework.Event{Kind: casework.Sending, Attempt: s.Outgoing.Attempt, Until: b.clock().Add(casework.SendingTerm)}, true
+		return casework.Event{Kind: casework.Sending, Attempt: s.Outgoing.Attempt, Until: b.clock.Now().Add(casework.SendingTerm)}, true
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -201,7 +190,7 @@ func TestSent(t *testing.T) {
 	if again, in := b.deliver(m); !again || in > 1010*time.Millisecond || b.posts() != 0 {
 		t.Fatalf("held: again %v in %v, %d posts", again, in, b.posts())
 	}
-	b.pass(time.Second)
+	b.clock.Pass(time.Second)
 	for range 3 { // and twice more, as the bus may
 		if again, _ := b.deliver(m); again {
 			t.Error("wanted again")
@@ -218,13 +207,13 @@ func TestStopped(t *testing.T) {
 	b := newBench(t)
 	m := b.ask("box", "ごめんなさい")
 	b.do(casework.StopSend{})
-	b.pass(time.Minute)
+	b.clock.Pass(time.Minute)
 	if again, _ := b.deliver(m); again || b.posts() != 0 {
 		t.Errorf("again %v, %d posts", again, b.posts())
 	}
 	// Pressed again: another attempt, and the first one's event changes nothing.
 	second := b.again()
-	b.pass(time.Minute)
+	b.clock.Pass(time.Minute)
 	b.deliver(m)
 	b.deliver(second)
 	if b.posts() != 1 {
@@ -262,7 +251,7 @@ func TestOutcomes(t *testing.T) {
 				b.behind(tt.platform)
 			}
 			m := b.ask(tt.account, "ごめんなさい")
-			b.pass(time.Second)
+			b.clock.Pass(time.Second)
 			for range 3 {
 				if again, _ := b.deliver(m); again {
 					t.Error("wanted again")
@@ -300,7 +289,7 @@ func TestAfterACrash(t *testing.T) {
 			p := tt.platform
 			b.behind(&p)
 			m := b.ask("box", "ごめんなさい")
-			b.pass(time.Second)
+			b.clock.Pass(time.Second)
 			s := b.dies()
 			if tt.called {
 				if _, err := p.Replier.Reply(t.Context(), replyOf(&s)); err != nil {
@@ -310,7 +299,7 @@ func TestAfterACrash(t *testing.T) {
 			if again, in := b.deliver(m); !again || in < casework.SendingTerm {
 				t.Errorf("while the call may be under way: again %v in %v", again, in)
 			}
-			b.pass(casework.SendingTerm + time.Second)
+			b.clock.Pass(casework.SendingTerm + time.Second)
 			for range 3 {
 				if again, _ := b.deliver(m); again {
 					t.Error("wanted again")
@@ -331,7 +320,7 @@ func TestAPersonSettlesWhatNobodyKnows(t *testing.T) {
 	b := newBench(t)
 	b.behind(&platform{lost: errors.New("reset"), silent: source.ErrNotFound})
 	m := b.ask("box", "ごめんなさい")
-	b.pass(time.Second)
+	b.clock.Pass(time.Second)
 	b.deliver(m)
 	b.do(casework.Settle{URL: "https://sandbox.example/r1"})
 	b.deliver(m)
@@ -348,12 +337,12 @@ func TestAPlatformThatIsDownIsAskedAgain(t *testing.T) {
 	p := &platform{lost: errors.New("reset"), silent: errors.New("502")}
 	b.behind(p)
 	m := b.ask("box", "ごめんなさい")
-	b.pass(time.Second)
+	b.clock.Pass(time.Second)
 	for range 3 {
 		if again, in := b.deliver(m); !again || in != time.Minute || b.last() != "send_unsure 502" {
 			t.Fatalf("again %v in %v, %q", again, in, b.last())
 		}
-		b.pass(time.Minute)
+		b.clock.Pass(time.Minute)
 	}
 	p.lost, p.silent = nil, nil
 	if again, _ := b.deliver(m); again || b.last() != "sent " || b.posts() != 1 {
@@ -363,9 +352,9 @@ func TestAPlatformThatIsDownIsAskedAgain(t *testing.T) {
 	p.lost, p.silent = errors.New("reset"), errors.New("502")
 	b.do(casework.Reopen{})
 	m = b.ask("box", "もう一度")
-	b.pass(time.Second)
+	b.clock.Pass(time.Second)
 	b.deliver(m)
-	b.pass(askFor + time.Second)
+	b.clock.Pass(askFor + time.Second)
 	if again, _ := b.deliver(m); again || b.last() != "send_unsure 502" {
 		t.Errorf("again %v, %q", again, b.last())
 	}
@@ -377,7 +366,7 @@ func TestALateAnswerIsNoted(t *testing.T) {
 	b := newBench(t)
 	b.ask("box", "ごめんなさい")
 	s := b.dies()
-	b.pass(time.Hour)
+	b.clock.Pass(time.Hour)
 	if _, err := b.cases.Tick(t.Context(), b.id); err != nil {
 		t.Fatal(err)
 	}
@@ -397,7 +386,7 @@ func TestWhatANewerProgramWroteWaits(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	b.pass(time.Hour)
+	b.clock.Pass(time.Hour)
 	if again, in := b.deliver(m); !again || in != time.Minute || b.posts() != 0 {
 		t.Errorf("again %v in %v, %d posts", again, in, b.posts())
 	}
@@ -410,7 +399,7 @@ func TestFourAtOnce(t *testing.T) {
 	b := newBench(t)
 	b.behind(&platform{})
 	m := b.ask("box", "ごめんなさい")
-	b.pass(time.Second)
+	b.clock.Pass(time.Second)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() { _ = b.handle(t.Context(), m) })

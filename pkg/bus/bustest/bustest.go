@@ -10,8 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/bus/embedded"
@@ -63,6 +66,59 @@ func Lying(t testing.TB, dir string, words ...string) []string {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// Eventually waits until is holds, looking again whenever what changed returns
+// is closed, and fails the test after five seconds.
+func Eventually(t testing.TB, changed func() <-chan struct{}, what string, is func() bool) {
+	t.Helper()
+	limit := time.After(5 * time.Second)
+	for {
+		next := changed()
+		if is() {
+			return
+		}
+		select {
+		case <-next:
+		case <-limit:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// Clock is a clock that the test moves. It is safe for concurrent use.
+type Clock struct{ at atomic.Int64 }
+
+// NewClock returns a clock that stands at t, to the millisecond.
+func NewClock(t time.Time) *Clock {
+	c := &Clock{}
+	c.at.Store(t.UnixMilli())
+	return c
+}
+
+// Now is the time on the clock, in UTC.
+func (c *Clock) Now() time.Time { return time.UnixMilli(c.at.Load()).UTC() }
+
+// Pass moves the clock on.
+func (c *Clock) Pass(d time.Duration) { c.at.Add(d.Milliseconds()) }
+
+// Travels fails the test unless every field of T comes out of codec as it went
+// in. Unset clears the fields that the stream fills, not the message.
+func Travels[T any](t testing.TB, codec bus.Codec[T], unset func(*T)) {
+	t.Helper()
+	want := Full[T]()
+	b, err := codec.Encode(nil, &want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got T
+	if err := codec.Decode(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	unset(&want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("lost on the way (-sent +came):\n%s", diff)
+	}
 }
 
 // Full returns a T in which every field, at any depth, has a value of its own
