@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Consumer describes a durable reader of a topic. All processes that use the
@@ -105,7 +106,10 @@ func (cfg Consumer) complete() Consumer {
 // error that no retry mends.
 func (t Topic[T]) Consume(ctx context.Context, c *Conn, cfg Consumer, handle func(context.Context, []*Msg[T]) error) error {
 	cfg = cfg.complete()
-	r := &reader[T]{topic: t, c: c, cfg: cfg, handle: handle}
+	r := &reader[T]{
+		topic: t, c: c, cfg: cfg, handle: handle,
+		done: c.met.messages.WithLabelValues(cfg.Durable, t.stream, "done"),
+	}
 	if err := AnswerRetries(ctx, c, cfg.Durable, r.again); err != nil {
 		return err
 	}
@@ -131,6 +135,7 @@ type reader[T any] struct {
 	c      *Conn
 	cfg    Consumer
 	handle func(context.Context, []*Msg[T]) error
+	done   prometheus.Counter // of messages
 }
 
 // run reads and handles until ctx ends or the consumer is gone.
@@ -150,10 +155,11 @@ func (r *reader[T]) run(ctx context.Context, cons jetstream.Consumer) {
 		raw, err := it.Next(collect(len(batch))...)
 		switch {
 		case err == nil:
-			batch = append(batch, r.open(raw))
+			md := meta(raw)
+			batch = append(batch, r.open(raw, md))
 			// What is there is handled at once: a batch is only as large as
 			// the backlog.
-			if len(batch) < r.cfg.Batch && meta(raw).NumPending > 0 {
+			if len(batch) < r.cfg.Batch && md.NumPending > 0 {
 				continue
 			}
 		case errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
@@ -213,8 +219,7 @@ func meta(raw jetstream.Msg) *jetstream.MsgMetadata {
 
 // open decodes a delivery. One that can't be decoded, or that took the process
 // down too often, carries its error already.
-func (r *reader[T]) open(raw jetstream.Msg) *Msg[T] {
-	md := meta(raw)
+func (r *reader[T]) open(raw jetstream.Msg, md *jetstream.MsgMetadata) *Msg[T] {
 	m := &Msg[T]{raw: raw, Seq: md.Sequence.Stream, Attempt: md.NumDelivered,
 		Key: strings.TrimPrefix(raw.Subject(), r.topic.prefix)}
 	if ms, err := strconv.ParseInt(raw.Headers().Get(headerSeen), 10, 64); err == nil {
@@ -266,9 +271,8 @@ func (r *reader[T]) call(ctx context.Context, batch []*Msg[T]) (err error) {
 
 // outcome is the only place where a message is acknowledged.
 func (r *reader[T]) outcome(ctx context.Context, m *Msg[T]) {
-	count := func(o string) { r.c.met.messages.WithLabelValues(r.cfg.Durable, r.topic.stream, o).Inc() }
 	if m.done {
-		count("done")
+		r.done.Inc()
 		if err := m.raw.Ack(); err != nil {
 			r.c.log.Warn("ack failed; the message will come again", "durable", r.cfg.Durable, "error", err)
 		}
@@ -278,6 +282,7 @@ func (r *reader[T]) outcome(ctx context.Context, m *Msg[T]) {
 		_ = m.raw.NakWithDelay(0) // stopping: another process takes it at once
 		return
 	}
+	count := func(o string) { r.c.met.messages.WithLabelValues(r.cfg.Durable, r.topic.stream, o).Inc() }
 	wait, asked := RetryAfter(m.Err)
 	if isPermanent(m.Err) || !asked && m.Attempt >= uint64(r.cfg.Attempts) {
 		if err := r.c.bury(ctx, r.cfg.Durable, r.topic.stream, m); err == nil {

@@ -10,9 +10,9 @@ import (
 )
 
 // Yardstick stores n messages of size bytes asynchronously and without message
-// ids, in a stream of its own that it removes again, and returns how many the
-// server took in a second. Rates of the line are compared with it.
-func (c *Conn) Yardstick(ctx context.Context, n, size int) (float64, error) {
+// ids, in a stream of its own that it removes again, and returns how long that
+// took. Rates of the line are compared with it.
+func (c *Conn) Yardstick(ctx context.Context, n, size int) (time.Duration, error) {
 	const name, subject = "YARDSTICK", "yardstick"
 	stream, err := c.js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: name, Subjects: []string{subject}, Storage: jetstream.FileStorage, Replicas: c.opts.Replicas,
@@ -43,7 +43,7 @@ func (c *Conn) Yardstick(ctx context.Context, n, size int) (float64, error) {
 	if got := info.State.Msgs; got != uint64(n) {
 		return 0, fmt.Errorf("bus: yardstick: %d of %d messages were stored", got, n)
 	}
-	return float64(n) / took.Seconds(), nil
+	return took, nil
 }
 
 // Size returns the bytes that v takes as a message's body.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +11,10 @@ import (
 	"runtime"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/app"
+	"github.com/earshot/earshot/pkg/classify"
 	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
@@ -124,11 +125,6 @@ func (b *bench) row(what, figure string, good bool, aim string) {
 	fmt.Fprintf(b.out, "%-46s %26s   %-12s %s\n", what, figure, aim, verdict)
 }
 
-// rate prints a rate and its share of U.
-func (b *bench) rate(what string, perSecond, u, aim float64) {
-	b.row(what, fmt.Sprintf("%.0f /s  %.3f U", perSecond, perSecond/u), perSecond/u >= aim, fmt.Sprintf("≥ %.2f U", aim))
-}
-
 // spread prints a median and a 99th percentile, of which the latter has an aim
 // unless that is 0.
 func (b *bench) spread(what string, took []time.Duration, aim time.Duration) {
@@ -185,20 +181,28 @@ func (b *bench) stop() error {
 }
 
 // corpus makes as many different mentions as are wanted of the posts of the
-// demo that page nobody: each is one of them and the beginning of another.
+// demo: each is one of them and another, short one. It leaves out what would
+// page somebody, for an ordinary day, on which pages are rare.
 type corpus struct {
+	judge *classify.Classifier
 	posts []mention.Post
+	tails []string
 	next  int
 }
 
 func newCorpus() (*corpus, error) {
-	c := &corpus{}
+	judge, err := classify.New(classify.Options{})
+	if err != nil {
+		return nil, err
+	}
+	c := &corpus{judge: judge}
 	for p, err := range demo.Posts() {
 		if err != nil {
 			return nil, err
 		}
-		if !p.Expect.Page {
-			c.posts = append(c.posts, p.Post)
+		c.posts = append(c.posts, p.Post)
+		if n := utf8.RuneCountInString(p.Post.Text); n > 0 && n < 60 {
+			c.tails = append(c.tails, p.Post.Text)
 		}
 	}
 	return c, nil
@@ -208,19 +212,19 @@ func newCorpus() (*corpus, error) {
 // in the hour before.
 func (c *corpus) take(n int) []*mention.Mention {
 	now := time.Now().UTC()
-	out := make([]*mention.Mention, n)
-	for i := range out {
-		k := c.next + i
+	out := make([]*mention.Mention, 0, n)
+	for ; len(out) < n; c.next++ {
+		k := c.next
 		p := c.posts[k%len(c.posts)]
-		other := []rune(cmp.Or(c.posts[(k/len(c.posts)*7+k+1)%len(c.posts)].Text, "…"))
-		p.Text += "\n" + string(other[:min(len(other), 40)])
+		p.Text += "\n" + c.tails[(k/len(c.posts)*7+k)%len(c.tails)]
 		p.NativeID = fmt.Sprintf("%s.%d", p.NativeID, k)
 		p.Author.ID = fmt.Sprintf("%s.%d", p.Author.ID, k%5000)
 		p.Source, p.Intake = "bench", mention.Live
 		p.PublishedAt, p.SeenAt = now.Add(-time.Duration(k%3600)*time.Second), now
 		m := mention.Of(benchBrand, p)
-		out[i] = &m
+		if !c.judge.Verdict(&m).Page {
+			out = append(out, &m)
+		}
 	}
-	c.next += n
 	return out
 }

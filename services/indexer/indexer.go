@@ -5,6 +5,7 @@
 package indexer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -338,10 +339,16 @@ func (x *indexer) documents(ctx context.Context, ids []mention.ID) (map[mention.
 // Documents that the engine will never take are put aside.
 func (x *indexer) store(ctx context.Context, docs map[mention.ID]*search.Document, stream string, last uint64) error {
 	b := search.Batch{Positions: map[string]uint64{stream: last}, Upserts: make([]search.Document, 0, len(docs))}
-	for _, d := range docs {
-		b.Upserts = append(b.Upserts, *d)
+	fill := func() {
+		b.Upserts = b.Upserts[:0]
+		for _, d := range docs {
+			b.Upserts = append(b.Upserts, *d)
+		}
+		// In the order of the index's rows, which is cheapest.
+		slices.SortFunc(b.Upserts, func(a, b search.Document) int { return cmp.Compare(a.Seq, b.Seq) })
 	}
 	for {
+		fill()
 		err := x.index.Write(ctx, b)
 		rejected, ok := errors.AsType[*search.RejectedError](err)
 		if !ok {
@@ -358,10 +365,6 @@ func (x *indexer) store(ctx context.Context, docs map[mention.ID]*search.Documen
 				}
 			}
 			delete(docs, id)
-		}
-		b.Upserts = b.Upserts[:0]
-		for _, d := range docs {
-			b.Upserts = append(b.Upserts, *d)
 		}
 	}
 	x.tell(b.Upserts)
