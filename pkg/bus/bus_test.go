@@ -1,11 +1,15 @@
 package bus_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -260,5 +264,53 @@ func TestASecondServerOnTheFolderIsRefused(t *testing.T) {
 	defer c.Close()
 	if err := c.Declare(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestFilesAreErasedFromTheDisk(t *testing.T) {
+	t.Parallel()
+	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
+	srv, err := embedded.Start(dir, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Stop()
+	c, err := bus.Connect(t.Context(), bus.Options{InProcess: srv, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Declare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	content := bytes.Repeat([]byte("お客様の写真 "), 20_000) // several chunks
+	address, err := c.PutFile(t.Context(), content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.File(t.Context(), address); err != nil || !bytes.Equal(got, content) {
+		t.Fatalf("read back %d bytes, %v", len(got), err)
+	}
+	for range 2 { // the second time there is nothing left to do
+		if err := c.EraseFile(t.Context(), address); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.File(t.Context(), address); !errors.Is(err, bus.ErrNotFound) {
+		t.Errorf("after the erasure: %v, want ErrNotFound", err)
+	}
+	srv.Stop()
+	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		raw, err := os.ReadFile(name)
+		if bytes.Contains(raw, []byte("お客様の写真")) {
+			t.Errorf("%s still has it", name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -79,6 +79,9 @@ func (c *Conn) Declare(ctx context.Context) error {
 			return fmt.Errorf("bus: declare bucket %s: %w", b.Bucket, err)
 		}
 	}
+	if err := c.declareFiles(ctx); err != nil {
+		return fmt.Errorf("bus: declare bucket %s: %w", filesBucket, err)
+	}
 	return nil
 }
 

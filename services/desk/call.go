@@ -84,7 +84,10 @@ func (d *Desk) adapt(r route) http.Handler {
 			err = c.admit(r)
 		}
 		if err == nil && req.Method == http.MethodPost && !r.api() {
-			err = req.ParseForm() // here, so that a form too large is said to be
+			// Here, so that a form too large is said to be.
+			if err = req.ParseForm(); err == nil && strings.HasPrefix(req.Header.Get("Content-Type"), "multipart/form-data") {
+				err = req.ParseMultipartForm(d.MaxBody)
+			}
 		}
 		if err == nil {
 			err = r.handle(c)

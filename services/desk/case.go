@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
@@ -241,8 +243,12 @@ func (c *call) post(s *casework.State, risks []riskView) postView {
 	}
 	for i, x := range m.Media {
 		mv := mediaView{Type: string(x.Type), Alt: x.Alt, Href: x.URL}
+		through := "/cases/" + string(s.ID) + "/media/" + itoa(i)
 		if x.Type == mention.Image {
-			mv.Src = "/cases/" + string(s.ID) + "/media/" + itoa(i)
+			mv.Src = through
+		}
+		if !strings.HasPrefix(x.URL, "http") {
+			mv.Href = through // an attachment or a picture of the sandbox: no address of its own
 		}
 		p.Media = append(p.Media, mv)
 	}
@@ -418,7 +424,13 @@ func (c *call) media() error {
 		return err
 	}
 	for i, m := range s.Mention.Media {
-		if itoa(i) == c.r.PathValue("n") && m.Type == mention.Image {
+		switch {
+		case itoa(i) != c.r.PathValue("n"):
+		case strings.HasPrefix(m.URL, bus.FileScheme):
+			return c.file(m)
+		case c.Sandbox && strings.HasPrefix(m.URL, sandboxMedia):
+			return c.sandboxPicture(strings.TrimPrefix(m.URL, sandboxMedia))
+		case m.Type == mention.Image:
 			return c.picture(m.URL)
 		}
 	}

@@ -32,7 +32,9 @@ func (c *call) showNote(status int, wrong map[string]string) error {
 			{Name: "when", Label: say("note.when"), Type: "datetime-local", Value: when, Required: true, Error: wrong["when"]},
 			{Name: "who", Label: say("note.who"), Hint: say("note.who_hint"), Value: c.form("who")},
 			{Name: "place", Label: say("note.place"), Value: c.form("place")},
+			{Name: "files", Label: say("note.files"), Hint: say("note.files_hint"), Type: "file", Error: wrong["files"]},
 		}}},
+		Upload: true,
 	}
 	if len(brand.Options) == 0 {
 		v.Groups = nil
@@ -57,8 +59,15 @@ func (c *call) saveNote() error {
 	if err != nil || when.After(c.l.now.Add(10*time.Minute)) {
 		wrong["when"] = c.l.say("form.time")
 	}
+	if n := len(c.uploads("files")); n > maxFiles {
+		wrong["files"] = c.l.say("note.files_hint")
+	}
 	if len(wrong) > 0 {
 		return c.showNote(http.StatusUnprocessableEntity, wrong)
+	}
+	media, err := c.keepFiles("files")
+	if err != nil {
+		return err
 	}
 	how := c.form("how")
 	if !c.l.has("note." + how) {
@@ -68,6 +77,7 @@ func (c *call) saveNote() error {
 		Platform: "note", NativeID: newID(), Source: "note", Kind: mention.KindNote, Intake: mention.Noted, Text: text,
 		Author: mention.Author{Name: c.form("who")}, Place: mention.Place{Name: c.form("place"), ID: c.form("place")},
 		Title: c.l.say("note."+how) + " · " + c.viewer.Name(), PublishedAt: when.UTC(), SeenAt: c.l.now.UTC(),
+		Media: media,
 	})
 	if err := bus.Mentions.Publish(c.ctx, c.Bus, &m); err != nil {
 		return err

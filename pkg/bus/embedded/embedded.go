@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +49,10 @@ type Server struct {
 	unix net.Listener
 	log  *slog.Logger
 	wg   sync.WaitGroup
+
+	failed chan struct{} // a stream could not be written
+	stop   chan struct{}
+	once   sync.Once
 }
 
 // Start runs a server on dir, which it creates if missing. It fails with
@@ -56,13 +61,13 @@ func Start(dir string, log *slog.Logger, opts ...Option) (*Server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	s := &Server{lock: flock.New(filepath.Join(dir, "lock")), log: log}
+	s := &Server{lock: flock.New(filepath.Join(dir, "lock")), log: log, failed: make(chan struct{}, 1), stop: make(chan struct{})}
 	got, err := s.lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("data folder %s: %w", dir, err)
 	}
 	if !got {
-		return nil, fmt.Errorf("%w: %s", ErrInUse, dir)
+		return nil, fmt.Errorf("%w: %s; stop it, or give this one another folder with --data", ErrInUse, filepath.Dir(dir))
 	}
 	if err := s.start(dir, opts); err != nil {
 		s.Stop()
@@ -75,7 +80,7 @@ func (s *Server) start(dir string, opts []Option) error {
 	o := &server.Options{
 		ServerName: "earshot", DontListen: true, NoSigs: true,
 		JetStream: true, StoreDir: dir, SyncInterval: DefaultSync,
-		JetStreamMaxMemory: 64 << 20, MaxPayload: 8 << 20,
+		JetStreamMaxMemory: maxMemory, JetStreamMaxStore: maxStore, MaxPayload: maxPayload,
 		DisableJetStreamBanner: true,
 	}
 	for _, set := range opts {
@@ -85,12 +90,13 @@ func (s *Server) start(dir string, opts []Option) error {
 	if err != nil {
 		return fmt.Errorf("embedded bus: %w", err)
 	}
-	srv.SetLoggerV2(logger{s.log}, false, false, false)
+	srv.SetLoggerV2(logger{s}, false, false, false)
 	s.Server = srv
 	go srv.Start()
 	if !srv.ReadyForConnections(60 * time.Second) {
 		return errors.New("embedded bus: not ready after 60 s")
 	}
+	s.wg.Go(func() { s.heal(dir, o) })
 	return s.listen(filepath.Join(dir, Socket))
 }
 
@@ -141,6 +147,7 @@ func (s *Server) carry(conn net.Conn) {
 
 // Stop shuts the server down and releases the folder. Calling it twice is fine.
 func (s *Server) Stop() {
+	s.once.Do(func() { close(s.stop) })
 	if s.unix != nil {
 		_ = s.unix.Close()
 	}
@@ -172,11 +179,18 @@ func Running(dir string) bool {
 
 // logger hands the server's notices down one level: they are ours to read, not
 // an operator's.
-type logger struct{ log *slog.Logger }
+type logger struct{ s *Server }
 
-func (l logger) Noticef(f string, a ...any) { l.log.Debug(fmt.Sprintf(f, a...)) }
-func (l logger) Warnf(f string, a ...any)   { l.log.Warn("bus: " + fmt.Sprintf(f, a...)) }
-func (l logger) Errorf(f string, a ...any)  { l.log.Error("bus: " + fmt.Sprintf(f, a...)) }
-func (l logger) Fatalf(f string, a ...any)  { l.log.Error("bus: " + fmt.Sprintf(f, a...)) }
-func (l logger) Debugf(f string, a ...any)  { l.log.Debug(fmt.Sprintf(f, a...)) }
-func (l logger) Tracef(f string, a ...any)  {}
+func (l logger) Noticef(f string, a ...any) { l.s.log.Debug(fmt.Sprintf(f, a...)) }
+func (l logger) Warnf(f string, a ...any)   { l.s.log.Warn("bus: " + fmt.Sprintf(f, a...)) }
+func (l logger) Fatalf(f string, a ...any)  { l.s.log.Error("bus: " + fmt.Sprintf(f, a...)) }
+func (l logger) Debugf(f string, a ...any)  { l.s.log.Debug(fmt.Sprintf(f, a...)) }
+func (l logger) Tracef(string, ...any)      {}
+
+func (l logger) Errorf(f string, a ...any) {
+	text := fmt.Sprintf(f, a...)
+	l.s.log.Error("bus: " + text)
+	if strings.Contains(text, writeError) {
+		l.s.again()
+	}
+}

@@ -1,0 +1,119 @@
+package bus
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// filesBucket holds attachments of notes.
+const filesBucket = "FILES"
+
+// MaxFile is the largest attachment, in bytes.
+const MaxFile = 16 << 20
+
+// FileScheme marks the address of an attachment, as mentions and notes carry it.
+const FileScheme = "file:"
+
+// PutFile stores an attachment and returns its address.
+func (c *Conn) PutFile(ctx context.Context, content []byte) (address string, err error) {
+	if len(content) > MaxFile {
+		return "", fmt.Errorf("bus: file of %d bytes: at most %d", len(content), MaxFile)
+	}
+	store, err := c.js.ObjectStore(ctx, filesBucket)
+	if err != nil {
+		return "", fmt.Errorf("bus: files: %w", err)
+	}
+	key := strings.ToLower(rand.Text())
+	if _, err := store.Put(ctx, jetstream.ObjectMeta{Name: key}, bytes.NewReader(content)); err != nil {
+		return "", fmt.Errorf("bus: files: %w", translate(err))
+	}
+	return FileScheme + key, nil
+}
+
+// File returns the attachment at address, or [ErrNotFound].
+func (c *Conn) File(ctx context.Context, address string) ([]byte, error) {
+	key, ok := strings.CutPrefix(address, FileScheme)
+	if !ok {
+		return nil, ErrNotFound
+	}
+	store, err := c.js.ObjectStore(ctx, filesBucket)
+	if err != nil {
+		return nil, fmt.Errorf("bus: files: %w", err)
+	}
+	obj, err := store.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bus: files: %w", err)
+	}
+	defer obj.Close()
+	return io.ReadAll(io.LimitReader(obj, MaxFile+1))
+}
+
+// EraseFile removes an attachment and overwrites its bytes on disk. One that is
+// gone already is no error, nor is an address of something else.
+func (c *Conn) EraseFile(ctx context.Context, address string) error {
+	key, ok := strings.CutPrefix(address, FileScheme)
+	if !ok {
+		return nil
+	}
+	store, err := c.js.ObjectStore(ctx, filesBucket)
+	if err != nil {
+		return fmt.Errorf("bus: files: %w", err)
+	}
+	info, err := store.GetInfo(ctx, key)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("bus: files: %w", err)
+	}
+	stream := "OBJ_" + filesBucket
+	s, err := c.js.Stream(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("bus: files: %w", err)
+	}
+	// The store's own delete leaves the bytes in their blocks.
+	chunks := "$O." + filesBucket + ".C." + info.NUID
+	var seqs []uint64
+	for next := uint64(1); ; {
+		m, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(chunks))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("bus: files: %w", err)
+		}
+		seqs = append(seqs, m.Sequence)
+		next = m.Sequence + 1
+	}
+	if err := c.eraseMessages(ctx, stream, seqs...); err != nil {
+		return err
+	}
+	if err := store.Delete(ctx, key); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+		return fmt.Errorf("bus: files: %w", err)
+	}
+	return nil
+}
+
+func (c *Conn) declareFiles(ctx context.Context) error {
+	_, err := c.js.ObjectStore(ctx, filesBucket)
+	if !errors.Is(err, jetstream.ErrBucketNotFound) {
+		return err
+	}
+	_, err = c.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
+		Bucket: filesBucket, Description: "attachments of notes", Storage: jetstream.FileStorage, Replicas: c.opts.Replicas,
+	})
+	if errors.Is(err, jetstream.ErrBucketExists) {
+		return nil
+	}
+	return err
+}
