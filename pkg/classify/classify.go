@@ -84,7 +84,7 @@ func New(o Options) (*Classifier, error) {
 		return nil, err
 	}
 	for _, f := range lexicons {
-		if err := addLexicon(c.rules.sets.trie, f); err != nil {
+		if err := addLexicon(c.rules.sets.weaver, f); err != nil {
 			return nil, err
 		}
 	}
@@ -131,7 +131,7 @@ func (c *Classifier) bindCues() error {
 }
 
 func (c *Classifier) newDocument() *document {
-	d := &document{chain: make([]chain, c.rules.sets.n), sums: make([]float64, labels)}
+	d := &document{chain: make([]chain, c.rules.n), sums: make([]float64, labels)}
 	for i := range d.chain {
 		d.chain[i] = chain{-1, -1}
 	}
@@ -152,7 +152,7 @@ func (c *Classifier) Verdict(m *mention.Mention) mention.Verdict {
 	defer c.scratch.Put(d)
 	content := m.Content()
 	d.note = m.Kind == mention.KindNote
-	d.read(content, c.rules.sets.trie)
+	d.read(content, c.rules.trie)
 
 	v := mention.Verdict{Model: c.version, Lang: detectLanguage(content, d.fold.Text, m.Lang)}
 	mood := c.mood(d, m.Rating)

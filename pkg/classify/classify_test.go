@@ -20,7 +20,7 @@ func mustNew() *Classifier {
 // fires tells whether the named rule holds for text.
 func fires(c *Classifier, name, text string) bool {
 	d := c.newDocument()
-	d.read(text, c.rules.sets.trie)
+	d.read(text, c.rules.trie)
 	c.match(d, c.mood(d, 0))
 	for _, m := range d.matches {
 		if c.rules.rules[m.rule].name == name {

@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"slices"
 	"unicode/utf8"
 	"unsafe"
 
@@ -21,7 +22,8 @@ type document struct {
 	sents  []sentence
 	quotes []quote
 
-	note  bool // a contact note: staff report what a customer said
+	note  bool    // a contact note: staff report what a customer said
+	live  []int32 // nodes of the trie
 	hits  []hit
 	chain []chain // by set
 	sets  []set   // with hits
@@ -185,44 +187,71 @@ func (d *document) scan(t *trie) {
 		if inside {
 			continue
 		}
-		at := t.first(r)
-		for j := i + 1; at != 0; j++ {
-			if at&ends != 0 {
-				at &= nodeOf
-				d.found(&t.words[t.marks[at]], int32(i), int32(j), sent)
-			}
-			if j == n {
-				break
-			}
-			at = t.step(at, d.runes[j])
+		if at := t.first(r); at != 0 {
+			d.follow(t, at, int32(i), sent)
 		}
 	}
 }
 
-// found takes in what ends at nd, from rune start to end. A literal that breaks
-// off within a word counts only where any ending is accepted.
-func (d *document) found(nd *node, start, end, sent int32) {
+// follow walks from node at, reached by the rune at start, and from every root
+// forked to, one rune after the other.
+func (d *document) follow(t *trie, at, start, sent int32) {
+	live := append(d.live[:0], at)
+	for end := int(start) + 1; ; end++ {
+		for k := 0; k < len(live); k++ { // forks are added as it goes
+			if w := t.nodes[live[k]].word; w != 0 {
+				d.found(t, &t.words[w], start, int32(end), sent)
+				for _, root := range t.forks[t.words[w].forks[0]:t.words[w].forks[1]] {
+					if !slices.Contains(live, root) {
+						live = append(live, root)
+					}
+				}
+			}
+		}
+		if end == len(d.runes) {
+			break
+		}
+		next := live[:0]
+		for _, n := range live {
+			if to := t.step(n, d.runes[end]); to != 0 {
+				next = append(next, to)
+			}
+		}
+		if live = next; len(live) == 0 {
+			break
+		}
+	}
+	d.live = live
+}
+
+// found takes in the literals that end with w, from rune start to end. A literal
+// that breaks off within a word counts only where any ending is accepted.
+func (d *document) found(t *trie, w *word, start, end, sent int32) {
 	broken := int(end) < len(d.runes) && isWord(d.runes[end-1]) && isWord(d.runes[end])
-	for _, o := range nd.outputs {
+	for _, o := range t.outputs[w.outputs[0]:w.outputs[1]] {
 		if !broken || o.open {
 			d.hit(o.set, start, end, sent)
 		}
 	}
-	if nd.feeling != 0 && !broken {
-		d.feel(start, end, sent, nd.feeling)
+	if w.feeling != 0 && !broken {
+		d.feel(start, end, sent, w.feeling)
 	}
 }
 
+// hit notes a literal of s; the same one found in two ways counts once.
 func (d *document) hit(s set, start, end, sent int32) {
 	i := int32(len(d.hits))
-	d.hits = append(d.hits, hit{start, end, sent, -1})
 	c := &d.chain[s]
 	if c.first < 0 {
 		c.first = i
 		d.sets = append(d.sets, s)
 	} else {
+		if last := &d.hits[c.last]; last.start == start && last.end == end {
+			return
+		}
 		d.hits[c.last].next = i
 	}
+	d.hits = append(d.hits, hit{start, end, sent, -1})
 	c.last = i
 }
 

@@ -2,10 +2,7 @@ package classify
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-
-	"github.com/earshot/earshot/pkg/text"
 )
 
 // The notation of phrases, as rule files use it:
@@ -23,8 +20,8 @@ import (
 // after folding, so width, case and kana do not matter. The span of a match is
 // that of the part before the first & or &&.
 const (
-	maxExpansion = 12000 // literals one segment may expand to
-	maxPattern   = 2000  // bytes of one phrase in a rule file
+	maxLiterals = 12000 // that one segment may stand for
+	maxPattern  = 2000  // bytes of one phrase in a rule file
 )
 
 // set is the index of a group of literals that are found as one.
@@ -47,18 +44,19 @@ type pattern struct {
 	also []sequence // must stand in the text
 }
 
-// sets collects literals into groups while rules are compiled, and builds the
-// trie from them. A group of the same literals is kept once.
+// sets gives each group of literals its number while rules are compiled, and
+// enters them into the trie. A group of the same notation is kept once.
 type sets struct {
-	lists map[string][]string
-	byKey map[string]set
-	bySrc map[string]set // the same, by notation: most are asked for often
-	trie  *trie
-	n     int
+	parser   parser
+	weaver   *weaver
+	bySource map[string]set
+	n        int
 }
 
 func newSets() *sets {
-	return &sets{lists: map[string][]string{}, byKey: map[string]set{}, bySrc: map[string]set{}, trie: newTrie()}
+	return &sets{
+		parser: parser{sources: map[string][]string{}, lists: map[string]*item{}}, weaver: newWeaver(), bySource: map[string]set{},
+	}
 }
 
 // compile turns one phrase into a pattern; gap is the length of ~.
@@ -144,163 +142,44 @@ func (s *sets) sequence(part string, gap int32) (sequence, error) {
 // group returns the set of all literals that the given alternatives stand for.
 func (s *sets) group(alternatives []string) (set, error) {
 	source := strings.Join(alternatives, "|")
-	if id, ok := s.bySrc[source]; ok {
+	if id, ok := s.bySource[source]; ok {
 		return id, nil
 	}
-	id, err := s.expand(alternatives)
-	if err == nil {
-		s.bySrc[source] = id
-	}
-	return id, err
-}
-
-func (s *sets) expand(alternatives []string) (set, error) {
-	var literals []string
+	var branches []expr
+	count := 0
 	for _, a := range alternatives {
-		p := expander{lists: s.lists, in: a}
-		all, err := p.alternatives(0)
-		if err == nil && p.at < len(p.in) {
-			err = fmt.Errorf("unexpected %q", p.in[p.at:])
-		}
-		if err != nil {
+		e, err := s.parser.parse(a)
+		switch {
+		case err != nil:
 			return noSet, err
+		case e.empty():
+			return noSet, fmt.Errorf("%q matches the empty text", a)
 		}
-		literals = append(literals, all...)
-	}
-	for i, l := range literals {
-		open := strings.HasSuffix(l, "*")
-		l = text.Fold(strings.TrimSuffix(l, "*"))
-		if strings.Contains(l, "*") {
-			return noSet, fmt.Errorf("%q has a * before its end", l)
+		if count += e.count(maxLiterals); count > maxLiterals {
+			return noSet, fmt.Errorf("stands for more than %d literals", maxLiterals)
 		}
-		if l == "" {
-			return noSet, fmt.Errorf("%q matches the empty text", alternatives)
-		}
-		if open {
-			l += "*"
-		}
-		literals[i] = l
-	}
-	slices.Sort(literals)
-	literals = slices.Compact(literals)
-	if len(literals) > maxExpansion {
-		return noSet, fmt.Errorf("stands for %d literals, at most %d are allowed", len(literals), maxExpansion)
-	}
-	key := strings.Join(literals, "|")
-	if id, ok := s.byKey[key]; ok {
-		return id, nil
+		branches = append(branches, e.branches()...)
 	}
 	id := set(s.n)
 	s.n++
-	s.byKey[key] = id
-	for _, l := range literals {
-		word, open := strings.CutSuffix(l, "*")
-		s.trie.add(word, output{set: id, open: open})
+	s.bySource[source] = id
+	for _, b := range branches {
+		if err := s.enter(id, b, len(branches) > 1); err != nil {
+			return noSet, err
+		}
 	}
 	return id, nil
 }
 
-// expander lists the literals a segment stands for.
-type expander struct {
-	lists map[string][]string
-	in    string
-	at    int
-	depth int
-}
-
-func (p *expander) alternatives(closer byte) ([]string, error) {
-	if p.depth++; p.depth > 8 {
-		return nil, fmt.Errorf("nested too deeply")
+// enter adds the literals of e to set id. A list among several alternatives is
+// a set of its own that is contained.
+func (s *sets) enter(id set, e expr, among bool) error {
+	if among && len(e) == 1 && e[0].list != "" {
+		inner, err := s.group([]string{"<" + e[0].list + ">"})
+		if err == nil {
+			s.weaver.contain(id, inner)
+		}
+		return err
 	}
-	defer func() { p.depth-- }()
-	var all []string
-	for {
-		branch, err := p.branch()
-		if err != nil {
-			return nil, err
-		}
-		if all = append(all, branch...); len(all) > maxExpansion {
-			return nil, fmt.Errorf("stands for more than %d literals", maxExpansion)
-		}
-		switch {
-		case p.at < len(p.in) && p.in[p.at] == '|':
-			p.at++
-		case closer == 0:
-			return all, nil
-		case p.at < len(p.in) && p.in[p.at] == closer:
-			p.at++
-			return all, nil
-		default:
-			return nil, fmt.Errorf("missing %q", string(closer))
-		}
-	}
-}
-
-func (p *expander) branch() ([]string, error) {
-	out := []string{""}
-	for p.at < len(p.in) {
-		var parts []string
-		switch c := p.in[p.at]; c {
-		case '|', ')':
-			return out, nil
-		case '(':
-			p.at++
-			inner, err := p.alternatives(')')
-			if err != nil {
-				return nil, err
-			}
-			if parts = inner; p.at < len(p.in) && p.in[p.at] == '?' {
-				parts = append(parts, "")
-				p.at++
-			}
-		case '<':
-			inner, err := p.list()
-			if err != nil {
-				return nil, err
-			}
-			parts = inner
-		default:
-			end := p.at + 1
-			for end < len(p.in) && !strings.ContainsRune("|()<", rune(p.in[end])) {
-				end++
-			}
-			parts = []string{p.in[p.at:end]}
-			p.at = end
-		}
-		if len(out)*len(parts) > maxExpansion {
-			return nil, fmt.Errorf("stands for more than %d literals", maxExpansion)
-		}
-		next := make([]string, 0, len(out)*len(parts))
-		for _, a := range out {
-			for _, b := range parts {
-				next = append(next, a+b)
-			}
-		}
-		out = next
-	}
-	return out, nil
-}
-
-func (p *expander) list() ([]string, error) {
-	name, _, ok := strings.Cut(p.in[p.at+1:], ">")
-	if !ok {
-		return nil, fmt.Errorf("missing \">\"")
-	}
-	entries, ok := p.lists[name]
-	if !ok {
-		return nil, fmt.Errorf("no list <%s>", name)
-	}
-	p.at += len(name) + 2
-	var all []string
-	for _, e := range entries {
-		inner := expander{lists: p.lists, in: e, depth: p.depth + 1}
-		got, err := inner.alternatives(0)
-		if err != nil {
-			return nil, fmt.Errorf("list <%s>: %w", name, err)
-		}
-		if all = append(all, got...); len(all) > maxExpansion {
-			return nil, fmt.Errorf("list <%s> stands for more than %d literals", name, maxExpansion)
-		}
-	}
-	return all, nil
+	return s.weaver.weave(id, e)
 }

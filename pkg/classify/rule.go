@@ -134,7 +134,9 @@ var builtins = map[string]builtin{"quoted": quoted, "asked": asked, "pleased": p
 
 // ruleSet is everything that rule files say, compiled.
 type ruleSet struct {
-	sets   *sets
+	sets   *sets // nil once indexed
+	trie   *trie
+	n      int                 // sets
 	guards map[string][]*guard // several files may add to one name
 	rules  []rule
 	names  map[string]bool
@@ -177,7 +179,7 @@ func (rs *ruleSet) load(files []RuleFile) error {
 			continue
 		}
 		for name, entries := range specs[i].Lists {
-			rs.sets.lists[name] = append(rs.sets.lists[name], entries...)
+			rs.sets.parser.sources[name] = append(rs.sets.parser.sources[name], entries...)
 		}
 	}
 	for i := range specs {
@@ -297,10 +299,12 @@ func (rs *ruleSet) add(f *fileSpec, spec *ruleSpec) error {
 	return nil
 }
 
-// index makes the triggers once all rules are in.
+// index makes the trie and the triggers once all rules are in, and lets go of
+// what they were made from.
 func (rs *ruleSet) index() {
-	rs.sets.trie.seal()
-	rs.byKey = make([][]trigger, rs.sets.n)
+	rs.trie, rs.n = rs.sets.weaver.trie(), rs.sets.n
+	rs.sets, rs.guards, rs.names = nil, nil, nil
+	rs.byKey = make([][]trigger, rs.n)
 	for i := range rs.rules {
 		for k := range rs.rules[i].patterns {
 			main := rs.rules[i].patterns[k].main

@@ -14,7 +14,7 @@ import (
 // addLexicon reads a lexicon: a line "= -2.5" sets the valence, -4 to 4, of the
 // entries on the lines after it, which are separated by white space; a line
 // "entry<TAB>valence" gives one entry with its own. Lines with # are comments.
-func addLexicon(t *trie, f RuleFile) error {
+func addLexicon(w *weaver, f RuleFile) error {
 	valence, line := 0.0, 0
 	for raw := range bytes.Lines(f.Data) {
 		line++
@@ -29,11 +29,11 @@ func addLexicon(t *trie, f RuleFile) error {
 		case own:
 			var v float64
 			if v, err = parseValence(value); err == nil {
-				feel(t, entry, v)
+				feel(w, entry, v)
 			}
 		default:
 			for entry := range strings.FieldsSeq(s) {
-				feel(t, strings.ReplaceAll(entry, "_", " "), valence)
+				feel(w, strings.ReplaceAll(entry, "_", " "), valence)
 			}
 		}
 		if err != nil {
@@ -51,13 +51,13 @@ func parseValence(s string) (float64, error) {
 	return v, nil
 }
 
-func feel(t *trie, entry string, valence float64) {
+func feel(w *weaver, entry string, valence float64) {
 	if entry = text.Fold(entry); entry != "" {
 		v := int16(math.Round(valence * 100))
 		if v == 0 {
 			v = 1 // known to say nothing, whatever a later lexicon says
 		}
-		t.feel(entry, v)
+		w.feel(entry, v)
 	}
 }
 
