@@ -181,6 +181,7 @@ func page(ctx context.Context, addr, path, session string) error {
 type process struct {
 	cmd   *exec.Cmd
 	addr  string
+	errs  bytes.Buffer  // what it wrote to standard error; read once it has ended
 	first time.Duration // until a page was there
 }
 
@@ -201,7 +202,7 @@ func (b *bench) launch(ctx context.Context, name string) (*process, error) {
 	}
 	p.cmd = exec.CommandContext(ctx, exe, "serve", "--data", filepath.Join(b.dir, name), "--listen", p.addr)
 	p.cmd.Env = append(os.Environ(), "EARSHOT_LOG_LEVEL=warn")
-	p.cmd.Stderr = os.Stderr
+	p.cmd.Stderr = &p.errs
 	began := time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -212,7 +213,7 @@ func (b *bench) launch(ctx context.Context, name string) (*process, error) {
 			return p, nil
 		}
 		if ctx.Err() != nil || time.Since(began) > time.Minute {
-			return nil, errors.Join(fmt.Errorf("no page within %v: %w", time.Since(began), err), p.stop())
+			return nil, errors.Join(fmt.Errorf("no page within %v: %w", time.Since(began), err), p.stop(), errors.New(p.errs.String()))
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
