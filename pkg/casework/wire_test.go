@@ -5,13 +5,10 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/earshot/earshot/pkg/bus"
@@ -124,24 +121,7 @@ func TestGolden(t *testing.T) {
 	for _, k := range Kinds {
 		t.Run(string(k), func(t *testing.T) {
 			t.Parallel()
-			want := golden(k)
-			file := filepath.Join("testdata", "golden", string(k)+".pb")
-			b, err := os.ReadFile(file)
-			if os.IsNotExist(err) && *update {
-				if b, err = codec.Encode(nil, &want); err == nil {
-					err = os.WriteFile(file, b, 0o644)
-				}
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got Event
-			if err := codec.Decode(b, &got); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("read otherwise than written (-written +read):\n%s", diff)
-			}
+			got := bustest.Golden(t, codec, string(k), golden(k), *update)
 			got.Seq = 18
 			s := Fold(opened.Mention.ID, []Event{opened, got})
 			if s.ReadOnly != "" || s.Last != 18 || s.Number != 17 || s.Mention.Brand != "acme" || len(s.History) != 2 {

@@ -195,8 +195,3 @@ func TestErasureGoesOnWhereItBrokeOff(t *testing.T) {
 		t.Errorf("still on disk: %v", found)
 	}
 }
-
-func TestEveryFieldTravels(t *testing.T) {
-	t.Parallel()
-	bustest.Travels(t, bus.ProtoCodec(toWire, fromWire), func(e *Event) { e.Seq = 0 })
-}

@@ -4,6 +4,7 @@ package bustest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -119,6 +120,31 @@ func Travels[T any](t testing.TB, codec bus.Codec[T], unset func(*T)) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("lost on the way (-sent +came):\n%s", diff)
 	}
+}
+
+// Golden decodes the bytes in testdata/golden/name.pb, fails the test unless
+// they are want, and returns what was read. The bytes were written once and lie
+// on people's disks: with write set, only a file that is missing is made.
+func Golden[T any](t testing.TB, codec bus.Codec[T], name string, want T, write bool) T {
+	t.Helper()
+	file := filepath.Join("testdata", "golden", name+".pb")
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && write {
+		if b, err = codec.Encode(nil, &want); err == nil {
+			err = os.WriteFile(file, b, 0o644)
+		}
+	}
+	var got T
+	if err == nil {
+		err = codec.Decode(b, &got)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("read otherwise than written (-written +read):\n%s", diff)
+	}
+	return got
 }
 
 // Full returns a T in which every field, at any depth, has a value of its own

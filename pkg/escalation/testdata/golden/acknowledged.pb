@@ -1,0 +1,2 @@
+
+EVENTacknowledgedoneà¬Å¢Œ4"lea*acknowledged‚linkŠè¨“ç·´

@@ -1,0 +1,2 @@
+
+	EVENTnoteone‡¨≈¢å4"lea*noteäÊ∏à„Åø

@@ -1,0 +1,2 @@
+
+EVENTopenedoneà¬Å¢Œ4"lea*opened2kumo:wvybwasb5yitzopswdqiakwbr3Bstory:1Bauthor:0123456789abcdefJsafety_hazardRfireZwakebverdictjé¡Œrç«ãŒå‡ºãŸzhanako‚xŠja’/cases/1˜Ò	 øÀÉ¢Œ4

@@ -1,0 +1,3 @@
+
+EVENTreassignedoneà¬Å¢Œ4"lea*
+reassignedÂpiaŠé ¼ã‚€

@@ -1,0 +1,2 @@
+
+EVENTresolvedone‡¨≈¢å4"lea*resolvedäÊ∏à„Åø
