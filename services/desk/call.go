@@ -78,16 +78,18 @@ func (d *Desk) adapt(r route) http.Handler {
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		h.Set("Vary", "Earshot-Part, Accept-Encoding, Cookie")
-		req.Body = http.MaxBytesReader(w, req.Body, d.MaxBody)
+		upload := strings.HasPrefix(req.Header.Get("Content-Type"), "multipart/form-data") && !r.api()
+		limit := d.MaxBody
+		if upload {
+			limit = maxUpload
+		}
+		req.Body = http.MaxBytesReader(w, req.Body, limit)
 		err := c.identify(r)
 		if err == nil {
 			err = c.admit(r)
 		}
 		if err == nil && req.Method == http.MethodPost && !r.api() {
-			// Here, so that a form too large is said to be.
-			if err = req.ParseForm(); err == nil && strings.HasPrefix(req.Header.Get("Content-Type"), "multipart/form-data") {
-				err = req.ParseMultipartForm(d.MaxBody)
-			}
+			err = parse(req, upload) // here, so that a form too large is said to be
 		}
 		if err == nil {
 			err = r.handle(c)
@@ -96,6 +98,13 @@ func (d *Desk) adapt(r route) http.Handler {
 			c.fail(r, err)
 		}
 	})
+}
+
+func parse(req *http.Request, upload bool) error {
+	if upload {
+		return req.ParseMultipartForm(8 << 20)
+	}
+	return req.ParseForm()
 }
 
 // identify finds out who asks and how they like their pages.

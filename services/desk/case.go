@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
@@ -243,7 +242,7 @@ func (c *call) post(s *casework.State, risks []riskView) postView {
 	}
 	for i, x := range m.Media {
 		mv := mediaView{Type: string(x.Type), Alt: x.Alt, Href: x.URL}
-		through := "/cases/" + string(s.ID) + "/media/" + itoa(i)
+		through := cmp.Or(filePath(s.ID, x.URL), "/cases/"+string(s.ID)+"/media/"+itoa(i))
 		if x.Type == mention.Image {
 			mv.Src = through
 		}
@@ -426,8 +425,6 @@ func (c *call) media() error {
 	for i, m := range s.Mention.Media {
 		switch {
 		case itoa(i) != c.r.PathValue("n"):
-		case strings.HasPrefix(m.URL, bus.FileScheme):
-			return c.file(m)
 		case c.Sandbox && strings.HasPrefix(m.URL, sandboxMedia):
 			return c.sandboxPicture(strings.TrimPrefix(m.URL, sandboxMedia))
 		case m.Type == mention.Image:
@@ -448,12 +445,7 @@ func (c *call) avatar() error {
 	return c.picture(s.Mention.Author.Avatar)
 }
 
-// pictures are the types that are passed on; SVG can carry script and is not.
-var pictures = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"}
-
-// maxPicture is the largest picture passed on.
-const maxPicture = 8 << 20
-
+// picture fetches a picture from a platform and hands it on.
 func (c *call) picture(address string) error {
 	ctx, cancel := c.within(10 * time.Second)
 	defer cancel()
@@ -462,19 +454,8 @@ func (c *call) picture(address string) error {
 		c.Log.Debug("picture not fetched", "error", err)
 		return errNotFound
 	}
-	kind := http.DetectContentType(resp.Body)
-	if isAVIF(resp.Body) {
-		kind = "image/avif"
-	}
-	if !slices.Contains(pictures, kind) || len(resp.Body) > maxPicture {
+	if !slices.Contains(pictures, typeOf(resp.Body)) || len(resp.Body) > maxFile {
 		return errNotFound
 	}
-	h := c.w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	h.Set("Cache-Control", "private, max-age=86400, immutable")
-	_, err = c.w.Write(resp.Body)
-	return err
+	return c.hand(resp.Body, "picture")
 }
-
-func isAVIF(b []byte) bool { return len(b) > 12 && string(b[4:12]) == "ftypavif" }

@@ -150,6 +150,7 @@ type eventView struct {
 	Text   string // a note or a reply in full
 	Lang   string
 	Href   string
+	Files  []link
 	System bool
 }
 

@@ -79,8 +79,29 @@ func (c *call) exclude() error {
 }
 func (c *call) reopen() error    { return c.do(casework.Reopen{}, c.l.say("done.reopen"), "") }
 func (c *call) bringBack() error { return c.do(casework.Return{}, c.l.say("done.return"), "") }
+
+// addNote keeps a remark for colleagues, with what is attached to it.
 func (c *call) addNote() error {
-	return c.do(casework.AddNote{Text: c.form("text")}, c.l.say("done.note"), "")
+	id := mention.ID(c.r.PathValue("id"))
+	s, err := c.Cases.Get(c.ctx, c.viewer, id)
+	if err != nil {
+		return err
+	}
+	if err := c.may(identity.Comment, s.Mention.Brand); err != nil {
+		return err
+	}
+	uploads, err := c.uploads("files")
+	if input, ok := errors.AsType[*inputError](err); ok {
+		return c.refused(&casework.Refused{Code: casework.CodeInput, Text: input.text}, caseOptions{mode: "note"})
+	}
+	if err != nil {
+		return err
+	}
+	files, err := c.keep(uploads)
+	if err != nil {
+		return err
+	}
+	return c.do(casework.AddNote{Text: c.form("text"), Files: files}, c.l.say("done.note"), "")
 }
 func (c *call) escalate() error {
 	return c.do(casework.Escalate{Why: c.form("why")}, c.l.say("done.escalate"), "")

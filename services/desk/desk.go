@@ -48,7 +48,7 @@ func run(ctx context.Context, env *app.Env) error {
 	d, err := New(Options{
 		Bus: env.Bus(), Index: index, Cases: env.Cases(index), Board: board, Settings: env.Settings(), Gate: env.Gate(), Signer: signer,
 		HTTP: env.HTTP(), Log: env.Log, Now: env.Now, URL: env.URL(), Version: env.Version(),
-		Data: env.Config().Data, Sandbox: env.Sandbox(), MaxBody: 16 << 20, Templates: os.Getenv("EARSHOT_DEV_TEMPLATES"),
+		Data: env.Config().Data, Sandbox: env.Sandbox(), MaxBody: int64(env.Config().Limits.IntakeBody), Templates: os.Getenv("EARSHOT_DEV_TEMPLATES"),
 	})
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ type Options struct {
 	Version string
 	Data    string // folder of the process, for the sandbox's timeline
 	Sandbox bool
-	MaxBody int64 // largest request, in bytes
+	MaxBody int64 // largest request without attachments, in bytes
 	// Templates is a folder to read templates from at every request, for
 	// those who work on them; empty for the ones built in.
 	Templates string

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -518,11 +519,61 @@ func TestPeopleAreInvited(t *testing.T) {
 	api.want(api.get("/api/v1/mentions"), 403, "forbidden")
 }
 
-func TestAContactNoteComesInLikeAMention(t *testing.T) {
+func TestNotesTakePicturesDocumentsAndRecordings(t *testing.T) {
 	b := newBench(t)
 	v := b.as("aya", everywhere, identity.Agent)
 	v.want(v.get("/note"), 200, "On the phone")
 	v.want(v.post("/note", "brand", "kumo", "how", "phone", "text", "", "when", "2026-01-02T10:00"), 422, "Please fill this in")
+	html := []byte("<html><script>alert(1)</script></html>")
+	png := append([]byte("\x89PNG\r\n\x1a\n"), make([]byte, 64)...)
+	v.want(v.upload("/note", map[string]string{"brand": "kumo", "text": "x", "when": "2026-01-02T10:00"}, "evil.png", html), 422, "evil.png is no picture")
+	v.want(v.upload("/note", map[string]string{"brand": "kumo", "text": "with a receipt", "when": "2026-01-02T10:00"}, "領収書.png", png), 303)
+	seq, err := bus.Mentions.Last(t.Context(), b.Bus)
+	b.put(err)
+	kept, err := bus.Mentions.Get(t.Context(), b.Bus, seq)
+	b.put(err)
+	if len(kept.Value.Media) != 1 || kept.Value.Media[0].Type != mention.Image || kept.Value.Media[0].Alt != "領収書.png" {
+		t.Errorf("media %+v", kept.Value.Media)
+	}
+	m := b.angry()
+	path := "/cases/" + string(m.ID)
+	v.want(v.upload(path+"/note", map[string]string{"text": "the recording"}, "call.pdf", []byte("%PDF-1.7 x")), 303)
+	file := regexp.MustCompile(path + `/files/[a-z0-9]+`).FindString(v.want(v.get(path), 200, "the recording", "call.pdf").body)
+	a := v.want(v.get(file), 200, "%PDF-1.7")
+	if a.Header.Get("Content-Type") != "application/octet-stream" || !strings.Contains(a.Header.Get("Content-Disposition"), "call.pdf") {
+		t.Errorf("headers %v", a.Header)
+	}
+	v.want(v.get(path+"/files/nothing"), 404)
+	outsider := b.as("rin", []string{"hoshi"}, identity.Agent)
+	outsider.want(outsider.get(file), 404)
+}
+
+func (v *visitor) upload(path string, form map[string]string, name string, content []byte) answer {
+	v.t.Helper()
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for k, value := range form {
+		v.put(w.WriteField(k, value))
+	}
+	f, err := w.CreateFormFile("files", name)
+	v.put(err)
+	_, err = f.Write(content)
+	v.put(err)
+	v.put(w.Close())
+	req, err := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.server.URL+path, &body)
+	v.put(err)
+	req.Header.Set("Content-Type", w.FormDataContentType())
+	resp, err := v.client.Do(req)
+	v.put(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	v.put(err)
+	return answer{resp, string(text)}
+}
+
+func TestAContactNoteComesInLikeAMention(t *testing.T) {
+	b := newBench(t)
+	v := b.as("aya", everywhere, identity.Agent)
 	v.want(v.post("/note", "brand", "kumo", "how", "visit", "text", "I will put this online", "when", "2026-01-02T10:00", "who", "Sato"), 303)
 	last, err := bus.Mentions.Last(t.Context(), b.Bus)
 	b.put(err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/settings"
 )
 
@@ -19,7 +20,7 @@ func (c *call) history(s *casework.State) []eventView {
 			if e.Kind == casework.Redacted || e.Kind == casework.Archived {
 				walk(e.History)
 			}
-			out = append(out, c.event(e))
+			out = append(out, c.event(s.ID, e))
 		}
 	}
 	walk(s.History)
@@ -27,7 +28,7 @@ func (c *call) history(s *casework.State) []eventView {
 }
 
 // event is one line of a case's history.
-func (c *call) event(e *casework.Event) eventView {
+func (c *call) event(id mention.ID, e *casework.Event) eventView {
 	key := "event." + string(e.Kind)
 	v := eventView{At: c.l.at(e.At), Who: c.who(e.Actor), System: e.Actor == "system" || e.Actor == "", Lang: "", Text: e.Text}
 	if !c.l.has(key) {
@@ -49,7 +50,7 @@ func (c *call) event(e *casework.Event) eventView {
 	case casework.Noted:
 		v.Kind = "note"
 		for _, f := range e.Files {
-			v.Text += "\n[" + f.Name + "]"
+			v.Files = append(v.Files, link{f.Name, filePath(id, f.Key)})
 		}
 	case casework.Drafted:
 		v.Text = ""

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"time"
 
@@ -59,13 +60,16 @@ func (c *call) saveNote() error {
 	if err != nil || when.After(c.l.now.Add(10*time.Minute)) {
 		wrong["when"] = c.l.say("form.time")
 	}
-	if n := len(c.uploads("files")); n > maxFiles {
-		wrong["files"] = c.l.say("note.files_hint")
+	uploads, err := c.uploads("files")
+	if input, ok := errors.AsType[*inputError](err); ok {
+		wrong["files"] = input.text
+	} else if err != nil {
+		return err
 	}
 	if len(wrong) > 0 {
 		return c.showNote(http.StatusUnprocessableEntity, wrong)
 	}
-	media, err := c.keepFiles("files")
+	files, err := c.keep(uploads)
 	if err != nil {
 		return err
 	}
@@ -73,12 +77,15 @@ func (c *call) saveNote() error {
 	if !c.l.has("note." + how) {
 		how = howNoted[0]
 	}
-	m := mention.Of(brand, mention.Post{
+	post := mention.Post{
 		Platform: "note", NativeID: newID(), Source: "note", Kind: mention.KindNote, Intake: mention.Noted, Text: text,
 		Author: mention.Author{Name: c.form("who")}, Place: mention.Place{Name: c.form("place"), ID: c.form("place")},
 		Title: c.l.say("note."+how) + " · " + c.viewer.Name(), PublishedAt: when.UTC(), SeenAt: c.l.now.UTC(),
-		Media: media,
-	})
+	}
+	for _, f := range files {
+		post.Media = append(post.Media, mediaOf(f))
+	}
+	m := mention.Of(brand, post)
 	if err := bus.Mentions.Publish(c.ctx, c.Bus, &m); err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ func (d *Desk) routes() []route {
 		{"GET /cases/{id}", view, false, (*call).caseAlone},
 		{"GET /cases/{id}/media/{n}", view, false, (*call).media},
 		{"GET /cases/{id}/avatar", view, false, (*call).avatar},
+		{"GET /cases/{id}/files/{key}", view, false, (*call).file},
 		{"GET /cases/{id}/ask/{what}", view, false, (*call).ask},
 		{"POST /cases/{id}/claim", handle, false, (*call).claim},
 		{"POST /cases/{id}/release", handle, false, (*call).release},

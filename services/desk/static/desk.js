@@ -89,7 +89,8 @@
     const row = document.getElementById("row-" + $("#case")?.dataset.id);
     row?.classList.add("pending");
     button?.setAttribute("aria-busy", "true");
-    const body = new URLSearchParams(new FormData(form, button ?? undefined));
+    const data = new FormData(form, button ?? undefined);
+    const body = form.enctype === "multipart/form-data" ? data : new URLSearchParams(data);
     try {
       const got = await load(button?.getAttribute("formaction") ?? form.getAttribute("action"), "case", { method: "POST", body });
       if (!got) return;
@@ -183,7 +184,6 @@
     if (form.matches("[data-search]")) { e.preventDefault(); search(form); return; }
     if (button && "preview" in button.dataset) { e.preventDefault(); preview(form, button); return; }
     if (!$("#case")?.contains(form) && !form.matches("[data-undo]")) return;
-    if (form.enctype === "multipart/form-data") return;
     if ($("#case")) { e.preventDefault(); command(form, button); }
   });
 
