@@ -229,14 +229,25 @@ func (r *replier) record(ctx context.Context, id mention.ID, attempt string, e c
 	e.Attempt = attempt
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	_, err := r.cases.Record(ctx, id, func(s *casework.State) (casework.Event, bool) {
+	decide := func(s *casework.State) (casework.Event, bool) {
 		if s.Outgoing != nil && s.Outgoing.Attempt == attempt {
 			return e, true
 		}
 		known := slices.ContainsFunc(s.History, func(h casework.Event) bool { return h.Kind == casework.Sent && h.Attempt == attempt })
 		return casework.Event{Kind: casework.Noted, Text: "published after all: " + e.URL}, e.Kind == casework.Sent && !known
-	})
-	return err
+	}
+	for {
+		_, err := r.cases.Record(ctx, id, decide)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		r.log.Warn("the result of a reply is not written down; trying again", "case", id, "error", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(250 * time.Millisecond): // it is too dear to lose to a bus that is away for a moment
+		}
+	}
 }
 
 func sentEvent(s source.Sent) casework.Event {
