@@ -24,6 +24,7 @@ type document struct {
 
 	note  bool    // a contact note: staff report what a customer said
 	live  []int32 // nodes of the trie
+	next  []int32
 	hits  []hit
 	chain []chain // by set
 	sets  []set   // with hits
@@ -196,32 +197,34 @@ func (d *document) scan(t *trie) {
 // follow walks from node at, reached by the rune at start, and from every root
 // forked to, one rune after the other.
 func (d *document) follow(t *trie, at, start, sent int32) {
-	live := append(d.live[:0], at)
-	for end := int(start) + 1; ; end++ {
-		for k := 0; k < len(live); k++ { // forks are added as it goes
-			if w := t.nodes[live[k]].word; w != 0 {
-				d.found(t, &t.words[w], start, int32(end), sent)
-				for _, root := range t.forks[t.words[w].forks[0]:t.words[w].forks[1]] {
-					if !slices.Contains(live, root) {
-						live = append(live, root)
-					}
+	live, next := append(d.live[:0], at), d.next[:0]
+	n := int32(len(d.runes))
+	for end := start + 1; len(live) > 0; end++ {
+		for _, from := range live {
+			nd := &t.nodes[from]
+			if nd.word != 0 {
+				d.found(t, &t.words[nd.word], start, end, sent)
+			}
+			if end == n {
+				continue
+			}
+			r := d.runes[end]
+			if to := t.step(from, r); to != 0 && !slices.Contains(next, to) {
+				next = append(next, to)
+			}
+			if nd.word == 0 {
+				continue
+			}
+			w := &t.words[nd.word]
+			for _, root := range t.forks[w.forks[0]:w.forks[1]] {
+				if to := t.step(root, r); to != 0 && !slices.Contains(next, to) {
+					next = append(next, to)
 				}
 			}
 		}
-		if end == len(d.runes) {
-			break
-		}
-		next := live[:0]
-		for _, n := range live {
-			if to := t.step(n, d.runes[end]); to != 0 {
-				next = append(next, to)
-			}
-		}
-		if live = next; len(live) == 0 {
-			break
-		}
+		live, next = next, live[:0]
 	}
-	d.live = live
+	d.live, d.next = live, next
 }
 
 // found takes in the literals that end with w, from rune start to end. A literal
