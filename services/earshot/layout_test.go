@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"pkg/bus/bustest":  {"pkg/bus", "pkg/bus/embedded"},
 	"pkg/query":        {"pkg/mention", "pkg/text"},
 	"pkg/classify":     {"pkg/mention", "pkg/text", "pkg/config"},
-	"pkg/search":       {"pkg/mention", "pkg/text", "pkg/config"},
+	"pkg/search":       {"pkg/mention", "pkg/text"},
 	"pkg/source":       {"pkg/mention", "pkg/text", "pkg/config", "pkg/outbound"},
 	"pkg/escalation":   {"pkg/mention", "pkg/config", "pkg/bus", "proto/earshot/v1"},
 	"pkg/notify":       {"pkg/mention", "pkg/text", "pkg/config", "pkg/outbound", "pkg/escalation"},
