@@ -52,6 +52,7 @@ type Conn struct {
 	opts Options
 	log  *slog.Logger
 	met  metrics
+	full func() bool // the embedded server can't write; nil on a server elsewhere
 }
 
 // Connect reaches the bus. It returns once connected or with an error; a
@@ -104,6 +105,9 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
 	c := &Conn{nc: nc, js: js, opts: o, log: o.Log, met: newMetrics(o.Metrics)}
+	if s, ok := o.InProcess.(interface{ Full() bool }); ok {
+		c.full = s.Full
+	}
 	if err := ctx.Err(); err != nil {
 		nc.Close()
 		return nil, err
@@ -138,8 +142,9 @@ func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 var (
 	// ErrConflict says that somebody else appended to the journal first.
 	ErrConflict = errors.New("somebody else changed it first")
-	// ErrFull says that a stream takes nothing more for now: slow down and
-	// try again.
+	// ErrFull says that a stream takes nothing more for now, because it or the
+	// disk is full: slow down and try again. A message that a handler could not
+	// pass on for this is not given up.
 	ErrFull = errors.New("the stream is full")
 	// ErrNotFound says that there is no such message, key or value.
 	ErrNotFound = errors.New("not found")
@@ -152,14 +157,20 @@ func translate(err error) error {
 		case jetstream.JSErrCodeStreamWrongLastSequence, 10164:
 			return fmt.Errorf("%w (%w)", ErrConflict, err)
 		case 10077, 10047, 10023: // limits reached, no resources, insufficient resources
-			return fmt.Errorf("%w (%w)", ErrFull, err)
+			return full(err)
 		}
+	}
+	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+		return full(err)
 	}
 	if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrMsgNotFound) {
 		return fmt.Errorf("%w (%w)", ErrNotFound, err)
 	}
 	return err
 }
+
+// full marks err as an [ErrFull], to be tried again soon.
+func full(err error) error { return After(fmt.Errorf("%w (%w)", ErrFull, err), 2*time.Second) }
 
 type metrics struct {
 	messages *prometheus.CounterVec

@@ -96,7 +96,7 @@ func (j Journal[E]) readBatch(ctx context.Context, c *Conn, key string, from uin
 		case "404":
 			return n, false, nil
 		case "503":
-			return n, false, nats.ErrNoResponders
+			return n, false, full(nats.ErrNoResponders)
 		default:
 			return n, false, fmt.Errorf("status %s %s", status, msg.Header.Get("Description"))
 		}
@@ -123,6 +123,9 @@ func (j Journal[E]) Append(ctx context.Context, c *Conn, key string, after uint6
 	if err != nil {
 		return 0, Permanent(fmt.Errorf("bus: encode event: %w", err))
 	}
+	if c.full != nil && c.full() {
+		return 0, fmt.Errorf("bus: append to %s%s: %w", j.prefix, key, full(errUnwritable))
+	}
 	msg := &nats.Msg{Subject: j.prefix + key, Data: data}
 	ack, err := c.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(after))
 	if err == nil {
@@ -146,6 +149,9 @@ func (j Journal[E]) Append(ctx context.Context, c *Conn, key string, after uint6
 			*e = events[i]
 			return *seq, nil
 		}
+	}
+	if ctx.Err() == nil && !errors.Is(err, ErrConflict) {
+		err = full(err)
 	}
 	return 0, fmt.Errorf("bus: append to %s%s: %w", j.prefix, key, err)
 }

@@ -40,7 +40,14 @@ func (t Topic[T]) PublishNew(ctx context.Context, c *Conn, msgs ...*T) ([]bool, 
 	return fresh, nil
 }
 
+// errUnwritable is an embedded server that answers nothing while its disk is
+// full.
+var errUnwritable = errors.New("the data folder can't be written")
+
 func (t Topic[T]) publish(ctx context.Context, c *Conn, msgs []*T) ([]*jetstream.PubAck, error) {
+	if c.full != nil && c.full() {
+		return nil, fmt.Errorf("bus: publish to %s: %w", t.stream, full(errUnwritable))
+	}
 	futures := make([]jetstream.PubAckFuture, 0, len(msgs))
 	for _, m := range msgs {
 		msg, err := t.message(m)
@@ -59,16 +66,24 @@ func (t Topic[T]) publish(ctx context.Context, c *Conn, msgs []*T) ([]*jetstream
 	acks := make([]*jetstream.PubAck, len(futures))
 	timeout := time.NewTimer(15 * time.Second)
 	defer timeout.Stop()
-	for i, f := range futures {
+	look := time.NewTicker(250 * time.Millisecond)
+	defer look.Stop()
+	for i := 0; i < len(futures); {
+		f := futures[i]
 		select {
 		case a := <-f.Ok():
 			acks[i] = a
+			i++
+		case <-look.C:
+			if c.full != nil && c.full() {
+				return nil, fmt.Errorf("bus: publish to %s: %w", t.stream, full(errUnwritable))
+			}
 		case err := <-f.Err():
 			return nil, fmt.Errorf("bus: publish to %s: %w", t.stream, translate(err))
 		case <-ctx.Done():
 			return nil, fmt.Errorf("bus: publish to %s: %w", t.stream, ctx.Err())
 		case <-timeout.C:
-			return nil, fmt.Errorf("bus: publish to %s: no answer within 15 s", t.stream)
+			return nil, fmt.Errorf("bus: publish to %s: %w", t.stream, full(errors.New("no answer within 15 s")))
 		}
 	}
 	return acks, nil

@@ -316,6 +316,8 @@ func (c *call) judge(err error) failure {
 		return failure{http.StatusUnauthorized, "unauthorized", say("signin.title"), say("error.signin"), []link{{say("signin.title"), "/sign-in"}}}
 	case errors.Is(err, settings.ErrStale), errors.Is(err, bus.ErrConflict):
 		return failure{http.StatusConflict, "stale", say("error.conflict"), say("error.conflict_text"), queue}
+	case errors.Is(err, bus.ErrFull), errors.Is(err, context.DeadlineExceeded):
+		return failure{http.StatusServiceUnavailable, "unavailable", say("error.busy"), say("error.busy_text"), []link{{say("error.again"), c.r.URL.Path}}}
 	case errors.Is(err, search.ErrUnavailable), errors.Is(err, search.ErrTimeout):
 		return failure{http.StatusServiceUnavailable, "unavailable", say("list.failed"), say("list.failed_text"), []link{{say("error.again"), c.r.URL.Path}}}
 	}
@@ -328,6 +330,9 @@ func (c *call) fail(r route, err error) {
 	f := c.judge(err)
 	if f.status >= 500 {
 		c.Log.Error("request failed", "method", c.r.Method, "path", c.r.URL.Path, "error", err)
+	}
+	if f.status == http.StatusServiceUnavailable {
+		c.w.Header().Set("Retry-After", "5")
 	}
 	switch {
 	case r.api():
@@ -361,6 +366,9 @@ func (c *call) fail(r route, err error) {
 // apiText is the English text of an error for programs: exact where the
 // mistake is the caller's, silent about ourselves.
 func apiText(err error, f failure) string {
+	if f.status == http.StatusServiceUnavailable {
+		return "nothing can be stored or searched just now; send it again later, what was accepted is kept"
+	}
 	if f.status < 500 && f.status != http.StatusNotFound {
 		return err.Error()
 	}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -51,6 +52,7 @@ type Server struct {
 	wg   sync.WaitGroup
 
 	failed chan struct{} // a stream could not be written
+	full   atomic.Bool
 	stop   chan struct{}
 	once   sync.Once
 }
