@@ -151,3 +151,25 @@ func TestNewMentionsWaitAboveTheList(t *testing.T) {
 	w.eval(`document.querySelector("#fresh a").click()`)
 	w.until(`document.querySelectorAll("#rows > .row").length === 2 && document.querySelector("#fresh").hidden`)
 }
+
+func TestALostConnectionIsShownAndMended(t *testing.T) {
+	b := newBench(t)
+	b.angry()
+	w := b.window(t, b.as("aya", everywhere, identity.Agent))
+	w.run(chromedp.Navigate(b.server.URL + "/queue"))
+	w.key("j")
+	w.until(`document.querySelector("#case")?.dataset.id`)
+	w.key("n")
+	w.until(`document.activeElement.id === "note-text"`)
+	w.key("half a thought")
+	w.eval(`window.realFetch = fetch; fetch = () => Promise.reject(new Error("gone")); 1`)
+	w.run(chromedp.KeyEvent("\r", chromedp.KeyModifiers(2)))
+	w.until(`document.querySelector("#flash").innerText.includes("what you typed is still here")`)
+	w.eval(`fetch = window.realFetch; 1`)
+	if got := w.eval(`document.querySelector("#note-text").value`); got != "half a thought" {
+		t.Errorf("typed text became %q", got)
+	}
+	w.eval(`document.querySelector("#note-text").defaultValue = document.querySelector("#note-text").value`) // or the browser asks
+	w.run(chromedp.Navigate(b.server.URL + "/queue?mode=note&case=" + fmt.Sprint(w.eval(`document.querySelector("#case").dataset.id`))))
+	w.until(`document.querySelector("#note-text")?.value === "half a thought"`)
+}

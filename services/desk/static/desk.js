@@ -304,8 +304,8 @@
       try { const got = await load("/cases/" + id + location.search, here ? "case" : "row"); if (got?.ok) swap(got.html); } catch (err) { /* as above */ }
     }
   });
-  function live(url) {
-    let lost = 0, late;
+  function live(url, lost = 0) {
+    let late;
     const source = new EventSource(url);
     source.onopen = () => {
       clearTimeout(late);
@@ -313,13 +313,14 @@
       lost = 0;
     };
     source.onerror = () => {
-      lost ||= Date.now();
-      clearTimeout(late);
-      late = setTimeout(() => {
-        $("#stale time").textContent = new Date(lost).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
-        $("#stale").hidden = false;
-      }, 4000);
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => live(url), 5000 + Math.random() * 5000);
+      if (!lost) {
+        lost = Date.now();
+        late = setTimeout(() => {
+          $("#stale time").textContent = new Date(lost).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+          $("#stale").hidden = false;
+        }, 4000);
+      }
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => live(url, lost), 5000 + Math.random() * 5000);
     };
     source.addEventListener("counts", (e) => {
       for (const [name, n] of Object.entries(JSON.parse(e.data))) {
