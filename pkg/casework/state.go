@@ -86,7 +86,7 @@ type Outgoing struct {
 	Draft   Draft
 	By      string
 	AskedAt time.Time
-	NotTill time.Time // may be stopped until then
+	NotTill time.Time // the replier leaves it until then, so that it can be stopped
 	// Calling is set while the platform is called, until CallUntil.
 	Calling    bool
 	CallingSeq uint64

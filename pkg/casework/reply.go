@@ -1,0 +1,254 @@
+package casework
+
+import (
+	"crypto/rand"
+	"net/url"
+	"strings"
+
+	"github.com/earshot/earshot/pkg/identity"
+)
+
+// Write saves a reply in the making. Version is the draft's version the writer
+// saw, 0 for none: of two writers the later one is refused, not overwritten.
+type Write struct {
+	Version  int
+	Text     string
+	Lang     string
+	Kind     ReplyKind
+	Account  string
+	Template string
+	Slots    map[string]string
+}
+
+func (c Write) decide(d *decision) (Event, error) {
+	if err := d.work(); err != nil {
+		return Event{}, err
+	}
+	s := &d.state
+	have := 0
+	if s.Draft != nil {
+		have = s.Draft.Version
+	}
+	if c.Version != have {
+		return Event{}, refuse(CodeStale, "the draft was changed meanwhile: it is at version %d", have)
+	}
+	if strings.TrimSpace(c.Text) == "" {
+		return Event{}, refuse(CodeInput, "the reply is empty")
+	}
+	if len(c.Text) > 20_000 {
+		return Event{}, refuse(CodeInput, "the reply is longer than any platform takes")
+	}
+	switch c.Kind {
+	case "":
+		c.Kind = First
+	case First, Interim, Final:
+	default:
+		return Event{}, refuse(CodeInput, "kind %q: want first, interim or final", c.Kind)
+	}
+	draft := &Draft{
+		Version: have + 1, Text: c.Text, Lang: c.Lang, Kind: c.Kind, Account: c.Account,
+		Slots: c.Slots, Author: d.by.Actor(), At: d.now, Edited: true,
+	}
+	if draft.Account == "" {
+		draft.Account = s.Mention.Source
+	}
+	if c.Template != "" {
+		t, ok := d.templates(c.Template)
+		if !ok || t.InForce() == nil {
+			return Event{}, refuse(CodeInput, "template %q is not approved", c.Template)
+		}
+		if !t.Serves(s.Mention.Brand, s.Mention.Platform) {
+			return Event{}, refuse(CodeInput, "template %q is not meant for this brand and platform", c.Template)
+		}
+		v := t.InForce()
+		if err := v.choices(c.Slots); err != nil {
+			return Event{}, refuse(CodeInput, "%s", err)
+		}
+		text, _ := v.Render(c.Slots)
+		draft.Template, draft.TemplateVersion, draft.Edited = t.ID, v.N, text != c.Text
+	}
+	return Event{Kind: Drafted, Draft: draft}, nil
+}
+
+// ready wants a draft that could leave: complete, of an allowed template, within
+// the platform's rules, for a post that is still there.
+func (d *decision) ready() (*Draft, error) {
+	s := &d.state
+	if s.Draft == nil {
+		return nil, refuse(CodeState, "there is no reply to send")
+	}
+	if s.Mention.Deleted {
+		return nil, refuse(CodeState, "the post was deleted; there is nothing to answer")
+	}
+	if m := openSlot.FindString(s.Draft.Text); m != "" {
+		return nil, refuse(CodeInput, "fill in %s first", m)
+	}
+	if s.Draft.Template != "" {
+		t, ok := d.templates(s.Draft.Template)
+		if v := t.InForce(); !ok || v == nil || v.N != s.Draft.TemplateVersion {
+			return nil, refuse(CodeState, "template %q was changed or retired since; choose it again, or another", s.Draft.Template)
+		}
+	}
+	if err := d.check(s, s.Draft); err != nil {
+		return nil, refuse(CodeInput, "%s", err)
+	}
+	return s.Draft, nil
+}
+
+// Submit asks a second person to approve the draft.
+type Submit struct{}
+
+func (Submit) decide(d *decision) (Event, error) {
+	if err := d.work(); err != nil {
+		return Event{}, err
+	}
+	draft, err := d.ready()
+	if err != nil {
+		return Event{}, err
+	}
+	return Event{Kind: Submitted, Hash: d.state.Hash(draft)}, nil
+}
+
+// Approve says yes to the text with this hash: the one the approver read.
+type Approve struct{ Hash string }
+
+func (c Approve) decide(d *decision) (Event, error) {
+	if err := d.approver(); err != nil {
+		return Event{}, err
+	}
+	if c.Hash != d.state.Submitted || c.Hash != d.state.Hash(d.state.Draft) {
+		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
+	}
+	return Event{Kind: Approved, Hash: c.Hash, Until: d.now.Add(ApprovalTerm)}, nil
+}
+
+// SendBack says no, and why.
+type SendBack struct{ Why string }
+
+func (c SendBack) decide(d *decision) (Event, error) {
+	if err := d.approver(); err != nil {
+		return Event{}, err
+	}
+	if strings.TrimSpace(c.Why) == "" {
+		return Event{}, refuse(CodeInput, "say what should be different")
+	}
+	return Event{Kind: SentBack, Text: c.Why}, nil
+}
+
+func (d *decision) approver() error {
+	if err := d.may(identity.Approve); err != nil {
+		return err
+	}
+	if d.state.Submitted == "" || d.state.Draft == nil {
+		return refuse(CodeState, "nothing waits for approval")
+	}
+	if d.state.Draft.Author == d.by.Actor() {
+		return refuse(CodeForbidden, "somebody else has to approve what you wrote")
+	}
+	return nil
+}
+
+// Send publishes the draft with this hash: the text the person saw when they
+// pressed send. Only a person can.
+type Send struct{ Hash string }
+
+func (c Send) decide(d *decision) (Event, error) {
+	draft, err := d.leave()
+	if err != nil {
+		return Event{}, err
+	}
+	if c.Hash != d.state.Hash(draft) {
+		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
+	}
+	return Event{
+		Kind: SendAsked, Draft: draft, Hash: c.Hash, Attempt: rand.Text(), Until: d.now.Add(d.hold),
+	}, nil
+}
+
+// leave wants a draft that may be published by the actor now.
+func (d *decision) leave() (*Draft, error) {
+	if err := d.work(); err != nil {
+		return nil, err
+	}
+	if err := d.may(identity.Send); err != nil {
+		return nil, err
+	}
+	if !d.by.Person() {
+		return nil, refuse(CodeForbidden, "only a person can send a reply")
+	}
+	draft, err := d.ready()
+	if err != nil {
+		return nil, err
+	}
+	hash := d.state.Hash(draft)
+	if a := d.state.Approval; a != nil && a.Hash == hash {
+		return draft, nil
+	}
+	if needs, why := d.rules.Needs(&d.state, draft, d.by); needs {
+		return nil, refuse(CodeApproval, "a second person has to approve this reply first (%s)", why)
+	}
+	return draft, nil
+}
+
+// StopSend takes a reply back that the replier has not begun to publish.
+type StopSend struct{}
+
+func (StopSend) decide(d *decision) (Event, error) {
+	if err := d.may(identity.Send); err != nil {
+		return Event{}, err
+	}
+	o := d.state.Outgoing
+	switch {
+	case o == nil:
+		return Event{}, refuse(CodeState, "no reply is on its way")
+	case o.Calling || o.Unsure:
+		return Event{}, refuse(CodeState, "too late: the reply has left")
+	}
+	return Event{Kind: SendStopped, Attempt: o.Attempt}, nil
+}
+
+// MarkPosted records that the draft was published by hand at URL.
+type MarkPosted struct{ Hash, URL string }
+
+func (c MarkPosted) decide(d *decision) (Event, error) {
+	if err := address(c.URL); err != nil {
+		return Event{}, err
+	}
+	draft, err := d.leave()
+	if err != nil {
+		return Event{}, err
+	}
+	if c.Hash != d.state.Hash(draft) {
+		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
+	}
+	return Event{Kind: Posted, Draft: draft, URL: c.URL}, nil
+}
+
+// address wants the link of a reply, one that people can follow.
+func address(link string) error {
+	if u, err := url.Parse(link); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return refuse(CodeInput, "url: want the address of the published reply, https://…")
+	}
+	return nil
+}
+
+// Settle says what became of a reply of which nobody was sure: it is out at
+// URL, or with an empty URL it is not.
+type Settle struct{ URL string }
+
+func (c Settle) decide(d *decision) (Event, error) {
+	if err := d.may(identity.Send); err != nil {
+		return Event{}, err
+	}
+	o := d.state.Outgoing
+	if o == nil || !o.Unsure {
+		return Event{}, refuse(CodeState, "there is no reply in doubt")
+	}
+	if c.URL == "" {
+		return Event{Kind: SendFailed, Attempt: o.Attempt, Text: "looked for by hand: not published"}, nil
+	}
+	if err := address(c.URL); err != nil {
+		return Event{}, err
+	}
+	return Event{Kind: Sent, Attempt: o.Attempt, URL: c.URL}, nil
+}
