@@ -16,7 +16,7 @@ import (
 const filesBucket = "FILES"
 
 // MaxFile is the largest attachment, in bytes.
-const MaxFile = 16 << 20
+const MaxFile = 10 << 20
 
 // FileScheme marks the address of an attachment, as mentions and notes carry it.
 const FileScheme = "file:"

@@ -55,9 +55,12 @@ var kinds = map[string]kind{
 
 // Brand is what mentions are about.
 type Brand struct {
-	ID    string `json:"id"` // immutable
-	Name  string `json:"name"`
-	Query string `json:"query"` // see pkg/query
+	ID   string `json:"id"` // immutable
+	Name string `json:"name"`
+	// Names are what the brand is called in replies, by language, where that
+	// is not Name.
+	Names map[string]string `json:"names,omitempty"`
+	Query string            `json:"query"` // see pkg/query
 	// Lang is the language replies are usually in; TimeZone is an IANA name.
 	Lang     string `json:"lang,omitempty"`
 	TimeZone string `json:"time_zone,omitempty"`
@@ -102,6 +105,14 @@ func (b *Brand) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Called is what b is called in lang.
+func (b *Brand) Called(lang string) string {
+	if n := b.Names[lang]; n != "" {
+		return n
+	}
+	return b.Name
 }
 
 // Response is b's times to answer.

@@ -114,12 +114,13 @@ func (c *call) limit(s *casework.State) source.Limit {
 
 // handLimits are the usual rules of platforms where we post by hand.
 var handLimits = map[string]source.Limit{
-	"x": {Max: 280, Unit: source.Characters, URL: 23}, "bluesky": {Max: 300, Unit: source.Graphemes}, "appstore": {Max: 5970, Unit: source.Characters},
+	"x": {Max: 280, Unit: source.Weighted, URL: 23}, "bluesky": {Max: 300, Unit: source.Graphemes}, "appstore": {Max: 5970, Unit: source.Characters},
 }
 
 // automatic are the slots of templates that fill themselves.
 func (c *call) automatic(s *casework.State) map[string]string {
 	m := &s.Mention
+	brand, _ := settings.Brands.Get(c.Settings, m.Brand)
 	staff := c.viewer.Name()
 	if c.staff != nil {
 		staff = cmp.Or(c.staff.PublicName, c.staff.Name)
@@ -132,7 +133,7 @@ func (c *call) automatic(s *casework.State) map[string]string {
 	if s.Verdict.Lang == "ja" {
 		today = c.l.now.In(c.l.zone).Format("1月2日")
 	}
-	return map[string]string{"author": cmp.Or(m.Author.Name, m.Author.Handle), "brand": c.brandName(m.Brand), "staff": staff, "case": number, "date": today}
+	return map[string]string{"author": cmp.Or(m.Author.Name, m.Author.Handle), "brand": brand.Called(s.Verdict.Lang), "staff": staff, "case": number, "date": today}
 }
 
 // values are the slots of r with those that fill themselves. In a holding reply

@@ -59,7 +59,7 @@ func seedDemo(ctx context.Context, env *app.Env, speed float64) error {
 		return err
 	}
 	for _, b := range brands {
-		v := settings.Brand{ID: b.ID, Name: b.Name, Query: b.Query, Lang: b.Lang, TimeZone: b.TimeZone, Voice: b.Voice[b.Lang]}
+		v := settings.Brand{ID: b.ID, Name: b.Name, Names: b.Names, Query: b.Query, Lang: b.Lang, TimeZone: b.TimeZone, Voice: b.Voice[b.Lang]}
 		if err := create(ctx, s, settings.Brands, b.ID, v); err != nil {
 			return err
 		}
@@ -313,7 +313,7 @@ func (h *historian) draft(state *casework.State, by identity.Staff, a *demo.Acti
 	if author == "" {
 		author = state.Mention.Author.Handle
 	}
-	values := map[string]string{"author": author, "brand": brand.Name, "staff": by.PublicName, "case": fmt.Sprint(state.Number)}
+	values := map[string]string{"author": author, "brand": brand.Called(t.Lang), "staff": by.PublicName, "case": fmt.Sprint(state.Number)}
 	for k, v := range a.Slots {
 		values[k] = v
 	}
