@@ -55,6 +55,7 @@ func (x *indexer) answer(ctx context.Context) error {
 		bus.Answer(ctx, x.bus, "indexer", "reindex", reindex),
 		bus.Answer(ctx, x.bus, "indexer", "status", func(ctx context.Context, _ struct{}) (Status, error) { return x.status(ctx) }),
 		bus.AnswerRetries(ctx, x.bus, "indexer", x.retry),
+		bus.AnswerRetries(ctx, x.bus, "indexer-cases", x.retryCase),
 	)
 }
 
@@ -85,7 +86,33 @@ func (x *indexer) retry(ctx context.Context, seq uint64) error {
 		if err != nil {
 			return err
 		}
-		d, err := x.tagged(ctx, &e, docs[e.Value.Mention.ID])
+		d, gone, err := x.tagged(ctx, &e, docs[e.Value.Mention.ID])
+		if err != nil || d == nil {
+			return err
+		}
+		if err := x.index.Write(ctx, search.Batch{Upserts: []search.Document{*d}}); err != nil || !gone {
+			return err
+		}
+		return x.eraseMention(ctx, identity.System(), d, "deleted on the platform")
+	})
+}
+
+// retryCase writes the case anew that an event, which was given up, belongs to.
+func (x *indexer) retryCase(ctx context.Context, seq uint64) error {
+	e, err := casework.Events().Get(ctx, x.bus, seq)
+	if errors.Is(err, bus.ErrNotFound) {
+		return nil
+	}
+	if e.Key == "" {
+		return err
+	}
+	id := mention.ID(e.Key)
+	return x.inOrder(ctx, func(ctx context.Context) error {
+		docs, err := x.documents(ctx, []mention.ID{id})
+		if err != nil {
+			return err
+		}
+		d, err := x.fold(ctx, id, docs[id])
 		if err != nil || d == nil {
 			return err
 		}

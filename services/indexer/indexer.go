@@ -186,7 +186,7 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 			}
 			continue
 		}
-		d, err := x.tagged(ctx, e, docs[e.Value.Mention.ID])
+		d, gone, err := x.tagged(ctx, e, docs[e.Value.Mention.ID])
 		if err != nil {
 			return err
 		}
@@ -194,8 +194,7 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 			continue
 		}
 		docs[d.ID] = d
-		if e.Value.Mention.Deleted || d.Owner == search.OwnerCase && d.Text == "" && d.Number == 0 {
-			// Withdrawn by its platform, or erased before and sent again.
+		if gone {
 			if err := x.eraseMention(ctx, identity.System(), d, "deleted on the platform"); err != nil {
 				return err
 			}
@@ -212,27 +211,31 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 }
 
 // tagged returns the document of one mention after e, or nil when e changes
-// nothing.
-func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have *search.Document) (*search.Document, error) {
+// nothing. Gone tells that its texts must not stay: the platform withdrew it, or
+// it was erased before and has come again.
+func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have *search.Document) (doc *search.Document, gone bool, err error) {
 	t := &e.Value
 	if have == nil {
 		if t.Mention.Deleted {
-			return nil, nil
+			return nil, false, nil
 		}
 		size := x.stories.Add(t, x.now())
 		d := ofMention(t, x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{Story: int64(size.LastHour)}), e.Seq)
-		return &d, nil
+		return &d, false, nil
 	}
 	was := mention.Tagged{Mention: mention.Mention{Revision: have.Revision}, Verdict: mention.Verdict{Pass: have.Pass}}
 	newer := t.Compare(&was) > 0
 	d := *have
+	gone = t.Mention.Deleted
 	d.Tagged = append(append([]uint64(nil), have.Tagged...), e.Seq)
 	switch {
 	case have.Owner == search.OwnerCase:
 		if newer {
-			if err := x.revise(ctx, e); err != nil {
-				return nil, err
+			erased, err := x.revise(ctx, e)
+			if err != nil {
+				return nil, false, err
 			}
+			gone = gone || erased
 		}
 	case newer:
 		seq := have.Seq
@@ -243,13 +246,14 @@ func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have
 		}
 		d = d2
 	}
-	return &d, nil
+	return &d, gone, nil
 }
 
-// revise tells a case of a new state of its post or of its verdict.
-func (x *indexer) revise(ctx context.Context, e *bus.Entry[mention.Tagged]) error {
+// revise tells a case of a new state of its post or of its verdict, unless the
+// case was erased.
+func (x *indexer) revise(ctx context.Context, e *bus.Entry[mention.Tagged]) (erased bool, err error) {
 	t := &e.Value
-	_, err := x.cases.Record(ctx, t.Mention.ID, func(s *casework.State) (casework.Event, bool) {
+	s, err := x.cases.Record(ctx, t.Mention.ID, func(s *casework.State) (casework.Event, bool) {
 		was := mention.Tagged{Mention: s.Mention, Verdict: s.Verdict}
 		if s.Redacted || s.ReadOnly != "" || t.Compare(&was) <= 0 {
 			return casework.Event{}, false
@@ -259,7 +263,7 @@ func (x *indexer) revise(ctx context.Context, e *bus.Entry[mention.Tagged]) erro
 			Triage: x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{}),
 		}, true
 	})
-	return err
+	return s.Redacted, err
 }
 
 // takeCases writes the cases that something happened to.
@@ -276,7 +280,7 @@ func (x *indexer) takeCases(ctx context.Context, batch []bus.Entry[casework.Even
 	}
 	for i := range batch {
 		if e := &batch[i]; e.Err != nil {
-			if err := bus.Bury(ctx, x.bus, "indexer", casework.Events().Topic, e.Seq, e.Err); err != nil {
+			if err := bus.Bury(ctx, x.bus, "indexer-cases", casework.Events().Topic, e.Seq, e.Err); err != nil {
 				return err
 			}
 		}
