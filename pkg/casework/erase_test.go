@@ -15,16 +15,17 @@ func TestErase(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	ctx := t.Context()
-	secret := []string{"ひみつの苦情", "gegen-das-Vergessen", "hanako", "花子", "電話で花子様", "花子様、ありがとうございます", "ひみつの続き", "ひみつの三"}
+	secret := []string{"ひみつの苦情", "gegen-das-Vergessen", "hanako", "花子", "電話で花子様", "花子様、ありがとうございます", "ひみつの続き", "ひみつの三", "ひみつの録音", "ひみつの写真"}
 	other := post(2, "残る言葉")
 	other.Mention.Author = mention.Author{ID: "u2", Handle: "taro", Name: "太郎"}
 	kept := b.tag(other)
 	b.must(ann, kept, Claim{})
 
 	first := post(1, "ひみつの苦情 gegen-das-Vergessen")
+	first.Mention.Media = []mention.Media{{Type: mention.Image, URL: b.file("ひみつの写真"), Alt: "花子"}}
 	id := b.tag(first)
 	b.must(ann, id, fixed)
-	b.must(ann, id, AddNote{Text: "電話で花子様", Files: []File{{Key: "k", Name: "花子.jpg"}}})
+	b.must(ann, id, AddNote{Text: "電話で花子様", Files: []File{{Key: b.file("ひみつの録音"), Name: "花子.mp3"}}})
 	b.revise(post(1, "ひみつの続き"))
 	b.must(ann, id, MakePromise{Due: noon.Add(time.Hour)})
 	if err := bus.Bury(ctx, b.bus, "indexer", bus.Tagged, b.tagged[id][0], errors.New("broken")); err != nil {
@@ -59,6 +60,16 @@ func TestErase(t *testing.T) {
 	if s, err := b.Get(ctx, ann, kept); err != nil || s.Mention.Text != "残る言葉" {
 		t.Errorf("another's words went too: %q, %v", s.Mention.Text, err)
 	}
+}
+
+// file stores an attachment and returns its address.
+func (b *bench) file(content string) string {
+	b.t.Helper()
+	address, err := b.bus.PutFile(b.t.Context(), []byte(content))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return address
 }
 
 // revise tags a later state of a post and tells its case, as the indexer does.
