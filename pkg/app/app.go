@@ -67,7 +67,6 @@ type App struct {
 	gate      *identity.Gate
 	indexOnce sync.Once
 	index     search.Engine
-	fresh     bool
 	indexErr  error
 
 	openers map[string]*settings.Opener // by service

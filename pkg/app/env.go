@@ -102,8 +102,9 @@ func (e *Env) Ready() {
 func (e *Env) Serve(h http.Handler) { e.app.front.Store(&h) }
 
 // Index opens the index at its first call in the process; the engine is shared
-// and closed with the process. Fresh tells that it started empty.
-func (e *Env) Index(ctx context.Context) (engine search.Engine, fresh bool, err error) {
+// and closed with the process. One on a server is set up by the indexer, and may
+// be away: then it says so when it is asked.
+func (e *Env) Index(ctx context.Context) (search.Engine, error) {
 	a := e.app
 	a.indexOnce.Do(func() {
 		cfg := a.opts.Config
@@ -114,14 +115,18 @@ func (e *Env) Index(ctx context.Context) (engine search.Engine, fresh bool, err 
 				return
 			}
 			a.index, a.indexErr = search.OpenMeili(search.MeiliConfig{URL: cfg.Search.URL, Key: key, Index: cfg.Search.Prefix + "_mentions"})
-		} else {
-			a.index, a.indexErr = search.OpenSQLite(filepath.Join(cfg.Data, "index"))
+			return
 		}
-		if a.indexErr == nil {
-			a.fresh, a.indexErr = a.index.Ensure(ctx)
+		a.index, a.indexErr = search.OpenSQLite(filepath.Join(cfg.Data, "index"))
+		if a.indexErr != nil {
+			return
+		}
+		var fresh bool
+		if fresh, a.indexErr = a.index.Ensure(ctx); fresh {
+			a.log.Info("the index is empty; it is filled from the bus")
 		}
 	})
-	return a.index, a.fresh, a.indexErr
+	return a.index, a.indexErr
 }
 
 // Gate is where viewers come from, one for the process: it counts attempts.

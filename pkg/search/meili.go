@@ -335,7 +335,7 @@ func meiliError(err error) error {
 	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden:
 		away.Reason = "the server refuses the API key; check search.key"
 	case api.Code == "index_not_found":
-		away.Reason = "the index is gone; a restart sets it up and fills it again"
+		away.Reason = "the index is gone; the indexer sets it up and fills it again"
 	case e.StatusCode >= 500:
 		away.Reason = fmt.Sprintf("the server fails with status %d %s", e.StatusCode, api.Code)
 	default:

@@ -33,7 +33,7 @@ var Service = app.Service{Name: "desk", Run: run}
 const setupLife = 24 * time.Hour
 
 func run(ctx context.Context, env *app.Env) error {
-	index, _, err := env.Index(ctx)
+	index, err := env.Index(ctx)
 	if err != nil {
 		return fmt.Errorf("index: %w", err)
 	}

@@ -52,7 +52,7 @@ func newBench(t *testing.T) *bench {
 	}
 	t.Cleanup(func() { _ = a.Stop() })
 	env := <-envs
-	index, _, err := env.Index(t.Context())
+	index, err := env.Index(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

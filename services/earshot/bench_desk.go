@@ -48,7 +48,7 @@ func (b *bench) benchQueue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	index, _, err := a.Env("bench").Index(ctx)
+	index, err := a.Env("bench").Index(ctx)
 	if err != nil {
 		return err
 	}

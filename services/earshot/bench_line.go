@@ -42,22 +42,28 @@ func (b *bench) against(ctx context.Context, what string, aim float64, c *bus.Co
 		return err
 	}
 	var plain, took time.Duration
+	var plainCPU, tookCPU float64
 	for part := range slices.Chunk(mentions, (len(mentions)+rounds-1)/rounds) {
+		start := b.processor()
 		d, err := c.Yardstick(ctx, n, size)
 		if err != nil {
 			return err
 		}
 		plain += d
-		began := time.Now()
+		middle, began := b.processor(), time.Now()
 		if err := do(part); err != nil {
 			return err
 		}
 		took += time.Since(began)
+		plainCPU, tookCPU = plainCPU+middle-start, tookCPU+b.processor()-middle
 	}
-	u := rounds * float64(n) / plain.Seconds()
-	rate := float64(len(mentions)) / took.Seconds()
-	b.row("U: asynchronous publish, no message ids", fmt.Sprintf("%.0f /s", u), true, "")
-	b.row(what, fmt.Sprintf("%.0f /s  %.3f U", rate, rate/u), rate/u >= aim, fmt.Sprintf("≥ %.2f U", aim))
+	each := func(n float64, took time.Duration, cpu float64) (perSecond float64, figure string) {
+		return n / took.Seconds(), fmt.Sprintf("%.0f /s  %.0f µs cpu", n/took.Seconds(), cpu/n*1e6)
+	}
+	u, figure := each(rounds*float64(n), plain, plainCPU)
+	b.row("U: asynchronous publish, no message ids", figure, true, "")
+	rate, figure := each(float64(len(mentions)), took, tookCPU)
+	b.row(what, fmt.Sprintf("%s  %.3f U", figure, rate/u), rate/u >= aim, fmt.Sprintf("≥ %.2f U", aim))
 	return nil
 }
 
@@ -127,7 +133,7 @@ func (b *bench) fill(ctx context.Context, measure bool) (*app.App, error) {
 	}
 	b.app = a
 	env := a.Env("bench")
-	index, _, err := env.Index(ctx)
+	index, err := env.Index(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +169,7 @@ func (b *bench) benchLatency(ctx context.Context) error {
 		return err
 	}
 	env := a.Env("bench")
-	index, _, err := env.Index(ctx)
+	index, err := env.Index(ctx)
 	if err != nil {
 		return err
 	}

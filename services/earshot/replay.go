@@ -164,7 +164,7 @@ type lower = map[string]any
 // replayHistory gives the commands that staff gave, each at its time, as soon
 // as the post it is about is there.
 func replayHistory(ctx context.Context, env *app.Env, start time.Time) error {
-	index, _, err := env.Index(ctx)
+	index, err := env.Index(ctx)
 	if err != nil {
 		return err
 	}

@@ -339,7 +339,7 @@ func (r *runner) known(ctx context.Context, deletions []*mention.Mention) ([]*me
 	defer cancel()
 	have, err := bus.Ask[[]mention.ID, []bool](ctx, r.bus, "indexer", "known", ids)
 	if err != nil {
-		return nil, fmt.Errorf("which deletions concern us is not known: %w", err)
+		return nil, bus.After(fmt.Errorf("which deletions concern us is not known: %w", err), 5*time.Second)
 	}
 	kept := deletions[:0]
 	for i, m := range deletions {

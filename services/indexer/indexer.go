@@ -29,12 +29,9 @@ import (
 var Service = app.Service{Name: "indexer", Run: run}
 
 func run(ctx context.Context, env *app.Env) error {
-	index, fresh, err := env.Index(ctx)
+	index, err := env.Index(ctx)
 	if err != nil {
 		return err
-	}
-	if fresh {
-		env.Log.Info("the index is empty; it is filled from the bus")
 	}
 	x := &indexer{
 		bus: env.Bus(), index: index, cases: env.Cases(index), settings: env.Settings(), log: env.Log, now: env.Now,
@@ -74,14 +71,18 @@ func (x *indexer) lead(ctx context.Context) error {
 	if err := x.answer(ctx); err != nil {
 		return err
 	}
+	first := func(ctx context.Context) error {
+		_, err := x.index.Ensure(ctx)
+		return err
+	}
 	for ctx.Err() == nil {
-		err := x.round(ctx)
-		if errors.Is(err, errAgain) {
-			err = x.index.Clear(ctx)
-		}
-		if err != nil {
+		if err := x.patiently(ctx, first); err != nil {
 			return err
 		}
+		if err := x.round(ctx); err != nil && !errors.Is(err, errAgain) {
+			return err
+		}
+		first = x.index.Clear
 	}
 	return nil
 }
@@ -118,19 +119,25 @@ const batchSize = 1000
 // follow hands a stream's messages to the writer, from where the index stands,
 // and goes on after whatever interrupts it.
 func follow[T any](ctx context.Context, x *indexer, t bus.Topic[T], take func(context.Context, []bus.Entry[T]) error) error {
+	pause := time.Second
 	for ctx.Err() == nil {
 		from, err := x.index.Position(ctx, t.Stream())
 		if err == nil {
 			err = t.Follow(ctx, x.bus, from+1, batchSize, func(ctx context.Context, batch []bus.Entry[T]) error {
-				return x.inOrder(ctx, func(ctx context.Context) error { return take(ctx, batch) })
+				err := x.inOrder(ctx, func(ctx context.Context) error { return take(ctx, batch) })
+				if err == nil {
+					pause = time.Second
+				}
+				return err
 			})
 		}
 		if err != nil && ctx.Err() == nil {
 			wait, asked := bus.RetryAfter(err)
 			if !asked {
-				wait = time.Second
+				wait, pause = pause, min(2*pause, longestPause)
 			}
-			x.log.Warn("indexing stands still; trying again", "stream", t.Stream(), "in", wait, "error", err)
+			x.log.Warn("indexing stands still; trying again", "stream", t.Stream(), "again_in", wait, "error", err)
+			x.lookAfter(ctx, err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(wait):
@@ -406,6 +413,7 @@ func (x *indexer) tell(docs []search.Document) {
 func (x *indexer) wake(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	away := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -414,11 +422,14 @@ func (x *indexer) wake(ctx context.Context) error {
 		}
 		due, err := x.index.Due(ctx, x.now(), 100)
 		if err != nil {
-			if ctx.Err() == nil {
-				x.log.Warn("what is due is not known", "error", err)
+			if ctx.Err() == nil && !away {
+				away = true
+				x.log.Warn("what is due is not known until the index is back", "error", err)
 			}
+			x.lookAfter(ctx, err)
 			continue
 		}
+		away = false
 		for _, id := range due {
 			if err := x.tick(ctx, id); err != nil && ctx.Err() == nil {
 				x.log.Warn("case not woken; trying again", "case", id, "error", err)
