@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,8 +26,12 @@ func (c *Conn) Yardstick(ctx context.Context, n, size int) (time.Duration, error
 	body := make([]byte, size)
 	began := time.Now()
 	for range n {
-		// The client holds back when too many are under way.
-		if _, err := c.js.PublishMsgAsync(&nats.Msg{Subject: subject, Data: body}); err != nil {
+		// The client holds back when too many are under way, for a while.
+		_, err := c.js.PublishMsgAsync(&nats.Msg{Subject: subject, Data: body})
+		for errors.Is(err, jetstream.ErrTooManyStalledMsgs) && ctx.Err() == nil {
+			_, err = c.js.PublishMsgAsync(&nats.Msg{Subject: subject, Data: body})
+		}
+		if err != nil {
 			return 0, fmt.Errorf("bus: yardstick: %w", err)
 		}
 	}

@@ -13,6 +13,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
 	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/classify"
 	"github.com/earshot/earshot/pkg/config"
@@ -77,6 +80,8 @@ func runBench(ctx context.Context, c *call, o *benchOptions) (err error) {
 		return err
 	}
 	b := &bench{o: o, out: c.out, dir: dir, log: slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	b.usage = prometheus.NewRegistry()
+	b.usage.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() { err = errors.Join(err, b.stop(), os.RemoveAll(dir)) }()
 	if b.corpus, err = newCorpus(); err != nil {
 		return err
@@ -105,6 +110,7 @@ type bench struct {
 	dir    string
 	log    *slog.Logger
 	corpus *corpus
+	usage  *prometheus.Registry
 
 	// app is the instance with all mentions, once something asked for it;
 	// session opens its desk.
@@ -122,7 +128,22 @@ func (b *bench) row(what, figure string, good bool, aim string) {
 	default:
 		verdict = "missed"
 	}
-	fmt.Fprintf(b.out, "%-46s %26s   %-12s %s\n", what, figure, aim, verdict)
+	fmt.Fprintf(b.out, "%-40s %32s   %-12s %s\n", what, figure, aim, verdict)
+}
+
+// processor returns the seconds of processor time that the process has used, or
+// 0 where the system does not tell.
+func (b *bench) processor() float64 {
+	all, err := b.usage.Gather()
+	if err != nil {
+		return 0
+	}
+	for _, f := range all {
+		if f.GetName() == "process_cpu_seconds_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	return 0
 }
 
 // spread prints a median and a 99th percentile, of which the latter has an aim
