@@ -223,6 +223,45 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+func TestTailGoesOnAfterAnInterruption(t *testing.T) {
+	t.Parallel()
+	c := setup(t, nil)
+	ctx := t.Context()
+	if _, err := notes.Append(ctx, c, "a", 0, &note{ID: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 10)
+	failed := false
+	err := notes.Tail(ctx, c, 10, func(_ context.Context, batch []bus.Entry[note]) error {
+		for _, e := range batch {
+			if e.Value.ID == "2" && !failed {
+				failed = true
+				return errors.New("not now")
+			}
+			got <- e.Value.ID
+		}
+		return nil
+	})
+	if err != nil || len(got) != 1 {
+		t.Fatalf("Tail returned with %d of 1 entries, %v", len(got), err)
+	}
+	for n := range 2 {
+		if _, err := notes.Append(ctx, c, fmt.Sprint("b", n), 0, &note{ID: fmt.Sprint(n + 2)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"1", "2", "3"} {
+		select {
+		case id := <-got:
+			if id != want {
+				t.Errorf("got %s, want %s", id, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s never came", want)
+		}
+	}
+}
+
 func TestRunOnceRunsInOneProcess(t *testing.T) {
 	t.Parallel()
 	c := setup(t, nil)

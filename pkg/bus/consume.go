@@ -227,7 +227,8 @@ func (r *reader[T]) open(raw jetstream.Msg, md *jetstream.MsgMetadata) *Msg[T] {
 	}
 	if err := r.topic.codec.Decode(raw.Data(), &m.Value); err != nil {
 		m.Err = Permanent(fmt.Errorf("message cannot be decoded: %w", err))
-	} else if m.Attempt > uint64(4*r.cfg.Attempts) {
+	} else if m.Attempt > uint64(32*r.cfg.Attempts) {
+		// Far beyond what waits that were asked for can bring it to.
 		m.Err = Permanent(fmt.Errorf("given up after %d deliveries without an outcome", m.Attempt-1))
 	} else if r.topic.stored != nil {
 		r.topic.stored(&m.Value, m.Seq)

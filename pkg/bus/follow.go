@@ -44,6 +44,35 @@ func (t Topic[T]) Replay(ctx context.Context, c *Conn, from uint64, batch int, h
 	return t.replay(ctx, c, from, last, batch, handle)
 }
 
+// Tail hands over everything there is, returns, and goes on handing over what
+// comes until ctx ends, after whatever interrupts it too. Handle runs in one
+// goroutine at a time; an error of it is one of those interruptions.
+func (t Topic[T]) Tail(ctx context.Context, c *Conn, batch int, handle func(context.Context, []Entry[T]) error) error {
+	var last uint64
+	keep := func(ctx context.Context, entries []Entry[T]) error {
+		if err := handle(ctx, entries); err != nil {
+			return err
+		}
+		last = entries[len(entries)-1].Seq
+		return nil
+	}
+	if err := t.Replay(ctx, c, 1, batch, keep); err != nil {
+		return err
+	}
+	go func() {
+		for ctx.Err() == nil {
+			if err := t.Follow(ctx, c, last+1, batch, keep); err != nil {
+				c.log.Warn("a stream is not followed; trying again", "stream", t.stream, "error", err)
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Second):
+				}
+			}
+		}
+	}()
+	return nil
+}
+
 // Since is Replay of what was stored at or after start.
 func (t Topic[T]) Since(ctx context.Context, c *Conn, start time.Time, batch int, handle func(context.Context, []Entry[T]) error) error {
 	cons, err := c.js.OrderedConsumer(ctx, t.stream, jetstream.OrderedConsumerConfig{

@@ -23,30 +23,15 @@ type Board struct {
 
 	mu      sync.RWMutex
 	states  map[string]*State
-	last    uint64        // read so far; what Record brought doesn't count, others' events may lie before it
 	changed chan struct{} // closed and replaced at every event
 }
 
 // OpenBoard reads all escalations and follows them until ctx ends.
 func OpenBoard(ctx context.Context, c *bus.Conn, log *slog.Logger) (*Board, error) {
 	b := &Board{bus: c, log: log, states: map[string]*State{}, changed: make(chan struct{})}
-	if err := journal.Replay(ctx, c, 1, 512, b.take); err != nil {
+	if err := journal.Tail(ctx, c, 512, b.take); err != nil {
 		return nil, fmt.Errorf("escalations: %w", err)
 	}
-	go func() {
-		for ctx.Err() == nil {
-			b.mu.RLock()
-			from := b.last + 1
-			b.mu.RUnlock()
-			if err := journal.Follow(ctx, c, from, 64, b.take); err != nil {
-				log.Warn("escalations are not followed; trying again", "error", err)
-				select {
-				case <-ctx.Done():
-				case <-time.After(time.Second):
-				}
-			}
-		}
-	}()
 	return b, nil
 }
 
@@ -59,9 +44,6 @@ func (b *Board) take(_ context.Context, batch []bus.Entry[Event]) error {
 			e.Value.Escalation = e.Key
 			b.apply(&e.Value)
 		}
-		b.mu.Lock()
-		b.last = e.Seq
-		b.mu.Unlock()
 	}
 	return nil
 }

@@ -43,7 +43,6 @@ type Store struct {
 
 	mu      sync.RWMutex
 	values  map[string]map[string]value // by kind and id
-	last    uint64                      // read so far; one's own changes don't count, others' may lie before them
 	changed chan struct{}               // closed and replaced at every change
 
 	matcher matcher
@@ -58,28 +57,10 @@ type value struct {
 // Open reads all settings and follows them until ctx ends.
 func Open(ctx context.Context, c *bus.Conn, log *slog.Logger) (*Store, error) {
 	s := &Store{bus: c, log: log, values: map[string]map[string]value{}, changed: make(chan struct{})}
-	err := journal.Replay(ctx, c, 1, 512, s.take)
-	if err != nil {
+	if err := journal.Tail(ctx, c, 512, s.take); err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
-	go func() {
-		for ctx.Err() == nil {
-			if err := journal.Follow(ctx, c, s.position()+1, 64, s.take); err != nil {
-				s.log.Warn("settings are not followed; trying again", "error", err)
-				select {
-				case <-ctx.Done():
-				case <-time.After(time.Second):
-				}
-			}
-		}
-	}()
 	return s, nil
-}
-
-func (s *Store) position() uint64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.last
 }
 
 func (s *Store) take(_ context.Context, batch []bus.Entry[change]) error {
@@ -89,9 +70,6 @@ func (s *Store) take(_ context.Context, batch []bus.Entry[change]) error {
 		} else {
 			s.apply(&e.Value)
 		}
-		s.mu.Lock()
-		s.last = e.Seq
-		s.mu.Unlock()
 	}
 	return nil
 }

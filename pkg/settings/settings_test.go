@@ -108,7 +108,9 @@ func TestWhatCannotBePut(t *testing.T) {
 		{"a notifier without what its kind needs", put(t, s, Notifiers, "x", Notifier{ID: "x", Kind: "webhook", Config: []byte(`{}`)}), "secret"},
 		{"a notifier of no kind", put(t, s, Notifiers, "x", Notifier{ID: "x", Kind: "pigeon"}), "kind"},
 		{"a kind there isn't", func() error { return s.put(t.Context(), "ann", "widget", "x", 0, []byte(`{}`), false) }, "widget"},
-		{"a key there isn't", func() error { return s.put(t.Context(), "ann", "team", "x", 0, []byte(`{"id":"x","colour":"red"}`), false) }, "colour"},
+		{"a key there isn't", func() error {
+			return s.put(t.Context(), "ann", "team", "x", 0, []byte(`{"id":"x","colour":"red"}`), false)
+		}, "colour"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := tt.put(); err == nil || !strings.Contains(err.Error(), tt.names) {
@@ -135,20 +137,6 @@ func TestStoresHearOfEachOther(t *testing.T) {
 	bustest.Eventually(t, a.Changed, "a hears of its new name", func() bool { x, _ := Teams.Get(a, "red"); return x.Name == "Rot" })
 	must(t, Teams.Delete(ctx, a, "ann", "red", Teams.Version(a, "red")))
 	bustest.Eventually(t, b.Changed, "b hears that it is gone", func() bool { _, ok := Teams.Get(b, "red"); return !ok })
-}
-
-// One's own change must not hide what others wrote just before it, should the
-// stream have to be followed anew.
-func TestOnesOwnChangeIsNoPosition(t *testing.T) {
-	t.Parallel()
-	c, _ := bustest.Open(t)
-	s, ctx := open(t, c), t.Context()
-	must(t, Teams.Put(ctx, s, "ann", "red", 0, Team{ID: "red", Name: "Red"}))
-	blind := &Store{bus: c, log: s.log, values: map[string]map[string]value{}, changed: make(chan struct{})} // follows nothing
-	must(t, Teams.Put(ctx, blind, "bob", "blue", 0, Team{ID: "blue", Name: "Blue"}))
-	if at := blind.position(); at != 0 {
-		t.Errorf("goes on after %d and misses the red team", at)
-	}
 }
 
 func TestALaterValueIsNotOverwrittenByAnEarlierOne(t *testing.T) {

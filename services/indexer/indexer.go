@@ -235,8 +235,15 @@ func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have
 	d := *have
 	gone = t.Mention.Deleted
 	d.Tagged = append(append([]uint64(nil), have.Tagged...), e.Seq)
+	owned := have.Owner == search.OwnerCase
+	if newer && !owned {
+		// The index may be behind: somebody may just have touched it.
+		if _, owned, err = x.cases.Touched(ctx, have.ID); err != nil {
+			return nil, false, err
+		}
+	}
 	switch {
-	case have.Owner == search.OwnerCase:
+	case owned:
 		if newer {
 			erased, err := x.revise(ctx, e)
 			if err != nil {
