@@ -101,22 +101,20 @@ type templateRow struct {
 // templateView is one template: its text, its state, its versions.
 type templateView struct {
 	frame
-	ID, Name    string
-	State       string
-	StateName   string
-	Version     int
-	Action      string
-	Fields      []field
-	Text        field
-	Fixed       bool // not to be edited now
-	Preview     *previewView
-	Lengths     []lengthView
-	SlotNames   []string
-	Actions     []actionView
-	Versions    []versionView
-	Diff        []diffLine
-	Notice      *notice
-	SubmittedBy string
+	ID, Name  string
+	State     string
+	StateName string
+	Version   int
+	Action    string
+	Fields    []field
+	Text      field
+	Fixed     bool // not to be edited now
+	Preview   *previewView
+	Lengths   []lengthView
+	Actions   []actionView
+	Versions  []versionView
+	Diff      []diffLine
+	Notice    *notice
 }
 
 type lengthView struct {
@@ -184,7 +182,6 @@ type queryPreview struct {
 	Of      int
 	Rows    []rowView
 	Sources []sourcePreview
-	Now     bool // the sources were asked
 }
 
 type sourcePreview struct {

@@ -209,7 +209,6 @@ func (c *call) tryQuery(text string, now bool) (*mistakeView, *queryPreview) {
 	if now {
 		p.Sources = c.trySources(q)
 	}
-	p.Now = now
 	return nil, p
 }
 

@@ -181,7 +181,7 @@ func (c *call) form(name string) string {
 
 // frame is what every page of the caller shares.
 func (c *call) frame(title, path string) frame {
-	f := frame{locale: c.l, Title: title, Path: path, Theme: c.look.Theme, Density: c.look.density(), Demo: c.Sandbox}
+	f := frame{locale: c.l, Title: title, Path: path, Theme: c.look.Theme, Density: c.look.density()}
 	if c.staff != nil {
 		f.User = &userView{ID: c.staff.ID, Name: c.staff.Name}
 		f.Keys, f.Live = !c.look.NoKeys, true

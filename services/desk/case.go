@@ -109,7 +109,7 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	v := &caseView{
 		ID: string(s.ID), Href: "/cases/" + string(s.ID), Back: o.back, Revision: s.Last,
 		State: string(s.Status), StateName: l.say("state." + string(s.Status)), Brand: c.brandName(m.Brand), Place: m.Place.Name,
-		Due: l.at(s.DueAt()), DueWhat: l.say("case.due_first"), Watched: s.Status == casework.Watching,
+		Due: l.at(s.DueAt()), DueWhat: l.say("case.due_first"),
 		Confirm: o.confirm, Ask: o.ask,
 	}
 	if s.Number > 0 {

@@ -39,7 +39,6 @@ type caseView struct {
 	Composer   *composerView
 	Confirm    *confirmView
 	Ask        *askView
-	Watched    bool
 }
 
 // Initials stand for the holder.
@@ -181,15 +180,12 @@ type composerView struct {
 	Mode      string // reply or note
 	Templates []templateOption
 	Chosen    *templateOption
-	Find      string
 	Kind      string // first, interim, final
 	Kinds     []option
 	Promise   field
 	Slots     []field
 	Text      string
 	Lang      string
-	Locked    bool // the text comes from template and slots alone
-	Fixed     string
 	Preview   *previewView
 	Account   string
 	To        string
@@ -198,7 +194,6 @@ type composerView struct {
 	Waits   string
 	Claim   bool // must be claimed before anything can be written
 	Holder  string
-	Sent    bool
 	Draft   string // who wrote the draft, and when
 	Pending *pendingView
 	// Version is the draft's that the text is based on, Rendered the
@@ -217,7 +212,6 @@ type pendingView struct {
 	Changes  []span // marked: what differs from the template
 	Own      bool   // one's own work can't be approved
 	May      bool
-	Expires  moment
 	Hash     string
 	Template string
 }

@@ -14,17 +14,12 @@ type frame struct {
 	Nav     []navGroup
 	Flash   *flash
 	Live    bool // the page follows the live events
-	Demo    bool
 	Wide    bool // the view fills the window and scrolls inside its panes
 }
 
 // userView is the signed-in person, as shown to themselves.
 type userView struct {
-	ID, Name, Login string
-	Roles           []string
-	Brands          []string // empty: all of them
-	Harsh           int      // harsh posts opened today, seen only by oneself
-	Done            int      // cases finished today
+	ID, Name string
 }
 
 // Initials are one or two letters that stand for a person in a list.

@@ -63,6 +63,8 @@ func (m moment) Ago() string {
 		key = "time.in_"
 	}
 	switch {
+	case d < time.Minute && future && d >= time.Second:
+		return m.l.say("time.in_s", int(d/time.Second))
 	case d < time.Minute:
 		return m.l.say("time.now")
 	case d < time.Hour:

@@ -13,6 +13,7 @@ import (
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
 )
 
 // standing are the views everybody has, in the order of the tabs.
@@ -207,6 +208,8 @@ func (c *call) listOrNotice(a asked) listView {
 	}
 	v.Notice = &notice{Kind: "empty", Title: say("list.empty"), Text: say("list.empty_text")}
 	switch {
+	case len(settings.Brands.All(c.Settings)) == 0:
+		v.Notice = &notice{Kind: "empty", Title: say("brand.none"), Text: say("brand.none_text"), Links: []link{{say("brand.new"), "/brands/new"}}}
 	case narrowed:
 		v.Notice = &notice{Kind: "empty", Title: say("list.none_found"), Text: say("list.none_found_text"), Links: []link{{say("list.none_found_clear"), "/queue?view=" + a.view}}}
 	case a.view == "answer":
@@ -226,7 +229,6 @@ func (c *call) list(a asked) (listView, error) {
 	if err != nil {
 		return v, err
 	}
-	v.Total = res.Total
 	if res.Next != "" {
 		v.More = withQuery(c.r.URL, map[string]string{"cursor": res.Next, "case": ""})
 	}

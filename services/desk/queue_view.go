@@ -4,7 +4,6 @@ package desk
 type queueView struct {
 	frame
 	Query  string // what was typed into the search
-	Sort   string
 	Sorts  []option
 	Tabs   []chip // the standing views, with counts
 	Facets []facet
@@ -22,7 +21,6 @@ type pair struct{ Name, Value string }
 // listView is one piece of the list.
 type listView struct {
 	Rows   []rowView
-	Total  int
 	More   string // address of the next piece; empty at the end
 	Notice *notice
 	// Since marks what the list has seen; newer ones wait above it.

@@ -19,7 +19,7 @@ func sampleFrame(l *locale, title, path string) frame {
 	}
 	return frame{
 		locale: l, Title: title, Path: path, Density: "comfortable", Keys: true, Live: true,
-		User: &userView{ID: "u1", Name: "佐藤 香織", Login: "sato", Roles: []string{"agent", "approver"}},
+		User: &userView{ID: "u1", Name: "佐藤 香織"},
 		Nav: []navGroup{
 			{l.say("nav.work"), []navItem{item("queue", "q", 23, false), item("escalations", "e", 2, true), item("note", "n", 0, false)}},
 			{l.say("nav.library"), []navItem{item("templates", "t", 0, false), item("brands", "b", 0, false)}},
@@ -53,7 +53,7 @@ var sampleRows = []sampleRow{
 }
 
 func sampleList(l *locale) listView {
-	v := listView{More: "/queue?cursor=abc", Total: 23}
+	v := listView{More: "/queue?cursor=abc"}
 	for i := range 24 {
 		s := sampleRows[i%len(sampleRows)]
 		what := ""
@@ -194,7 +194,7 @@ func samples(l *locale) map[string]any {
 	note := sampleQueue(l)
 	note.Case.Composer.Mode = "note"
 	pending := sampleQueue(l)
-	pending.Case.Composer.Pending = &pendingView{By: "M. Okada", At: at(4 * time.Minute), Changes: []span{{Text: "みどり", Mark: true}, {Text: "様\nご連絡が遅れ、ご心配をおかけしております。Kumoカフェの香織と申します。ご返金については"}, {Text: "本日15時", Mark: true}, {Text: "までに、こちらからご報告いたします。"}}, May: true, Expires: l.at(sampleNow.Add(2 * time.Hour)), Hash: "abc"}
+	pending.Case.Composer.Pending = &pendingView{By: "M. Okada", At: at(4 * time.Minute), Changes: []span{{Text: "みどり", Mark: true}, {Text: "様\nご連絡が遅れ、ご心配をおかけしております。Kumoカフェの香織と申します。ご返金については"}, {Text: "本日15時", Mark: true}, {Text: "までに、こちらからご報告いたします。"}}, May: true, Hash: "abc"}
 
 	ack := &acknowledgeView{frame: frame{locale: l, Title: l.say("nav.escalations"), Path: "/ack/x"}, Token: "x", Step: 3, Cause: l.say("risk.publicity_threat") + " · " + l.say("rung.deadline"), Brand: "Kumo Café", Post: samplePost(l), Count: 14, Growth: 9, At: at(3 * time.Minute), Next: l.at(sampleNow.Add(7 * time.Minute)), NextWho: "M. Okada", Who: "佐藤 香織", Full: "/escalations/e1"}
 	acked := *ack

@@ -80,6 +80,8 @@ func FuzzSpans(f *testing.F) {
 		if n := utf8.RuneCountInString(joined(short)); n > excerptRunes+2 {
 			t.Fatalf("excerpt of %d", n)
 		}
-		between(p.Content(), a, b)
+		if words := between(p.Content(), a, b); !strings.Contains(p.Content(), words) {
+			t.Fatalf("words %q", words)
+		}
 	})
 }
