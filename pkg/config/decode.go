@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strconv"
@@ -298,6 +299,12 @@ func scalarText(n ast.Node) (string, bool) {
 
 // scalar sets v from its text.
 func scalar(text string, v reflect.Value) error {
+	if l, ok := v.Addr().Interface().(*slog.Level); ok {
+		if l.UnmarshalText([]byte(text)) != nil {
+			return fmt.Errorf("%q is not one of debug, info, warn, error", text)
+		}
+		return nil
+	}
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return u.UnmarshalText([]byte(text))
 	}

@@ -3,7 +3,6 @@ package settings
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -97,7 +96,7 @@ func (b *Brand) Validate() error {
 		errs = append(errs, config.Invalid("hold_seconds", "%d: want up to 3600, 0 for the default or -1 for none", b.HoldSeconds))
 	}
 	if _, err := query.Parse(b.Query); err != nil {
-		errs = append(errs, fmt.Errorf("query: %w", err))
+		errs = append(errs, config.Invalid("query", "%s", strings.TrimPrefix(err.Error(), "query: ")))
 	}
 	if b.TimeZone != "" {
 		if _, err := time.LoadLocation(b.TimeZone); err != nil {
@@ -132,6 +131,22 @@ func (b *Brand) Hold() time.Duration {
 	return time.Duration(b.HoldSeconds) * time.Second
 }
 
+// inConfig says of each mistake that it is in the value's config, whose lines
+// nobody has counted.
+func inConfig(err error) error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, e := range many.Unwrap() {
+			errs = append(errs, inConfig(e))
+		}
+		return errors.Join(errs...)
+	}
+	if e, ok := errors.AsType[*config.FieldError](err); ok {
+		return config.Invalid(strings.TrimSuffix("config."+e.Key, "."), "%s", e.Problem)
+	}
+	return err
+}
+
 // Source is a configured connector.
 type Source struct {
 	ID   string `json:"id"`
@@ -151,7 +166,7 @@ func (s *Source) Validate() error {
 	if !ok {
 		return config.Invalid("kind", "there is no connector %q", s.Kind)
 	}
-	return k.Check(s.Config)
+	return inConfig(k.Check(s.Config))
 }
 
 // sealed is s with its secrets sealed.
@@ -177,7 +192,7 @@ func (n *Notifier) Validate() error {
 	if i < 0 {
 		return config.Invalid("kind", "there is no notifier %q", n.Kind)
 	}
-	return notify.Kinds[i].Check(n.Config)
+	return inConfig(notify.Kinds[i].Check(n.Config))
 }
 
 func (n *Notifier) index() int {

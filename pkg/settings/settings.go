@@ -260,9 +260,7 @@ func kindOf[T any](doc string, named func(*T) string) kind {
 		},
 		check: func(id string, raw []byte) (any, error) {
 			v := new(T)
-			d := json.NewDecoder(bytes.NewReader(raw))
-			d.DisallowUnknownFields()
-			if err := d.Decode(v); err != nil {
+			if err := config.DecodeJSON(raw, v); err != nil {
 				return nil, err
 			}
 			var errs []error
@@ -301,7 +299,7 @@ func (s *Store) Plan(file map[string]map[string]any) ([]Change, error) {
 	for _, kindName := range slices.Sorted(maps.Keys(file)) {
 		k, ok := kinds[kindName]
 		if !ok {
-			errs = append(errs, fmt.Errorf("%s: unknown kind of setting; one of %s", kindName, strings.Join(Kinds(), ", ")))
+			errs = append(errs, fmt.Errorf("%s: unknown kind of setting; want one of %s", kindName, strings.Join(Kinds(), ", ")))
 			continue
 		}
 		for _, id := range slices.Sorted(maps.Keys(file[kindName])) {
@@ -314,7 +312,8 @@ func (s *Store) Plan(file map[string]map[string]any) ([]Change, error) {
 				v, err = k.check(id, raw)
 			}
 			if err != nil {
-				errs = append(errs, fmt.Errorf("%s.%s: %w", kindName, id, err))
+				at := kindName + "." + id + ": "
+				errs = append(errs, errors.New(at+strings.ReplaceAll(err.Error(), "\n", "\n"+at)))
 				continue
 			}
 			// In the form the type writes, so that equal is equal.

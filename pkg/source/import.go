@@ -115,29 +115,59 @@ func (im Import) take(in *intakePost) Received {
 	return in.receive(im.Now, mention.Bulked)
 }
 
-// decoder turns text into UTF-8. Once something is not UTF-8, everything is
-// taken for Shift_JIS; its bytes never look like a comma, quote or line break.
-type decoder struct{ shiftJIS bool }
+// decoder turns text into UTF-8. A file is either UTF-8 or Shift_JIS, whose
+// bytes never look like a comma, quote or line break. Which of them is decided
+// by the lines at its beginning that are not plain ASCII, else by the first
+// such text after: a broken line in a file of the one is not taken for the
+// other.
+type decoder struct{ decided, shiftJIS bool }
 
-// look judges the beginning of a file, which may end within a character.
+// look judges the beginning of a file.
 func (d *decoder) look(head []byte) {
-	for n := 0; n < utf8.UTFMax && !utf8.Valid(head) && len(head) > 0; n++ {
-		head = head[:len(head)-1]
+	good, bad := 0, 0
+	for line := range bytes.Lines(head) {
+		if !bytes.HasSuffix(line, []byte("\n")) { // may end within a character
+			for n := 1; n < utf8.UTFMax && !utf8.Valid(line); n++ {
+				line = line[:len(line)-1]
+			}
+		}
+		switch {
+		case !utf8.Valid(line):
+			bad++
+		case !ascii(line):
+			good++
+		}
 	}
-	d.shiftJIS = !utf8.Valid(head)
+	d.decided, d.shiftJIS = good+bad > 0, bad > good
 }
 
-var errEncoding = errors.New("neither UTF-8 nor Shift_JIS")
+func ascii[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+var (
+	errEncoding = errors.New("neither UTF-8 nor Shift_JIS")
+	errNotUTF8  = errors.New("not UTF-8, as the lines before are")
+)
 
 func (d *decoder) text(raw string) (string, error) {
 	if !d.shiftJIS && utf8.ValidString(raw) {
+		d.decided = d.decided || !ascii(raw)
 		return raw, nil
+	}
+	if d.decided && !d.shiftJIS {
+		return "", errNotUTF8
 	}
 	out, err := japanese.ShiftJIS.NewDecoder().String(raw)
 	if err != nil || strings.ContainsRune(out, utf8.RuneError) {
 		return "", errEncoding
 	}
-	d.shiftJIS = true
+	d.decided, d.shiftJIS = true, true
 	return out, nil
 }
 
@@ -240,6 +270,9 @@ func (im Import) csv(br *bufio.Reader, dec *decoder) iter.Seq2[Received, error] 
 			n, rec := 0, Received{}
 			if pe, ok := errors.AsType[*csv.ParseError](err); ok {
 				n, rec.Err = pe.StartLine, pe.Err
+				if errors.Is(err, csv.ErrFieldCount) {
+					rec.Err = fmt.Errorf("%d columns, but the first line names %d; put text with commas in double quotes", len(row), len(head))
+				}
 			} else if err != nil {
 				yield(Received{}, fmt.Errorf("after line %d: %w", at, err))
 				return

@@ -75,7 +75,7 @@ func TestCSVFiles(t *testing.T) {
 		{"the same column twice", "text,body,date\n", 0, nil, `two columns for text: "body" is the second`},
 		{"nothing", "", 0, nil, "the first line must name the columns"},
 		{"only headings", "text,date\n", 0, nil, ""},
-		{"a row with too few fields", "text,date\na\nb,2026-11-01\n", 1, []string{"line 2: wrong number of fields"}, ""},
+		{"a row with too few fields", "text,date\na\nb,2026-11-01\n", 1, []string{"line 2: 1 columns, but the first line names 2; put text with commas in double quotes"}, ""},
 		{"a quote in the wrong place", "text,date\na\"b,2026-11-01\nc,2026-11-01\n", 1, []string{`line 2: bare " in non-quoted-field`}, ""},
 		{"a row without text", "text,date\n,2026-11-01\nb,2026-11-01\n", 1, []string{"line 2: text: required, unless there is a title"}, ""},
 		{"a bad rating", "text,date,rating\na,2026-11-01,great\n", 0, []string{`line 2: rating: "great" is not a rating from 1 to 5`}, ""},

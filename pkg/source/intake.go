@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/mention"
@@ -62,6 +63,9 @@ func Intake(body []byte, now time.Time) ([]Received, error) {
 }
 
 func receive(raw []byte, now time.Time, how mention.Intake) Received {
+	if at := badByte(raw); at >= 0 {
+		return Received{Err: config.Invalid("", "not UTF-8 at byte %d of the post; send it as UTF-8", at)}
+	}
 	var in intakePost
 	if err := decodeStrict(raw, &in); err != nil {
 		return Received{Err: err}
@@ -73,6 +77,18 @@ func receive(raw []byte, now time.Time, how mention.Intake) Received {
 		in.PublishedAt.Time = now
 	}
 	return in.receive(now, how)
+}
+
+// badByte returns where raw is no longer UTF-8, or -1.
+func badByte(raw []byte) int {
+	for i := 0; i < len(raw); {
+		r, n := utf8.DecodeRune(raw[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
 }
 
 func (in *intakePost) receive(now time.Time, how mention.Intake) Received {

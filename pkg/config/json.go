@@ -1,0 +1,80 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+)
+
+// DecodeJSON decodes one JSON object into the struct that into points to, and
+// refuses keys it does not know. Its error is a [FieldError] in the words of
+// those who write such files.
+func DecodeJSON(raw []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		if _, err := d.Token(); !errors.Is(err, io.EOF) {
+			return Invalid("", "more after the end of the object")
+		}
+		return nil
+	}
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return Invalid(t.Field, "must be %s, not a %s", inWords(t.Type), t.Value)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		name = strings.Trim(name, `"`)
+		problem := "unknown key"
+		if s := nearest(name, jsonKeys(reflect.TypeOf(into), map[reflect.Type]bool{})); s != "" {
+			problem += "; did you mean " + s + "?"
+		}
+		return Invalid(name, "%s", problem)
+	}
+	return Invalid("", "%s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// inWords is what JSON calls a value of type t.
+func inWords(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64, reflect.Uint64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Pointer:
+		return inWords(t.Elem())
+	}
+	return "keys with values"
+}
+
+// jsonKeys lists the keys of t and of everything in it.
+func jsonKeys(t reflect.Type, seen map[reflect.Type]bool) []string {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return jsonKeys(t.Elem(), seen)
+	case reflect.Struct:
+	default:
+		return nil
+	}
+	if seen[t] {
+		return nil
+	}
+	seen[t] = true
+	var keys []string
+	for f := range t.Fields() {
+		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if key != "" && key != "-" {
+			keys = append(keys, key)
+		}
+		keys = append(keys, jsonKeys(f.Type, seen)...)
+	}
+	return keys
+}
