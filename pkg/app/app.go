@@ -120,7 +120,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 func (a *App) open(ctx context.Context) error {
 	cfg := a.opts.Config
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return fmt.Errorf("data folder: %w", err)
+		return fmt.Errorf("data folder: %w; name one that can be written with --data", err)
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {

@@ -97,7 +97,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 	}
 	nc, err := nats.Connect(o.URL, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("bus: connect to %s: %w", o.where(), err)
+		return nil, fmt.Errorf("bus: connect to %s: %w%s", o.where(), err, o.mend())
 	}
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096), jetstream.WithDefaultTimeout(5*time.Second))
 	if err != nil {
@@ -113,6 +113,14 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// mend is what to look at when there is no connection.
+func (o Options) mend() string {
+	if o.URL == "" {
+		return ""
+	}
+	return "; is the server running, and are bus.url and the sign-in right?"
 }
 
 func (o Options) where() string {

@@ -25,10 +25,9 @@ type Entry[T any] struct {
 // It returns ctx's end as nil and the handler's error as it is.
 func (t Topic[T]) Follow(ctx context.Context, c *Conn, from uint64, batch int, handle func(context.Context, []Entry[T]) error) error {
 	cons, err := t.ordered(ctx, c, from)
-	if err != nil {
-		return err
+	if err == nil {
+		err = t.read(ctx, cons, 0, batch, handle)
 	}
-	err = t.read(ctx, cons, 0, batch, handle)
 	if ctx.Err() != nil {
 		return nil
 	}

@@ -124,7 +124,7 @@ func (j Journal[E]) Append(ctx context.Context, c *Conn, key string, after uint6
 		return 0, Permanent(fmt.Errorf("bus: encode event: %w", err))
 	}
 	if c.full != nil && c.full() {
-		return 0, fmt.Errorf("bus: append to %s%s: %w", j.prefix, key, full(errUnwritable))
+		return 0, fmt.Errorf("bus: append to %s%s: %w", j.prefix, key, unwritable())
 	}
 	msg := &nats.Msg{Subject: j.prefix + key, Data: data}
 	ack, err := c.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(after))

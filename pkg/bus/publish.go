@@ -40,13 +40,15 @@ func (t Topic[T]) PublishNew(ctx context.Context, c *Conn, msgs ...*T) ([]bool, 
 	return fresh, nil
 }
 
-// errUnwritable is an embedded server that answers nothing while its disk is
-// full.
-var errUnwritable = errors.New("the data folder can't be written")
+// unwritable is the error of an embedded server that answers nothing while its
+// disk is full.
+func unwritable() error {
+	return After(fmt.Errorf("%w (the data folder can't be written)", ErrFull), 15*time.Second)
+}
 
 func (t Topic[T]) publish(ctx context.Context, c *Conn, msgs []*T) ([]*jetstream.PubAck, error) {
 	if c.full != nil && c.full() {
-		return nil, fmt.Errorf("bus: publish to %s: %w", t.stream, full(errUnwritable))
+		return nil, fmt.Errorf("bus: publish to %s: %w", t.stream, unwritable())
 	}
 	futures := make([]jetstream.PubAckFuture, 0, len(msgs))
 	for _, m := range msgs {
@@ -76,7 +78,7 @@ func (t Topic[T]) publish(ctx context.Context, c *Conn, msgs []*T) ([]*jetstream
 			i++
 		case <-look.C:
 			if c.full != nil && c.full() {
-				return nil, fmt.Errorf("bus: publish to %s: %w", t.stream, full(errUnwritable))
+				return nil, fmt.Errorf("bus: publish to %s: %w", t.stream, unwritable())
 			}
 		case err := <-f.Err():
 			return nil, fmt.Errorf("bus: publish to %s: %w", t.stream, translate(err))

@@ -61,12 +61,12 @@ type Server struct {
 // [ErrInUse] when another process has it.
 func Start(dir string, log *slog.Logger, opts ...Option) (*Server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
+		return nil, fmt.Errorf("data folder: %w; name one that can be written with --data", err)
 	}
 	s := &Server{lock: flock.New(filepath.Join(dir, "lock")), log: log, failed: make(chan struct{}, 1), stop: make(chan struct{})}
 	got, err := s.lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("data folder %s: %w", dir, err)
+		return nil, fmt.Errorf("data folder: %w; name one that can be written with --data", err)
 	}
 	if !got {
 		return nil, fmt.Errorf("%w: %s; stop it, or give this one another folder with --data", ErrInUse, filepath.Dir(dir))
