@@ -133,7 +133,7 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	for _, r := range s.Replies {
 		v.After = append(v.After, c.ourReply(s, &r))
 	}
-	v.Note = c.caseNote(s)
+	v.Note, v.Present = c.caseNote(s), c.presentOn(s.ID)
 	v.Steps = c.steps(s)
 	v.Earlier, v.EarlierAll = c.earlier(s)
 	v.Story = c.story(s)

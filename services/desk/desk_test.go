@@ -350,3 +350,25 @@ func TestEveryPageOpens(t *testing.T) {
 	v.want(v.get("/cases/x/ask/nothing"), 404)
 	v.want(v.post("/note", "brand", "kumo", "text", strings.Repeat("x", 2<<20)), 413)
 }
+
+func TestColleaguesSeeWhoIsOnACase(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	path := "/cases/" + string(m.ID)
+	aya, ken := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.Agent)
+	aya.header.Set("Earshot-Part", "present")
+	aya.want(aya.post(path+"/present", "doing", "dancing"), 422)
+	aya.want(aya.post(path+"/present", "doing", "editing"), 200, "!Aya")
+	for range 50 {
+		if len(b.live.present.others(m.ID, "ken", time.Now())) > 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ken.want(ken.get(path), 200, "Aya: writing")
+	if got := b.live.present.others(m.ID, "ken", time.Now().Add(time.Minute)); len(got) > 0 {
+		t.Errorf("after a minute without a sign: %v", got)
+	}
+	rin := b.as("rin", []string{"hoshi"}, identity.Agent)
+	rin.want(rin.post(path+"/present", "doing", "viewing"), 404)
+}

@@ -32,7 +32,8 @@ const (
 
 // hub hands on what changes to everybody who has a page open.
 type hub struct {
-	desk *Desk
+	desk    *Desk
+	present presence
 
 	mu      sync.Mutex
 	clients map[*client]struct{}
@@ -70,6 +71,9 @@ func (h *hub) listen(ctx context.Context) error {
 	err := bus.Hear(ctx, h.desk.Bus, "indexed", func(_ string, n indexed) { h.tell(n.IDs) })
 	if err != nil {
 		return fmt.Errorf("live: %w", err)
+	}
+	if err := h.hearSigns(ctx); err != nil {
+		return err
 	}
 	go func() {
 		for {

@@ -70,6 +70,7 @@
       swap(got.html);
       $(".panes")?.classList.add("has-case");
       if (push) history.replaceState(null, "", url);
+      sign();
     } catch (err) { failed(err); }
   });
   function step(by) {
@@ -158,7 +159,7 @@
 
   document.addEventListener("input", (e) => {
     const el = e.target;
-    if (el.dataset.keep) sessionStorage.setItem(keepKey(el), el.value);
+    if (el.dataset.keep) { sessionStorage.setItem(keepKey(el), el.value); if (Date.now() - typed > 20000) setTimeout(sign, 100); typed = Date.now(); }
     if (e.isComposing) return;
     if (el.id === "q" && el.form?.matches("[data-search]")) search(el.form);
     else if (el.form?.dataset.composer && !("refill" in el.dataset)) check(el.form);
@@ -332,6 +333,22 @@
     source.addEventListener("changed", (e) => { for (const id of JSON.parse(e.data).ids) changed.add(id); follow(); });
   }
 
+  // Signs of life: colleagues see who looks at the same case, and who writes.
+  let acted = Date.now(), typed = 0, shownCase = "";
+  for (const type of ["pointerdown", "keydown", "scroll"]) addEventListener(type, () => { acted = Date.now(); }, { passive: true, capture: true });
+  async function sign() {
+    const id = $("#case")?.dataset.id ?? "";
+    if (shownCase && shownCase !== id) navigator.sendBeacon(`/cases/${shownCase}/present`, new URLSearchParams({ doing: "" }));
+    shownCase = id;
+    if (!id) return;
+    const doing = document.hidden || Date.now() - acted > 60000 ? "idle" : Date.now() - typed < 20000 ? "editing" : "viewing";
+    try {
+      const got = await load(`/cases/${id}/present`, "present", { method: "POST", body: new URLSearchParams({ doing }) });
+      if (got?.ok && $("#case")?.dataset.id === id) swap(got.html);
+    } catch (err) { /* the stale mark tells */ }
+  }
+  addEventListener("pagehide", () => { if (shownCase) navigator.sendBeacon(`/cases/${shownCase}/present`, new URLSearchParams({ doing: "" })); });
+
   // Clocks.
   const put = (text, n) => text.replace("{0}", n);
   function tick() {
@@ -378,7 +395,7 @@
   ready(document);
   splits();
   setInterval(tick, 15000);
-  if (document.body.dataset.live) live(document.body.dataset.live);
+  if (document.body.dataset.live) { live(document.body.dataset.live); sign(); setInterval(sign, 15000); document.addEventListener("visibilitychange", sign); }
   const shown = $("#flash");
   if (shown && !shown.hidden) fade(shown);
 })();
