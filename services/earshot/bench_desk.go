@@ -65,7 +65,7 @@ func (b *bench) benchQueue(ctx context.Context) error {
 	}{
 		{"queue", search.Query{Where: open}, "/queue", aimPage},
 		{"queue, newest first", search.Query{Where: open, Sort: search.Newest}, "/queue?sort=newest", aimPage},
-		{"queue, searched for 返金", search.Query{Where: open, Text: "返金"}, "/queue?q=返金", aimPage},
+		{"queue, searched for 返金", search.Query{Where: open, Text: "返金"}, "/queue?q=返金", 0},
 	} {
 		q := view.q
 		q.Viewer, q.Collapse, q.Limit = search.SeesAll(), true, 50
