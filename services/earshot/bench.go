@@ -46,6 +46,7 @@ var benches = []struct {
 
 var benchCommand = command{
 	name:  "bench",
+	alone: true,
 	short: "Measure throughput, latency, start and memory on this machine",
 	long: `Runs on folders of its own in the system's place for temporary files and removes
 them. Rates are also given as shares of U, the rate of asynchronous JetStream

@@ -34,8 +34,10 @@ var applyCommand = command{
   source:
     blog: {id: blog, name: Our blog, kind: feed, config: {url: https://blog.example/feed}}
 
-Values are checked before the first one is set, and each replaces the one in
-force; the history of both is kept. - reads standard input.
+Values are checked before the first one is set: if any is wrong, nothing is. Each
+replaces the one in force, and the history of both is kept; what the file doesn't name
+stays. - reads standard input. What a source or a notifier takes in its config:
+earshot docs.
 
 Kinds: ` + strings.Join(settings.Kinds(), ", ") + ".",
 	run: apply,
@@ -58,6 +60,9 @@ func apply(ctx context.Context, c *call) error {
 		return err
 	}
 	defer l.close()
+	if len(file) == 0 {
+		return fmt.Errorf("%s: there is nothing in it; earshot apply --help shows what a file looks like", c.args[0])
+	}
 	changes, err := l.settings.Plan(file)
 	if err != nil {
 		return fmt.Errorf("%s: nothing was set:\n%w", c.args[0], err)
@@ -67,6 +72,9 @@ func apply(ctx context.Context, c *call) error {
 			return err
 		}
 		fmt.Fprintf(c.out, "%s %s %s\n", ch.What, ch.Kind, ch.ID)
+	}
+	if len(changes) == 0 {
+		fmt.Fprintln(c.out, "nothing to change")
 	}
 	return nil
 }
@@ -78,150 +86,20 @@ func read(c *call, name string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-type importOptions struct {
-	format, platform, zone, brand string
-	dry                           bool
-}
-
-var importCommand = command{
-	name: "import", usage: "FILE",
-	short: "Bring in posts from a file; they are tagged and found, and never page",
-	long: `Formats: jsonl (one post a line, as the HTTP intake takes it), csv (with a header
-line; UTF-8 or Shift_JIS) and x-v1 (Tweets of X's API v1.1, one a line). Lines that
-can't be taken are named with their reason; the others are. A post that is there
-already is counted as a duplicate. - reads standard input.`,
-	flags: func(c *call) {
-		o := &importOptions{}
-		c.opts = o
-		c.fs.StringVar(&o.format, "format", "", "`FORMAT` of the file; default by its name")
-		c.fs.StringVar(&o.platform, "platform", "", "`PLATFORM` of lines that name none; default web")
-		c.fs.StringVar(&o.zone, "zone", "UTC", "time `ZONE` of times that name none")
-		c.fs.StringVar(&o.brand, "brand", "", "`ID` of the brand all posts are about; default: the brands' queries decide")
-		c.fs.BoolVar(&o.dry, "dry-run", false, "only say what would be taken")
-	},
-	run: func(ctx context.Context, c *call) error { return importFile(ctx, c, c.opts.(*importOptions)) },
-}
-
-func importFile(ctx context.Context, c *call, o *importOptions) error {
-	if len(c.args) != 1 {
-		return usageError("want one file")
-	}
-	name := c.args[0]
-	if o.format == "" {
-		if o.format = source.FormatOf(name); o.format == "" {
-			return usageError("the format can't be told from the name; give --format " + strings.Join(source.Formats, "|"))
-		}
-	}
-	zone, err := time.LoadLocation(o.zone)
-	if err != nil {
-		return usageError(fmt.Sprintf("--zone %q: write it like Asia/Tokyo", o.zone))
-	}
-	in, size := c.in, int64(0)
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if st, err := f.Stat(); err == nil {
-			size = st.Size()
-		}
-		in = f
-	}
-	l, err := c.reach(ctx)
-	if err != nil {
-		return err
-	}
-	defer l.close()
-	p := &progress{w: c.err, show: terminal(c.err), size: size}
-	counted := &countingReader{r: in}
-	im := source.Import{Format: o.format, Platform: o.platform, Location: zone, Now: time.Now().UTC()}
-	var batch []*mention.Mention
-	flush := func() error {
-		if !o.dry && len(batch) > 0 {
-			fresh, err := publish(ctx, l.bus, batch)
-			if err != nil {
-				return err
-			}
-			for _, f := range fresh {
-				if !f {
-					p.duplicate++
-				}
-			}
-			p.accepted -= p.duplicate - p.subtracted
-			p.subtracted = p.duplicate
-		}
-		batch = batch[:0]
-		p.print(counted.n)
-		return nil
-	}
-	for got, err := range im.Read(counted) {
-		if err == nil {
-			err = got.Err
-		}
-		if err != nil {
-			if _, ok := errors.AsType[*source.LineError](err); !ok {
-				return err
-			}
-			p.refused++
-			p.line(c.err, err)
-			continue
-		}
-		found := aboutBrands(l.settings, &got, o.brand)
-		if len(found) == 0 {
-			p.unmatched++
-		} else {
-			p.accepted++
-		}
-		if batch = append(batch, found...); len(batch) >= 500 {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	if err := flush(); err != nil {
-		return err
-	}
-	p.done(c.out, o.dry)
-	if p.refused > 0 {
-		return fmt.Errorf("%d lines were refused", p.refused)
-	}
-	return nil
-}
-
-// aboutBrands returns the mentions in a post: of the brand given, of those that
-// the sender names, or of those whose queries match.
-func aboutBrands(s *settings.Store, got *source.Received, brand string) []*mention.Mention {
-	brands := got.Brands
-	if brand != "" {
-		brands = []string{brand}
-	}
-	return s.Mentions(&got.Post, brands...)
-}
-
-// publish waits while the bus is full: an import is never faster than the
-// classifier.
-func publish(ctx context.Context, c *bus.Conn, batch []*mention.Mention) ([]bool, error) {
-	for {
-		fresh, err := bus.Mentions.PublishNew(ctx, c, batch...)
-		if !errors.Is(err, bus.ErrFull) {
-			return fresh, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(time.Second):
-		}
-	}
+// noBrand is a flag that names a brand which is not set up.
+func noBrand(flag, id string) error {
+	return usageError(fmt.Sprintf("%s %q: there is no such brand; set it up in the desk, or with earshot apply", flag, id))
 }
 
 var classifyCommand = command{
-	name: "classify", usage: "",
+	name: "classify", alone: true,
 	short: "Read posts on standard input, write their verdicts on standard output",
 	long: `Input is one JSON object a line with text and optionally id, lang, channel, author,
 rating, title and published_at; with --text every line is a text. Output is one JSON
 object a line, in the same order. A line that can't be read gives an object with
-"error". Nothing is stored, no instance is needed.`,
+"error". Nothing is stored, no instance is needed.
+
+  echo '{"text":"ボタンを押したら火花が出ました"}' | earshot classify`,
 	flags: func(c *call) {
 		c.opts = c.fs.Bool("text", false, "every line is a text, not JSON")
 	},
@@ -254,7 +132,11 @@ var tokenCommand = command{
 	name: "token", usage: "create NAME | list | revoke ID",
 	short: "Make, list or revoke tokens for the HTTP API",
 	long: `A new token is printed once and not kept. Scopes: intake (bring posts in), read
-(search), desk (read and work on cases), admin. None of them can publish a reply.`,
+(search), desk (read and work on cases), admin. None of them can publish a reply.
+list prints id, scope, brands and name of each. Programs send it in a header:
+
+  earshot token create shop-reviews --scope intake --brand acme
+  curl -H "Authorization: Bearer TOKEN" http://127.0.0.1:8080/api/v1/mentions`,
 	flags: func(c *call) {
 		o := &tokenOptions{}
 		c.opts = o
@@ -267,7 +149,10 @@ var tokenCommand = command{
 
 func token(ctx context.Context, c *call, o *tokenOptions) error {
 	if len(c.args) == 0 {
-		return usageError("want create, list or revoke")
+		return usageError("want create NAME, list or revoke ID")
+	}
+	if c.args[0] == "create" && !slices.Contains(identity.Scopes, identity.Scope(o.scope)) {
+		return usageError(fmt.Sprintf("--scope %q: want intake, read, desk or admin", o.scope))
 	}
 	l, err := c.reach(ctx)
 	if err != nil {
@@ -283,15 +168,17 @@ func token(ctx context.Context, c *call, o *tokenOptions) error {
 	case verb == "revoke" && len(c.args) == 2:
 		id := c.args[1]
 		if _, ok := settings.Tokens.Get(l.settings, id); !ok {
-			return fmt.Errorf("there is no token %q", id)
+			return fmt.Errorf("there is no token %q; earshot token list shows them", id)
 		}
 		return settings.Tokens.Delete(ctx, l.settings, identity.ActorConsole, id, settings.Tokens.Version(l.settings, id))
 	case verb == "create" && len(c.args) == 2:
 	default:
 		return usageError("want create NAME, list or revoke ID")
 	}
-	if !slices.Contains(identity.Scopes, identity.Scope(o.scope)) {
-		return usageError(fmt.Sprintf("--scope %q: want intake, read, desk or admin", o.scope))
+	for _, b := range o.brands {
+		if _, ok := settings.Brands.Get(l.settings, b); !ok && b != identity.AllBrands {
+			return noBrand("--brand", b)
+		}
 	}
 	brands := []string(o.brands)
 	if len(brands) == 0 {
@@ -315,7 +202,7 @@ func token(ctx context.Context, c *call, o *tokenOptions) error {
 
 var reindexCommand = command{
 	name: "reindex", short: "Fill the index anew from the bus, with progress",
-	long: "The index is derived: nothing is lost, and the desk goes on meanwhile with what is\nthere already. With the embedded index and a stopped instance it works on the folder.",
+	long: "The index is derived: nothing is lost, and the desk goes on meanwhile with what is\nthere already. With the embedded index and a stopped instance it works on the folder.\nIt prints how many documents there are once all are in.",
 	run: func(ctx context.Context, c *call) error {
 		l, err := c.reach(ctx, indexer.Service)
 		if err != nil {
@@ -339,7 +226,11 @@ var eraseCommand = command{
 	short: "Erase a mention, an author or a source: texts and names, everywhere",
 	long: `Removes what outsiders said and who they are from the bus, the index and the dead
 letters. Actors, times and kinds of what was done stay, so that the history can
-still be checked. It can't be undone; --yes confirms.`,
+still be checked. It can't be undone; --yes confirms. The id of a mention is in the
+address of its case; that of an author is the
+platform's own, or the handle.
+
+  earshot erase --author mastodon:109348572 --why "asked by mail, 31 January" --yes`,
 	flags: func(c *call) {
 		o := &eraseOptions{}
 		c.opts = o
@@ -383,12 +274,18 @@ func erase(ctx context.Context, c *call, o *eraseOptions) error {
 var deadCommand = command{
 	name: "dead", usage: "list | retry ID | drop ID",
 	short: "Look at, retry or drop what could not be handled",
-	long:  "retry has the message handled again by the service that gave it up, which must be\nrunning. ID may be all.",
-	run:   dead,
+	long: `list prints number, time, service, stream and sequence, and the error of each. retry
+has the message handled again by the service that gave it up, which must be running;
+drop forgets it. ID is the number, or all.`,
+	run: dead,
 }
 
 func dead(ctx context.Context, c *call) error {
 	if len(c.args) == 0 {
+		return usageError("want list, retry ID or drop ID")
+	}
+	verb := c.args[0]
+	if verb != "list" && verb != "retry" && verb != "drop" || (verb == "list") != (len(c.args) == 1) {
 		return usageError("want list, retry ID or drop ID")
 	}
 	l, err := c.reach(ctx)
@@ -400,15 +297,14 @@ func dead(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	verb := c.args[0]
-	if verb == "list" && len(c.args) == 1 {
+	if verb == "list" {
 		for _, d := range letters {
 			fmt.Fprintf(c.out, "%d\t%s\t%s\t%s/%d\t%s\n", d.ID, d.At.Format(time.RFC3339), d.Service, d.Stream, d.Sequence, d.Error)
 		}
 		return nil
 	}
-	if len(c.args) != 2 || verb != "retry" && verb != "drop" {
-		return usageError("want list, retry ID or drop ID")
+	if len(c.args) != 2 {
+		return usageError("want one ID")
 	}
 	do := l.bus.RetryDead
 	if verb == "drop" {

@@ -27,6 +27,7 @@ type command struct {
 	usage string // arguments
 	short string // one line
 	long  string // what --help says besides
+	alone bool   // needs neither configuration nor installation
 	run   func(ctx context.Context, c *call) error
 	flags func(c *call)
 }
@@ -62,14 +63,16 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	}
 	i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] })
 	if i < 0 {
-		fmt.Fprintf(errw, "earshot: there is no command %q; earshot help lists them\n", args[0])
+		fmt.Fprintf(errw, "earshot: there is no command %q; earshot --help lists them\n", args[0])
 		return 2
 	}
 	c := &call{command: commands[i], in: in, out: out, err: errw}
 	c.fs = flag.NewFlagSet(c.name, flag.ContinueOnError)
 	c.fs.SetOutput(io.Discard)
-	c.fs.StringVar(&c.configPath, "config", os.Getenv("EARSHOT_CONFIG"), "configuration `FILE`")
-	c.fs.StringVar(&c.data, "data", "", "data `FOLDER`; default ./data")
+	if !c.alone {
+		c.fs.StringVar(&c.configPath, "config", os.Getenv("EARSHOT_CONFIG"), "configuration `FILE` in YAML; default $EARSHOT_CONFIG, else none")
+		c.fs.StringVar(&c.data, "data", "", "`FOLDER` of the installation; default ./data")
+	}
 	if c.flags != nil {
 		c.flags(c)
 	}
@@ -79,20 +82,39 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 		c.help(out)
 		return 0
 	case err != nil:
-		fmt.Fprintf(errw, "earshot %s: %v; see earshot %s --help\n", c.name, err, c.name)
+		fmt.Fprintf(errw, "earshot %s: %s; see earshot %s --help\n", c.name, flagText(err), c.name)
 		return 2
 	}
 	c.args = rest
-	err = c.run(ctx, c)
-	if err != nil {
-		if u, ok := errors.AsType[usageError](err); ok {
-			fmt.Fprintf(errw, "earshot %s: %s; see earshot %s --help\n", c.name, u, c.name)
-			return 2
-		}
-		fmt.Fprintf(errw, "earshot: %v\n", err)
-		return 1
+	if err = c.only(); err == nil {
+		err = c.run(ctx, c)
 	}
-	return 0
+	if err == nil {
+		return 0
+	}
+	if u, ok := errors.AsType[usageError](err); ok {
+		fmt.Fprintf(errw, "earshot %s: %s; see earshot %s --help\n", c.name, u, c.name)
+		return 2
+	}
+	fmt.Fprintf(errw, "earshot: %v\n", err)
+	return 1
+}
+
+// only refuses arguments to a command that takes none.
+func (c *call) only() error {
+	if c.usage == "" && len(c.args) > 0 {
+		return usageError(fmt.Sprintf("takes no arguments, and %q is one", c.args[0]))
+	}
+	return nil
+}
+
+// flagText is an error of package flag with the flag as people write it.
+func flagText(err error) string {
+	text := strings.Replace(err.Error(), "flag provided but not defined: -", "there is no flag --", 1)
+	for _, before := range []string{"for flag -", "for -", "argument: -"} {
+		text = strings.Replace(text, before, before+"-", 1)
+	}
+	return text
 }
 
 // parse takes flags before, between and after the arguments.
@@ -130,7 +152,18 @@ Commands:
 }
 
 func (c *call) help(w io.Writer) {
-	fmt.Fprintf(w, "Usage: earshot %s %s\n\n%s\n", c.name, strings.TrimSpace("[flags] "+c.usage), strings.TrimSpace(c.short+".\n\n"+c.long))
+	usage, flags := []string{"earshot", c.name}, false
+	c.fs.VisitAll(func(*flag.Flag) { flags = true })
+	if flags {
+		usage = append(usage, "[flags]")
+	}
+	if c.usage != "" {
+		usage = append(usage, c.usage)
+	}
+	fmt.Fprintf(w, "Usage: %s\n\n%s\n", strings.Join(usage, " "), strings.TrimSpace(c.short+".\n\n"+c.long))
+	if !flags {
+		return
+	}
 	fmt.Fprint(w, "\nFlags:\n")
 	c.fs.VisitAll(func(f *flag.Flag) {
 		name, usage := flag.UnquoteUsage(f)

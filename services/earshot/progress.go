@@ -29,6 +29,9 @@ func (p *progress) print(read int64) {
 	fmt.Fprintf(p.w, "\r\033[K%s%d accepted, %d duplicate, %d about no brand, %d refused", share, p.accepted, p.duplicate, p.unmatched, p.refused)
 }
 
+// any tells whether there is anything to tell.
+func (p *progress) any() bool { return p.accepted+p.duplicate+p.unmatched+p.refused > 0 }
+
 // maxReasons bounds how many refused lines are named.
 const maxReasons = 100
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/config"
+	"github.com/earshot/earshot/pkg/query"
 	"github.com/earshot/earshot/services/classifier"
 	"github.com/earshot/earshot/services/desk"
 	"github.com/earshot/earshot/services/fetcher"
@@ -43,10 +44,16 @@ prints a link that creates the first administrator.
 
 Services: fetcher, classifier, indexer, pager, replier, desk. Several processes
 meet on a bus of their own: set bus.url and, unless indexer and desk run together,
-search.engine: meilisearch.
+search.engine: meilisearch. --listen is then where health and metrics are answered.
 
 --brand sets a brand up unless it is there already, and turns on every source
-that needs no credentials: a news search, Hacker News, Bluesky and Mastodon.`,
+that needs no credentials: a news search, Hacker News, Bluesky and Mastodon.
+
+  earshot serve --brand Acme
+  earshot serve --brand Acme --query '("acme" OR #acme) AND NOT "acme dynamite"'
+  earshot serve --demo --speed 60
+
+It runs until it is interrupted (Ctrl-C); started again it goes on where it was.`,
 	flags: func(c *call) {
 		o := &serveOptions{}
 		c.opts = o
@@ -61,6 +68,9 @@ that needs no credentials: a news search, Hacker News, Bluesky and Mastodon.`,
 		c.fs.Func("query", "`EXPRESSION` that finds the brand named before it; default its name", func(s string) error {
 			if len(o.brands) == 0 {
 				return errors.New("--query follows the --brand it belongs to")
+			}
+			if _, err := query.Parse(s); err != nil {
+				return errors.New(strings.TrimPrefix(err.Error(), "query: "))
 			}
 			o.brands[len(o.brands)-1].query = s
 			return nil
@@ -106,7 +116,7 @@ func choose(names []string, cfg config.File) ([]app.Service, error) {
 	for _, n := range names {
 		i := slices.IndexFunc(services, func(s app.Service) bool { return s.Name == n })
 		if i < 0 {
-			return nil, usageError(fmt.Sprintf("there is no service %q", n))
+			return nil, usageError(fmt.Sprintf("there is no service %q; want one of %s", n, serviceNames()))
 		}
 		chosen = append(chosen, services[i])
 	}
@@ -121,6 +131,14 @@ func choose(names []string, cfg config.File) ([]app.Service, error) {
 		return nil, errors.New("the embedded index lives in one process: run indexer and desk together (earshot serve indexer desk), or set search.engine: meilisearch")
 	}
 	return chosen, nil
+}
+
+func serviceNames() string {
+	names := make([]string, len(services))
+	for i, s := range services {
+		names[i] = s.Name
+	}
+	return strings.Join(names, ", ")
 }
 
 // prepare sets up what was asked for, and says where to go.
@@ -149,7 +167,7 @@ func prepare(ctx context.Context, c *call, a *app.App, cfg config.File, o *serve
 }
 
 var versionCommand = command{
-	name: "version", short: "Print the version",
+	name: "version", alone: true, short: "Print the version",
 	run: func(_ context.Context, c *call) error {
 		fmt.Fprintln(c.out, "earshot", version)
 		return nil
@@ -157,19 +175,32 @@ var versionCommand = command{
 }
 
 var docsCommand = command{
-	name: "docs", short: "Print the reference of the configuration as Markdown",
-	run: func(_ context.Context, c *call) error { return reference(c.out) },
+	name: "docs", alone: true, short: "Print the reference of the configuration as Markdown",
+	long: "All keys of the configuration file with type, default and meaning, and the keys of\nevery kind of source and notifier, as earshot apply and the desk take them.",
+	run:  func(_ context.Context, c *call) error { return reference(c.out) },
 }
 
 var healthCommand = command{
 	name: "health", usage: "[URL]", short: "Ask a running instance whether it is ready; for container health checks",
+	long: `Asks URL, or /readyz at the address in the configuration (listen). Prints ok, or what
+it waits for; the exit status is 0 when it is ready and 1 when it is not.`,
 	run: func(ctx context.Context, c *call) error { return health(ctx, c) },
 }
 
 var checkCommand = command{
-	name: "check", short: "Check the configuration and print what is in force",
-	long: "Reads the file given by --config, or the defaults and the environment. Mistakes are\nnamed with their lines. Secrets are not printed.",
+	name: "check", usage: "[FILE]", short: "Check the configuration and print what is in force",
+	long: `Reads FILE, or the file given by --config, else the defaults; the environment goes over
+all of them (bus.url is EARSHOT_BUS_URL, and so on). Mistakes are named with their
+lines, all at once, and the exit status is then 1. Secrets are not printed. What can be
+configured: earshot docs.`,
 	run: func(_ context.Context, c *call) error {
+		switch len(c.args) {
+		case 0:
+		case 1:
+			c.configPath = c.args[0]
+		default:
+			return usageError("want one file")
+		}
 		f, err := c.file()
 		if err != nil {
 			return err
