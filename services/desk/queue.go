@@ -133,8 +133,13 @@ func (c *call) queue() error {
 	slices.SortFunc(v.Keep, func(a, b pair) int { return strings.Compare(a.Name+a.Value, b.Name+b.Value) })
 	v.Back = withQuery(c.r.URL, map[string]string{"case": ""})
 	v.Path = v.Back
-	v.Tabs, v.Facets = c.tabs(a), c.facets(a)
 	v.List = c.listOrNotice(a)
+	v.Tabs = c.tabs(a)
+	if v.Facets = c.chosen(a); c.countable(a, &v.List) {
+		v.Facets = c.facets(a)
+	} else {
+		v.Later = withQuery(c.r.URL, map[string]string{"facets": "1", "cursor": ""})
+	}
 	if v.Flash != nil && v.Flash.Case != "" {
 		c.catchUp(&v.List, v.Flash.Case)
 	}
@@ -229,6 +234,7 @@ func (c *call) list(a asked) (listView, error) {
 	if err != nil {
 		return v, err
 	}
+	v.many = res.TotalCapped
 	if res.Next != "" {
 		v.More = withQuery(c.r.URL, map[string]string{"cursor": res.Next, "case": ""})
 	}
@@ -401,12 +407,33 @@ func (c *call) tabs(a asked) []chip {
 	return out
 }
 
-// facets count what the list could be narrowed to. Over everything that is
-// dear, so there it is only done when asked for.
-func (c *call) facets(a asked) []facet {
-	if (a.view == "all" || a.view == "done") && !narrow(a) && c.part() != "filters" {
-		return []facet{}
+// countable tells whether facets are counted with the list. Over very many
+// hits of a search that would take longer than the list itself: they are
+// counted when somebody opens them.
+func (c *call) countable(a asked, list *listView) bool {
+	return !list.many || a.query.Text == "" || a.values.Get("facets") != ""
+}
+
+// chosen are the filters that are set, without counts.
+func (c *call) chosen(a asked) []facet {
+	var out []facet
+	for _, f := range filters {
+		if !f.shown {
+			continue
+		}
+		v := facet{Name: f.param, Label: c.l.say("facet." + f.param)}
+		for _, value := range a.values[f.param] {
+			v.Chips = append(v.Chips, chip{Label: c.valueName(f.param, value), Href: c.toggle(f.param, value), On: true})
+		}
+		if len(v.Chips) > 0 {
+			out = append(out, v)
+		}
 	}
+	return out
+}
+
+// facets count what the list could be narrowed to.
+func (c *call) facets(a asked) []facet {
 	var fields []search.Field
 	for _, f := range filters {
 		if f.shown {
@@ -444,16 +471,6 @@ func (c *call) facets(a asked) []facet {
 		}
 	}
 	return out
-}
-
-func narrow(a asked) bool {
-	return slices.ContainsFunc(filters, func(f struct {
-		param string
-		field search.Field
-		shown bool
-	}) bool {
-		return a.values.Get(f.param) != ""
-	})
 }
 
 // toggle is the list's address with one value of a filter switched.

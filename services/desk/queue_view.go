@@ -7,6 +7,7 @@ type queueView struct {
 	Sorts  []option
 	Tabs   []chip // the standing views, with counts
 	Facets []facet
+	Later  string // where facets are counted, when they aren't yet
 	Keep   []pair // filters that a search keeps
 	List   listView
 	Case   *caseView
@@ -23,6 +24,7 @@ type listView struct {
 	Rows   []rowView
 	More   string // address of the next piece; empty at the end
 	Notice *notice
+	many   bool // more than are worth counting
 	// Since marks what the list has seen; newer ones wait above it.
 	Since string
 }

@@ -229,6 +229,10 @@
       } catch (err) { failed(err); }
     }
   });
+  document.addEventListener("toggle", async (e) => {
+    if (!e.target.open || !e.target.matches("details[data-later]")) return;
+    try { const got = await load(location.href, "filters"); if (got) swap(got.html); } catch (err) { failed(err); }
+  }, true);
   addEventListener("popstate", () => location.reload());
   addEventListener("beforeunload", (e) => { if (dirty()) e.preventDefault(); });
 
