@@ -34,12 +34,15 @@ type Options struct {
 	// Rules are a company's own rule files, in addition to the embedded ones,
 	// whose lists and guards they may use.
 	Rules []RuleFile
+	// Model is what [Classifier.Train] returned; nil is the embedded one.
+	Model []byte
 }
 
 // Classifier gives verdicts. It is safe for concurrent use.
 type Classifier struct {
 	rules   *ruleSet
 	cues    cues
+	model   *model
 	version string
 	scratch sync.Pool
 }
@@ -76,7 +79,15 @@ func New(o Options) (*Classifier, error) {
 			sum.Write(f.Data)
 		}
 	}
-	c := &Classifier{rules: newRuleSet(), version: "rules-" + codeVersion + "-" + hex.EncodeToString(sum.Sum(nil)[:5])}
+	if o.Model == nil {
+		o.Model = embeddedModel
+	}
+	sum.Write(o.Model)
+	weights, err := readModel(o.Model)
+	if err != nil {
+		return nil, err
+	}
+	c := &Classifier{rules: newRuleSet(), model: weights, version: "rules-" + codeVersion + "-" + hex.EncodeToString(sum.Sum(nil)[:5])}
 	if err := c.rules.load(files); err != nil {
 		return nil, err
 	}
@@ -150,20 +161,39 @@ func (c *Classifier) Version() string { return c.version }
 func (c *Classifier) Verdict(m *mention.Mention) mention.Verdict {
 	d := c.scratch.Get().(*document)
 	defer c.scratch.Put(d)
-	content := m.Content()
-	d.note = m.Kind == mention.KindNote
-	d.read(content, c.rules.trie)
-
-	v := mention.Verdict{Model: c.version, Lang: detectLanguage(content, d.fold.Text, m.Lang)}
-	mood := c.mood(d, m.Rating)
-	c.match(d, mood)
-	v.Risks = c.risks(d, m, v.Lang)
-	v.Sentiment, v.SentimentScore = c.sentiment(d, mood, v.Risks)
-	v.Intent, v.IntentScore = c.intent(d, &v)
+	v := mention.Verdict{Model: c.version}
+	mood := c.findings(d, m, &v)
+	p := c.model.judge(d, c.signals(d, m, mood, &v))
+	v.Intent, v.IntentScore = best(mention.Intents, p[:intents])
+	v.Sentiment, v.SentimentScore = best(mention.Sentiments, p[intents:])
 	v.Disposition = c.disposition(d, m, &v)
 	v.Page, v.PageReason = c.page(d, m, mood, &v)
 	v.Story = d.storyKey(m)
 	// A post that is only a picture needs eyes.
-	v.Unread = content == "" && m.Rating == 0 && !m.Deleted
+	v.Unread = m.Content() == "" && m.Rating == 0 && !m.Deleted
 	return v
+}
+
+// findings reads m into d and enters language and risks into v. It returns the
+// mood.
+func (c *Classifier) findings(d *document, m *mention.Mention, v *mention.Verdict) int32 {
+	content := m.Content()
+	d.note = m.Kind == mention.KindNote
+	d.read(content, c.rules.trie)
+	v.Lang = detectLanguage(content, d.fold.Text, m.Lang)
+	mood := c.mood(d, m.Rating)
+	c.match(d, mood)
+	v.Risks = c.risks(d, m, v.Lang)
+	return mood
+}
+
+// best returns the likeliest of names and its probability.
+func best[T any](names []T, p []float64) (T, float64) {
+	top := 0
+	for i := range p {
+		if p[i] > p[top] {
+			top = i
+		}
+	}
+	return names[top], round(min(p[top], maxProbability))
 }

@@ -29,6 +29,8 @@ type document struct {
 	chain []chain // by set
 	sets  []set   // with hits
 
+	grams    []uint16
+	signals  [signalCount]float64
 	feelings []feeling
 	matches  []match
 	sums     []float64 // by label

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/text"
 )
 
@@ -94,47 +93,4 @@ func (c *Classifier) mood(d *document, rating int) int32 {
 		sum += int32(rating-3) * 160
 	}
 	return sum
-}
-
-// sentiment turns mood, risks and the complaint found into probabilities of the
-// three sentiments and returns the greatest.
-func (c *Classifier) sentiment(d *document, mood int32, risks []mention.Risk) (mention.Sentiment, float64) {
-	x := float64(mood) / 100
-	for i := range risks {
-		switch risks[i].Category {
-		case mention.MediaInquiry, mention.AuthorityInquiry:
-			x /= 4 // said by those who are not customers
-		case mention.PersonAtRisk, mention.SafetyHazard, mention.Churn, mention.RepeatContact:
-			x -= 1.4
-		default:
-			x -= 2.2
-		}
-	}
-	x -= min(d.sumOf(mention.Complaint), 2) + min(d.sumOf(mention.BugReport), 2)*0.6
-	x += min(d.sumOf(mention.Praise), 2)
-	if x > 0 && d.has(c.cues.irony) && d.sumOf(mention.Complaint)+d.sumOf(mention.BugReport) > 0 {
-		x = -x // praise of a failure is irony
-	}
-	if d.sumOf(mention.FeatureRequest) > 0 || d.sums[int(firstDisposition)+2] > 0 {
-		x /= 3 // a wish or an advert speaks warmly of something else
-	}
-	x /= math.Sqrt(x*x + 12)
-	pos, neg, neutral := math.Exp(6*x-1.4), math.Exp(-6*x-1.5), 1.0
-	total := pos + neg + neutral
-	switch {
-	case neg >= pos && neg > neutral:
-		return mention.Negative, round(min(neg/total, maxProbability))
-	case pos > neutral:
-		return mention.Positive, round(min(pos/total, maxProbability))
-	}
-	return mention.Neutral, round(min(neutral/total, maxProbability))
-}
-
-func (d *document) sumOf(intent mention.Intent) float64 {
-	for i, it := range mention.Intents {
-		if it == intent {
-			return d.sums[int(firstIntent)+i]
-		}
-	}
-	return 0
 }
