@@ -20,10 +20,13 @@ import (
 // channels that have to be told.
 const recent = 24 * time.Hour
 
+// rush is how long what happens is gathered before all is looked at again.
+const rush = 100 * time.Millisecond
+
 // linkLife is how long a link in a page acknowledges.
 const linkLife = 72 * time.Hour
 
-// climb looks at every live escalation each second, and at once when something
+// climb looks at every live escalation each second, and soon when something
 // happened to one.
 func (p *pager) climb(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
@@ -43,6 +46,13 @@ func (p *pager) climb(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		case <-changed:
+			// What happens in a rush is looked at together. A page that opens
+			// or joins something has been stepped already.
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(rush):
+			}
 		}
 	}
 }
