@@ -240,7 +240,6 @@ type staffRow struct {
 	Href, Login, Name, Public string
 	Roles                     []string
 	Brands                    []string
-	Seen                      moment
 	Off                       bool
 }
 

@@ -37,10 +37,11 @@ func TestTheFirstAdministratorIsMadeByAOneTimeLink(t *testing.T) {
 	}
 	other := b.visitor()
 	other.want(other.post("/sign-in", "email", "aya@kumo.example", "password", "wrong wrong wrong"), 422, "do not match")
-	a = other.want(other.post("/sign-in", "email", "aya@kumo.example", "password", "a long enough sentence", "next", "//evil.example/x"), 303)
+	a = other.want(other.post("/sign-in", "email", "aya@kumo.example", "password", "a long enough sentence", "next", "//evil.example/x", "zone", "Asia/Kathmandu"), 303)
 	if got := a.Header.Get("Location"); got != "/queue" {
 		t.Errorf("sign-in leads to %q", got)
 	}
+	other.want(other.get("/me"), 200, `<option value="Asia/Kathmandu" selected>`)
 	other.want(other.post("/sign-out"), 303)
 	other.want(other.get("/queue"), 303)
 }

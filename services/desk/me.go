@@ -3,14 +3,14 @@ package desk
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/settings"
 )
 
-// zones are offered for times; any other IANA name can be typed into the
-// cookie's place by whoever administers the device.
+// zones are offered for times besides the one that the browser told.
 var zones = []string{"Asia/Tokyo", "UTC", "Europe/London", "Europe/Berlin", "America/New_York", "America/Los_Angeles", "Asia/Singapore", "Australia/Sydney"}
 
 func (c *call) me() error { return c.showMe(http.StatusOK, nil) }
@@ -26,7 +26,11 @@ func (c *call) showMe(status int, wrong map[string]string) error {
 	}
 	zone := field{Name: "zone", Label: say("me.zone"), Type: "select", Required: true}
 	zone.Options = []option{{Value: "", Label: say("me.zone_machine", time.Local.String()), On: c.look.Zone == ""}}
-	for _, z := range zones {
+	offered := zones
+	if c.look.Zone != "" && !slices.Contains(zones, c.look.Zone) {
+		offered = append([]string{c.look.Zone}, zones...)
+	}
+	for _, z := range offered {
 		zone.Options = append(zone.Options, option{Value: z, Label: z, On: z == c.look.Zone})
 	}
 	radio := func(name, label, now string, values ...string) field {

@@ -76,8 +76,22 @@ func (c *call) doSignIn() error {
 	if err != nil {
 		return err
 	}
+	c.learnZone()
 	c.setSession(secret)
 	return c.back(next)
+}
+
+// learnZone keeps the time zone that the browser told while signing in, unless
+// the person has chosen one.
+func (c *call) learnZone() {
+	zone := c.form("zone")
+	if c.look.Zone != "" || zone == "" || len(zone) > 64 {
+		return
+	}
+	if _, err := time.LoadLocation(zone); err == nil {
+		c.look.Zone = zone
+		c.look.write(c.w, c.secure())
+	}
 }
 
 func (c *call) setSession(secret string) {
@@ -191,6 +205,7 @@ func (c *call) enter(staff, next string) error {
 	if err != nil {
 		return err
 	}
+	c.learnZone()
 	c.setSession(secret)
 	return c.back(next)
 }

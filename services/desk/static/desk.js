@@ -396,6 +396,7 @@
     }
   }
 
+  for (const el of $$("[data-zone]")) el.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
   ready(document);
   splits();
   setInterval(tick, 15000);
