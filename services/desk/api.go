@@ -183,6 +183,9 @@ func (c *call) apiIntake() error {
 	if kind := c.r.Header.Get("Content-Type"); kind != "" && !strings.HasPrefix(kind, "application/json") {
 		return &inputError{"Content-Type: want application/json"}
 	}
+	if coding := c.r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return &inputError{fmt.Sprintf("Content-Encoding: %q is not taken; send the body as it is", coding)}
+	}
 	body, err := io.ReadAll(c.r.Body)
 	if err != nil {
 		return err

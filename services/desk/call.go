@@ -147,9 +147,23 @@ func (c *call) admit(r route) error {
 	case c.viewer.Actor() == "":
 		return identity.ErrNoSession
 	case r.need != "" && !c.viewer.CanSomewhere(r.need):
+		if c.staff == nil {
+			return tooNarrow(r.need)
+		}
 		return errForbidden
 	}
 	return nil
+}
+
+// tooNarrow names the scopes that a token would need.
+func tooNarrow(a identity.Action) error {
+	var scopes []string
+	for _, s := range identity.Scopes {
+		if s.Can(a) {
+			scopes = append(scopes, string(s))
+		}
+	}
+	return fmt.Errorf("%w: this wants a token of scope %s", errForbidden, strings.Join(scopes, " or "))
 }
 
 // may wants a right for a brand, or with identity.AllBrands for everything.
@@ -368,6 +382,9 @@ func (c *call) fail(r route, err error) {
 func apiText(err error, f failure) string {
 	if f.status == http.StatusServiceUnavailable {
 		return "nothing can be stored or searched just now; send it again later, what was accepted is kept"
+	}
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return fmt.Sprintf("more than %d bytes; send less at once, or raise limits.intake_body", large.Limit)
 	}
 	if f.status < 500 && f.status != http.StatusNotFound {
 		return err.Error()

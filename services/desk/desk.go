@@ -153,6 +153,7 @@ func (d *Desk) Handler() http.Handler {
 		mux.Handle(r.pattern, d.adapt(r))
 	}
 	mux.Handle("GET /static/", d.pages.assets)
+	mux.Handle("/api/", d.adapt(route{pattern: "ANY /api/", open: true, handle: func(*call) error { return errNotFound }}))
 	mux.Handle("/", d.adapt(route{open: true, handle: func(*call) error { return errNotFound }}))
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(d.adapt(route{open: true, handle: func(*call) error { return errCrossSite }}))

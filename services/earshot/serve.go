@@ -97,7 +97,7 @@ func serve(ctx context.Context, c *call, o *serveOptions) error {
 	if err != nil {
 		return err
 	}
-	a, err := app.Start(ctx, app.Options{Config: cfg, Services: chosen, Version: version, Sandbox: o.demo})
+	a, err := app.Start(ctx, app.Options{Config: cfg, Services: chosen, Version: version, Log: app.NewLog(c.err, cfg.Log), Sandbox: o.demo})
 	if err != nil {
 		return err
 	}
