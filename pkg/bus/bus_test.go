@@ -205,11 +205,16 @@ func TestJournal(t *testing.T) {
 	if events, _, _ := notes.Read(ctx, c, "b"); len(events) != 1 || events[0].Seq != other.Seq {
 		t.Errorf("events of b: %+v", events)
 	}
-	if err := notes.Purge(ctx, c, "a", last); err != nil {
+	var old []uint64
+	events, _, _ = notes.Read(ctx, c, "a")
+	for _, e := range events[:len(events)-2] {
+		old = append(old, e.Seq)
+	}
+	if err := notes.Erase(ctx, c, old...); err != nil {
 		t.Fatal(err)
 	}
 	if events, _, _ := notes.Read(ctx, c, "a"); len(events) != 2 {
-		t.Errorf("%d events after the purge, want the last two", len(events))
+		t.Errorf("%d events after the erasure, want the last two", len(events))
 	}
 	var followed []string
 	err = notes.Replay(ctx, c, 1, 10, func(_ context.Context, batch []bus.Entry[note]) error {

@@ -42,7 +42,6 @@ var (
 	Cases       = JournalOf{streamCases, "case."}             // mention id
 	Escalations = JournalOf{streamEscalations, "escalation."} // escalation id
 	Settings    = JournalOf{streamSettings, "setting."}       // kind.id
-	Archive     = JournalOf{streamArchive, "archive."}        // brand.yyyymm
 )
 
 // Read returns the events of key in order, and the sequence of the last one; 0
@@ -223,17 +222,4 @@ func (j Journal[E]) Keys(ctx context.Context, c *Conn, filter string) (map[strin
 		keys[strings.TrimPrefix(subject, j.prefix)] = n
 	}
 	return keys, nil
-}
-
-// Purge forgets the events of key below sequence keep. It frees space; to make
-// bytes unreadable use Erase.
-func (j Journal[E]) Purge(ctx context.Context, c *Conn, key string, keep uint64) error {
-	s, err := c.js.Stream(ctx, j.stream)
-	if err != nil {
-		return fmt.Errorf("bus: %s: %w", j.stream, err)
-	}
-	if err := s.Purge(ctx, jetstream.WithPurgeSubject(j.prefix+key), jetstream.WithPurgeSequence(keep)); err != nil {
-		return fmt.Errorf("bus: purge %s%s: %w", j.prefix, key, err)
-	}
-	return nil
 }
