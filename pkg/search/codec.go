@@ -12,7 +12,7 @@ import (
 // A document is kept as one blob: a version byte and its fields in the order of
 // coder.document, integers as varints, strings with their length before them.
 
-const codecVersion = 1
+const codecVersion = 2
 
 var errBlob = errors.New("search: a stored document is damaged")
 
@@ -88,6 +88,7 @@ func (c *coder) document(d *Document) {
 	str(c, &d.Revision.Hash)
 	num(c, &d.Pass)
 	c.uint(&d.CaseSeq)
+	c.uint(&d.Archived)
 	list(c, &d.Tagged, (*coder).uint)
 }
 

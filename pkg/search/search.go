@@ -89,8 +89,9 @@ const (
 type Owner string
 
 const (
-	OwnerTagged Owner = "tagged" // nobody has touched the mention
-	OwnerCase   Owner = "case"
+	OwnerTagged  Owner = "tagged" // nobody has touched the mention
+	OwnerCase    Owner = "case"
+	OwnerArchive Owner = "archive" // a case that was put away
 )
 
 // Document is a mention as lists show it. Empty values of filter fields are
@@ -149,6 +150,7 @@ type Document struct {
 	Revision mention.Revision
 	Pass     int
 	CaseSeq  uint64 // last sequence of CASES folded in
+	Archived uint64 // sequence in ARCHIVE that holds a snapshot of the case; 0 for none
 	// Tagged are the sequences in TAGGED that hold texts of this mention.
 	// Erasure deletes them.
 	Tagged []uint64
