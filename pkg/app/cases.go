@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
@@ -18,16 +19,27 @@ func (e *Env) Cases(index search.Engine) *casework.Store { return e.CasesAt(inde
 // CasesAt is Cases with a clock of its own.
 func (e *Env) CasesAt(index search.Engine, now func() time.Time) *casework.Store {
 	s := e.app.settings
+	row := func(ctx context.Context, id mention.ID) (search.Document, error) {
+		if index == nil {
+			return search.Document{}, nil
+		}
+		docs, err := index.Get(ctx, search.SeesAll(), id)
+		if err != nil || len(docs) == 0 {
+			return search.Document{}, err
+		}
+		return docs[0], nil
+	}
 	return casework.NewStore(e.app.bus, casework.Source{
 		Tagged: func(ctx context.Context, id mention.ID) ([]uint64, error) {
-			if index == nil {
-				return nil, nil
+			d, err := row(ctx, id)
+			return d.Tagged, err
+		},
+		Archived: func(ctx context.Context, id mention.ID) (uint64, error) {
+			d, err := row(ctx, id)
+			if err == nil && d.Archived == 0 && d.Owner == search.OwnerCase {
+				err = bus.ErrNotFound
 			}
-			docs, err := index.Get(ctx, search.SeesAll(), id)
-			if err != nil || len(docs) == 0 {
-				return nil, err
-			}
-			return docs[0].Tagged, nil
+			return d.Archived, err
 		},
 		Triage: func(m *mention.Mention, v *mention.Verdict) casework.Triage {
 			return s.Triage(m, v, casework.Signals{})

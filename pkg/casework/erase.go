@@ -13,12 +13,17 @@ import (
 )
 
 // Erase removes what outsiders said and who they are from the bus: the case's
-// events, the messages of TAGGED with these sequences, and dead letters. What
+// events and its snapshot, the messages of TAGGED with these sequences, and dead
+// letters. A snapshot that the index does not name yet is left to the indexer. What
 // stays is one event with actors, times, kinds and hashes. It may be called
 // again after a failure, and again for texts that arrived since.
 func (s *Store) Erase(ctx context.Context, by identity.Viewer, brand string, id mention.ID, tagged []uint64, why string) error {
 	if !by.Can(identity.Erase, brand) {
 		return refuse(CodeForbidden, "you may not erase for this brand")
+	}
+	archived, err := s.src.Archived(ctx, id)
+	if err != nil && !errors.Is(err, bus.ErrNotFound) {
+		return fmt.Errorf("erase %s: %w", id, err)
 	}
 	events, err := s.redact(ctx, by, brand, id, why)
 	if err != nil {
@@ -26,14 +31,20 @@ func (s *Store) Erase(ctx context.Context, by identity.Viewer, brand string, id 
 	}
 	// The event in force is the last one; everything below it goes, at the end:
 	// it tells whoever has to begin again what is left to do.
-	var old []uint64
+	var (
+		old []uint64
+		all []Event
+	)
 	for _, e := range events {
 		old = append(old, e.Seq)
+		all = append(append(all, e.History...), e)
+	}
+	for _, e := range all {
 		if e.Tagged > 0 {
 			tagged = append(tagged, e.Tagged)
 		}
 	}
-	if err := s.eraseFiles(ctx, events, tagged); err != nil {
+	if err := s.eraseFiles(ctx, all, tagged); err != nil {
 		return fmt.Errorf("erase %s: %w", id, err)
 	}
 	if err := bus.Tagged.Erase(ctx, s.bus, tagged...); err != nil {
@@ -41,6 +52,11 @@ func (s *Store) Erase(ctx context.Context, by identity.Viewer, brand string, id 
 	}
 	if err := s.eraseDead(ctx, id); err != nil {
 		return fmt.Errorf("erase %s: %w", id, err)
+	}
+	if archived > 0 {
+		if err := snapshots.Erase(ctx, s.bus, archived); err != nil {
+			return fmt.Errorf("erase %s: %w", id, err)
+		}
 	}
 	if err := journal.Erase(ctx, s.bus, old...); err != nil {
 		return fmt.Errorf("erase %s: %w", id, err)
@@ -89,14 +105,27 @@ func (s *Store) redact(ctx context.Context, by identity.Viewer, brand string, id
 		if n := len(events); n > 0 && events[n-1].Kind == Redacted {
 			return events[:n-1], nil
 		}
+		if len(events) == 0 {
+			// An archived case is written back first: its events tell whoever has
+			// to begin again what there is to erase.
+			state, err := s.archived(ctx, id)
+			if err == nil && state != nil {
+				back := state.whole(Restored)
+				_, err = s.open(ctx, id, state, &back)
+				if err == nil || errors.Is(err, bus.ErrConflict) {
+					continue
+				}
+			}
+			if err != nil && !errors.Is(err, bus.ErrNotFound) {
+				return nil, err
+			}
+		}
 		e := Event{ID: eventID, At: s.now(), Actor: by.Actor(), Kind: Redacted, Text: why}
 		if len(events) > 0 {
 			state := Fold(id, events)
 			e.Number = state.Number
 			for _, h := range state.History {
-				if h.Kind != Archived {
-					e.History = append(e.History, bare(h))
-				}
+				e.History = append(e.History, bare(h))
 			}
 		}
 		e.Mention = &mention.Mention{ID: id, Brand: brand}

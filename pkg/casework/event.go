@@ -49,7 +49,8 @@ const (
 	PromiseDue   Kind = "promise_due"
 	DeadlineNear Kind = "deadline_warned"
 	Redacted     Kind = "redacted" // replaces everything before it, without outsiders' words
-	Archived     Kind = "archived" // a snapshot written back from the archive
+	Archived     Kind = "archived" // the case is put away as it stands; only restored or redacted comes after it
+	Restored     Kind = "restored" // the case as it was put away, before somebody works on it again
 )
 
 // Kinds lists all kinds of event.
@@ -57,7 +58,7 @@ var Kinds = []Kind{
 	Opened, Claimed, Released, ClaimLapsed, Drafted, Submitted, Approved, SentBack, ApprovalLost,
 	SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, Posted, Noted, HandedOver, Returned,
 	Snoozed, Woke, Watched, Excluded, Closed, Reopened, Revised, MergedInto, Absorbed, Escalated,
-	Promised, PromiseDue, DeadlineNear, Redacted, Archived,
+	Promised, PromiseDue, DeadlineNear, Redacted, Archived, Restored,
 }
 
 // Event is one thing that happened to a mention. ID, At, Actor and Kind are
@@ -85,8 +86,8 @@ type Event struct {
 	Files   []File           // noted: attachments
 	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …
 	Level   string           // promise_due: half or due
-	History []Event          // redacted, archived
-	Number  uint64           // redacted, archived: the case's number
+	History []Event          // redacted, archived, restored
+	Number  uint64           // redacted, archived, restored: the case's number
 }
 
 // File is an attachment of a note. Key is its address on the bus, see

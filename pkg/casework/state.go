@@ -37,7 +37,7 @@ const (
 type State struct {
 	ID     mention.ID
 	Number uint64 // the sequence of the first event: short enough to read out
-	Last   uint64 // sequence of the last event: what the next append expects
+	Last   uint64 // sequence of the last event: what the next append expects; 0 for an archived case
 
 	Mention mention.Mention
 	Verdict mention.Verdict
@@ -139,7 +139,8 @@ func Fold(id mention.ID, events []Event) State {
 }
 
 func (s *State) apply(e *Event) {
-	if e.Kind == Redacted || e.Kind == Archived {
+	switch e.Kind {
+	case Redacted, Archived, Restored:
 		s.replace(e)
 	}
 	s.take(e)
@@ -151,7 +152,7 @@ func (s *State) replace(e *Event) {
 	for i := range e.History {
 		s.take(&e.History[i])
 	}
-	if e.Mention != nil {
+	if s.Mention.ID == "" && e.Mention != nil {
 		s.Mention = *e.Mention
 	}
 }
@@ -161,8 +162,10 @@ func (s *State) take(e *Event) {
 		s.Number = e.Seq
 	}
 	s.Last = max(s.Last, e.Seq)
-	s.History = append(s.History, *e)
-	s.History[len(s.History)-1].History = nil // it stands before e already
+	if e.Kind != Archived && e.Kind != Restored { // where a case is kept is no part of it
+		s.History = append(s.History, *e)
+		s.History[len(s.History)-1].History = nil // it stands before e already
+	}
 	s.renew(e)
 	s.happen(e)
 	if s.Status != Done {
@@ -263,7 +266,7 @@ func (s *State) happen(e *Event) {
 		s.Warned = true
 	case Redacted:
 		s.Redacted, s.Outgoing = true, nil // there is nothing left to send or to look for
-	case Archived:
+	case Archived, Restored:
 	default:
 		if s.ReadOnly == "" {
 			s.ReadOnly = e.Kind

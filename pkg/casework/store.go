@@ -21,6 +21,11 @@ type Source struct {
 	// Tagged returns the sequences in TAGGED that hold texts of a mention, the
 	// one in force last. It answers from the index, which may lag.
 	Tagged func(context.Context, mention.ID) ([]uint64, error)
+	// Archived returns the sequence in ARCHIVE of a case that has no events,
+	// and 0 if there is none. It is [bus.ErrNotFound] when somebody has touched
+	// the mention: then its events must be there after all. It answers from the
+	// index; nil where there is none.
+	Archived func(context.Context, mention.ID) (uint64, error)
 	// Triage judges a mention as the indexer would.
 	Triage func(*mention.Mention, *mention.Verdict) Triage
 	// Template returns a template by its id.
@@ -47,6 +52,9 @@ type Store struct {
 func NewStore(c *bus.Conn, src Source, now func() time.Time, log *slog.Logger) *Store {
 	if now == nil {
 		now = time.Now
+	}
+	if src.Archived == nil {
+		src.Archived = func(context.Context, mention.ID) (uint64, error) { return 0, nil }
 	}
 	return &Store{bus: c, src: src, now: func() time.Time { return now().UTC().Truncate(time.Millisecond) }, log: log}
 }
@@ -105,7 +113,7 @@ var errNothing = errors.New("nothing to record")
 func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decide func(*decision) (Event, error)) (State, error) {
 	eventID := rand.Text()
 	for n := range attempts {
-		state, events, err := s.read(ctx, id)
+		state, first, err := s.read(ctx, id)
 		if err != nil {
 			return State{}, err
 		}
@@ -121,8 +129,8 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 		if err != nil {
 			return d.state, err
 		}
-		if len(events) == 0 {
-			state, err = s.open(ctx, id, &state)
+		if first != nil {
+			state, err = s.open(ctx, id, &state, first)
 			if errors.Is(err, bus.ErrConflict) {
 				continue
 			}
@@ -144,33 +152,35 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 	return State{}, fmt.Errorf("case %s: %w", id, bus.ErrConflict)
 }
 
-// open appends the first event of a case.
-func (s *Store) open(ctx context.Context, id mention.ID, state *State) (State, error) {
-	e := state.History[0]
+// open appends first, the event that state begins with.
+func (s *Store) open(ctx context.Context, id mention.ID, state *State, first *Event) (State, error) {
+	e := *first
 	e.ID, e.At = rand.Text(), s.now()
-	if _, err := journal.Append(ctx, s.bus, string(id), 0, &e); err != nil {
+	if _, err := journal.Append(ctx, s.bus, string(id), state.Last, &e); err != nil {
 		return *state, fmt.Errorf("case %s: %w", id, err)
 	}
 	return Fold(id, []Event{e}), nil
 }
 
-// Get returns the case id as it stands now. A mention that nobody has touched
-// is returned as the case it would be; its Number is 0.
+// Get returns the case id as it stands now, an archived one as it was put away.
+// A mention that nobody has touched is returned as the case it would be; its
+// Number is 0.
 func (s *Store) Get(ctx context.Context, by identity.Viewer, id mention.ID) (State, error) {
-	state, events, err := s.read(ctx, id)
+	state, _, err := s.read(ctx, id)
 	if err != nil {
 		return State{}, err
 	}
 	if !by.Can(identity.View, state.Mention.Brand) {
 		return State{}, ErrUnknown
 	}
-	if len(events) == 0 {
+	if state.Number == 0 {
 		state.History = nil
 	}
 	return state.At(s.now()), nil
 }
 
-// Touched returns the fold of the events of id, or false when there are none.
+// Touched returns the fold of the events of id, or false when there are none:
+// nobody has touched it, or it is archived.
 func (s *Store) Touched(ctx context.Context, id mention.ID) (State, bool, error) {
 	events, _, err := journal.Read(ctx, s.bus, string(id))
 	if err != nil || len(events) == 0 {
@@ -179,19 +189,47 @@ func (s *Store) Touched(ctx context.Context, id mention.ID) (State, bool, error)
 	return Fold(id, events), true, nil
 }
 
-// read returns the case, and its events; for an untouched mention the fold of
-// the opening event that the first command will append.
-func (s *Store) read(ctx context.Context, id mention.ID) (State, []Event, error) {
+// read returns the case, and the event that must be appended before any other:
+// nil, unless the case is archived or nobody has touched the mention.
+func (s *Store) read(ctx context.Context, id mention.ID) (State, *Event, error) {
 	if !id.Valid() {
 		return State{}, nil, ErrUnknown
 	}
-	events, _, err := journal.Read(ctx, s.bus, string(id))
-	if err != nil {
-		return State{}, nil, fmt.Errorf("case %s: %w", id, err)
+	for range attempts {
+		events, _, err := journal.Read(ctx, s.bus, string(id))
+		if err != nil {
+			return State{}, nil, fmt.Errorf("case %s: %w", id, err)
+		}
+		if n := len(events); n > 0 {
+			state := Fold(id, events)
+			if events[n-1].Kind != Archived {
+				return state, nil, nil
+			}
+			back := state.whole(Restored)
+			return state, &back, nil
+		}
+		state, err := s.archived(ctx, id)
+		switch {
+		case err == nil && state != nil:
+			back := state.whole(Restored)
+			return *state, &back, nil
+		case err == nil:
+			return s.untouched(ctx, id)
+		case !errors.Is(err, bus.ErrNotFound):
+			return State{}, nil, fmt.Errorf("case %s: %w", id, err)
+		}
+		// It was written back a moment ago.
+		select {
+		case <-ctx.Done():
+			return State{}, nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
-	if len(events) > 0 {
-		return Fold(id, events), events, nil
-	}
+	return State{}, nil, fmt.Errorf("case %s: neither its events nor its snapshot is there", id)
+}
+
+// untouched returns the case that a mention would be, and its opening event.
+func (s *Store) untouched(ctx context.Context, id mention.ID) (State, *Event, error) {
 	seqs, err := s.src.Tagged(ctx, id)
 	if err != nil {
 		return State{}, nil, err
@@ -210,7 +248,7 @@ func (s *Store) read(ctx context.Context, id mention.ID) (State, []Event, error)
 	opened := Event{Actor: identity.ActorSystem, Kind: Opened, Mention: m, Verdict: v, Tagged: t.Seq, Triage: s.src.Triage(m, v)}
 	state := Fold(id, []Event{opened})
 	state.Tagged = seqs
-	return state, nil, nil
+	return state, &opened, nil
 }
 
 // Tick appends what time alone has brought to case id, and returns the case
@@ -238,9 +276,12 @@ func (s *Store) Merge(ctx context.Context, by identity.Viewer, from, into mentio
 	b := Event{ID: rand.Text(), At: a.At, Actor: by.Actor(), Kind: Absorbed, To: string(from)}
 	var err error
 	for range attempts {
-		var states [2]State
+		var (
+			states [2]State
+			first  [2]*Event
+		)
 		for i, id := range []mention.ID{from, into} {
-			if states[i], err = s.mergeable(ctx, by, id, a.At); err != nil {
+			if states[i], first[i], err = s.mergeable(ctx, by, id, a.At); err != nil {
 				return State{}, err
 			}
 		}
@@ -253,8 +294,8 @@ func (s *Store) Merge(ctx context.Context, by identity.Viewer, from, into mentio
 			return State{}, refuse(CodeState, "the case is merged already")
 		}
 		for i, id := range []mention.ID{from, into} {
-			if states[i].Last == 0 && err == nil {
-				states[i], err = s.open(ctx, id, &states[i])
+			if first[i] != nil && err == nil {
+				states[i], err = s.open(ctx, id, &states[i], first[i])
 			}
 		}
 		if err != nil {
@@ -272,13 +313,13 @@ func (s *Store) Merge(ctx context.Context, by identity.Viewer, from, into mentio
 }
 
 // mergeable is a case that by may work on at now.
-func (s *Store) mergeable(ctx context.Context, by identity.Viewer, id mention.ID, now time.Time) (State, error) {
-	st, _, err := s.read(ctx, id)
+func (s *Store) mergeable(ctx context.Context, by identity.Viewer, id mention.ID, now time.Time) (State, *Event, error) {
+	st, first, err := s.read(ctx, id)
 	if err != nil {
-		return State{}, err
+		return State{}, nil, err
 	}
 	d := &decision{by: by, now: now, state: st.At(now)}
-	return st, cmp.Or(d.takes(), d.work())
+	return st, first, cmp.Or(d.takes(), d.work())
 }
 
 // Events is the journal of all cases, for services that follow it.

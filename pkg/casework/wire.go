@@ -14,7 +14,7 @@ var journal = bus.NewJournal(bus.Cases,
 
 func toWire(e *Event) *pb.CaseEvent {
 	p := &pb.CaseEvent{
-		Id: e.ID, At: bus.Millis(e.At), Actor: e.Actor, Kind: string(e.Kind), Tagged: e.Tagged,
+		Id: e.ID, Sequence: e.Seq, At: bus.Millis(e.At), Actor: e.Actor, Kind: string(e.Kind), Tagged: e.Tagged,
 		Disposition: string(e.Triage.Disposition), Priority: int32(e.Triage.Priority), DueAt: bus.Millis(e.Triage.DueAt),
 		Hash: e.Hash, Attempt: e.Attempt, Until: bus.Millis(e.Until), EveryMs: e.Every.Milliseconds(),
 		Url: e.URL, Native: e.Native, To: e.To, Text: e.Text, Outcome: e.Outcome, Level: e.Level, Number: e.Number,
@@ -36,9 +36,7 @@ func toWire(e *Event) *pb.CaseEvent {
 		p.Files = append(p.Files, &pb.File{Key: f.Key, Name: f.Name, Type: f.Type, Size: f.Size})
 	}
 	for i := range e.History {
-		h := toWire(&e.History[i])
-		h.Sequence = e.History[i].Seq
-		p.History = append(p.History, h)
+		p.History = append(p.History, toWire(&e.History[i]))
 	}
 	return p
 }

@@ -22,7 +22,7 @@ var codec = bus.ProtoCodec(toWire, fromWire)
 
 func TestEveryFieldTravels(t *testing.T) {
 	t.Parallel()
-	bustest.Travels(t, codec, func(e *Event) { e.Seq = 0 })
+	bustest.Travels(t, codec, func(*Event) {})
 }
 
 func TestKindsIsComplete(t *testing.T) {
@@ -105,7 +105,7 @@ func golden(k Kind) Event {
 		e.Until, e.Every = at(3*24*60), 72*time.Hour
 	case PromiseDue:
 		e.Level = "half"
-	case Redacted, Archived:
+	case Redacted, Archived, Restored:
 		e.Number, e.Text = 17, "お申し出により"
 		e.History = []Event{{ID: "OLD", Seq: 17, At: at(0), Actor: "bob", Kind: Claimed, Until: at(30)}}
 		e.Mention = &mention.Mention{ID: m.ID, Brand: "acme"}
@@ -124,7 +124,11 @@ func TestGolden(t *testing.T) {
 			got := bustest.Golden(t, codec, string(k), golden(k), *update)
 			got.Seq = 18
 			s := Fold(opened.Mention.ID, []Event{opened, got})
-			if s.ReadOnly != "" || s.Last != 18 || s.Number != 17 || s.Mention.Brand != "acme" || len(s.History) != 2 {
+			events := 2
+			if k == Archived || k == Restored {
+				events = 1 // of what they hold; they are none themselves
+			}
+			if s.ReadOnly != "" || s.Last != 18 || s.Number != 17 || s.Mention.Brand != "acme" || len(s.History) != events {
 				t.Errorf("folds to read-only %q, %d after %d, %d events", s.ReadOnly, s.Last, s.Number, len(s.History))
 			}
 		})

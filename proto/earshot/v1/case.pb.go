@@ -48,9 +48,9 @@ type CaseEvent struct {
 	Files         []*File                `protobuf:"bytes,20,rep,name=files,proto3" json:"files,omitempty"`
 	Outcome       string                 `protobuf:"bytes,21,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	Level         string                 `protobuf:"bytes,22,opt,name=level,proto3" json:"level,omitempty"`
-	History       []*CaseEvent           `protobuf:"bytes,23,rep,name=history,proto3" json:"history,omitempty"` // redacted, archived
+	History       []*CaseEvent           `protobuf:"bytes,23,rep,name=history,proto3" json:"history,omitempty"` // redacted, archived, restored
 	Number        uint64                 `protobuf:"varint,24,opt,name=number,proto3" json:"number,omitempty"`
-	Sequence      uint64                 `protobuf:"varint,25,opt,name=sequence,proto3" json:"sequence,omitempty"` // only within history: where the event stood
+	Sequence      uint64                 `protobuf:"varint,25,opt,name=sequence,proto3" json:"sequence,omitempty"` // where the event stood; only within history and in ARCHIVE
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
