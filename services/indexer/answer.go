@@ -56,6 +56,7 @@ func (x *indexer) answer(ctx context.Context) error {
 		bus.Answer(ctx, x.bus, "indexer", "status", func(ctx context.Context, _ struct{}) (Status, error) { return x.status(ctx) }),
 		bus.AnswerRetries(ctx, x.bus, "indexer", x.retry),
 		bus.AnswerRetries(ctx, x.bus, "indexer-cases", x.retryCase),
+		bus.AnswerRetries(ctx, x.bus, "indexer-archive", x.retryArchive),
 	)
 }
 
@@ -66,10 +67,13 @@ func (x *indexer) status(ctx context.Context) (Status, error) {
 	}
 	tagged, err1 := bus.Tagged.Last(ctx, x.bus)
 	cases, err2 := casework.Events().Last(ctx, x.bus)
+	archive, err3 := casework.Snapshots().Last(ctx, x.bus)
 	return Status{
 		Documents: stats.Documents, Positions: stats.Positions,
-		Last: map[string]uint64{bus.Tagged.Stream(): tagged, casework.Events().Stream(): cases},
-	}, errors.Join(err1, err2)
+		Last: map[string]uint64{
+			bus.Tagged.Stream(): tagged, casework.Events().Stream(): cases, casework.Snapshots().Stream(): archive,
+		},
+	}, errors.Join(err1, err2, err3)
 }
 
 // retry indexes one message of TAGGED that was given up.
@@ -106,18 +110,7 @@ func (x *indexer) retryCase(ctx context.Context, seq uint64) error {
 	if e.Key == "" {
 		return err
 	}
-	id := mention.ID(e.Key)
-	return x.inOrder(ctx, func(ctx context.Context) error {
-		docs, err := x.documents(ctx, []mention.ID{id})
-		if err != nil {
-			return err
-		}
-		d, err := x.fold(ctx, id, docs[id])
-		if err != nil || d == nil {
-			return err
-		}
-		return x.index.Write(ctx, search.Batch{Upserts: []search.Document{*d}})
-	})
+	return x.inOrder(ctx, func(ctx context.Context) error { return x.renew(ctx, mention.ID(e.Key)) })
 }
 
 // erase carries out a request and returns how many mentions it concerned. When
@@ -164,13 +157,16 @@ func (x *indexer) eraseAll(ctx context.Context, by identity.Viewer, docs []*sear
 			return err
 		}
 	}
-	last, err := casework.Events().Last(ctx, x.bus)
-	if err != nil {
-		return err
-	}
-	// The rows lose their texts when the index has read the erasures.
-	if err := x.index.Wait(ctx, casework.Events().Stream(), last); err != nil {
-		return err
+	// The rows lose their texts when the index has read the erasures, and a
+	// snapshot that was stored just before goes when it is read.
+	for _, t := range []bus.Topic[casework.Event]{casework.Events().Topic, casework.Snapshots()} {
+		last, err := t.Last(ctx, x.bus)
+		if err != nil {
+			return err
+		}
+		if err := x.index.Wait(ctx, t.Stream(), last); err != nil {
+			return err
+		}
 	}
 	if err := x.index.Scrub(ctx); err != nil {
 		return err

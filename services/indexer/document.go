@@ -44,6 +44,13 @@ func ofCase(s *casework.State, now time.Time) search.Document {
 	return d
 }
 
+// inherit takes from the row before what a case doesn't tell; have may be nil.
+func inherit(d, have *search.Document) {
+	if have != nil {
+		d.Tagged, d.Seq, d.SeenAt, d.Archived = union(have.Tagged, d.Tagged), have.Seq, have.SeenAt, have.Archived
+	}
+}
+
 func base(m *mention.Mention, v *mention.Verdict, t casework.Triage) search.Document {
 	d := search.Document{
 		ID: m.ID, Brand: m.Brand, Platform: m.Platform, Source: m.Source, Kind: m.Kind, Intake: m.Intake,

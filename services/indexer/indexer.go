@@ -1,7 +1,8 @@
-// Package indexer is the service that keeps the index: it follows TAGGED and
-// CASES, writes a document for every mention together with its place in both
-// streams, and wakes cases when their time has come. It also answers what only
-// the index knows, and carries out erasures.
+// Package indexer is the service that keeps the index: it follows TAGGED, CASES
+// and ARCHIVE, writes a document for every mention together with its place in
+// the streams, wakes cases when their time has come, and puts away those that
+// were closed long ago. It also answers what only the index knows, and carries
+// out erasures.
 package indexer
 
 import (
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -89,8 +91,9 @@ func (x *indexer) lead(ctx context.Context) error {
 
 var errAgain = errors.New("the index is filled anew")
 
-// round follows both streams from where the index stands until ctx ends or a
-// rebuild is asked for.
+// round follows the streams from where the index stands until ctx ends or a
+// rebuild is asked for. ARCHIVE comes first: a mention whose case was put away
+// must never look as if nobody had touched it.
 func (x *indexer) round(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -104,12 +107,22 @@ func (x *indexer) round(ctx context.Context) error {
 	g.Go(func() error { return x.write(ctx) })
 	g.Go(func() error { return x.wake(ctx) })
 	g.Go(func() error { return x.sweep(ctx) })
+	archived := make(chan struct{})
 	g.Go(func() error {
-		return follow(ctx, x, bus.Tagged, x.takeTagged)
+		return follow(ctx, x, casework.Snapshots(), x.takeArchive, sync.OnceFunc(func() { close(archived) }))
 	})
-	g.Go(func() error {
-		return follow(ctx, x, casework.Events().Topic, x.takeCases)
-	})
+	then := func(follow func() error) func() error {
+		return func() error {
+			select {
+			case <-archived:
+				return follow()
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+	g.Go(then(func() error { return follow(ctx, x, bus.Tagged, x.takeTagged, func() {}) }))
+	g.Go(then(func() error { return follow(ctx, x, casework.Events().Topic, x.takeCases, func() {}) }))
 	return g.Wait()
 }
 
@@ -117,19 +130,22 @@ func (x *indexer) round(ctx context.Context) error {
 const batchSize = 1000
 
 // follow hands a stream's messages to the writer, from where the index stands,
-// and goes on after whatever interrupts it.
-func follow[T any](ctx context.Context, x *indexer, t bus.Topic[T], take func(context.Context, []bus.Entry[T]) error) error {
+// and goes on after whatever interrupts it. It calls there when it has come to
+// the stream's end, perhaps more than once.
+func follow[T any](ctx context.Context, x *indexer, t bus.Topic[T], take func(context.Context, []bus.Entry[T]) error, there func()) error {
 	pause := time.Second
-	for ctx.Err() == nil {
-		from, err := x.index.Position(ctx, t.Stream())
+	hand := func(ctx context.Context, batch []bus.Entry[T]) error {
+		err := x.inOrder(ctx, func(ctx context.Context) error { return take(ctx, batch) })
 		if err == nil {
-			err = t.Follow(ctx, x.bus, from+1, batchSize, func(ctx context.Context, batch []bus.Entry[T]) error {
-				err := x.inOrder(ctx, func(ctx context.Context) error { return take(ctx, batch) })
-				if err == nil {
-					pause = time.Second
-				}
-				return err
-			})
+			pause = time.Second
+		}
+		return err
+	}
+	for ctx.Err() == nil {
+		from, err := catchUp(ctx, x, t, hand)
+		if err == nil {
+			there()
+			err = t.Follow(ctx, x.bus, from+1, batchSize, hand)
 		}
 		if err != nil && ctx.Err() == nil {
 			wait, asked := bus.RetryAfter(err)
@@ -145,6 +161,29 @@ func follow[T any](ctx context.Context, x *indexer, t bus.Topic[T], take func(co
 		}
 	}
 	return nil
+}
+
+// catchUp reads to the present end of a stream and returns where the index
+// stands then. Where the last messages were erased, the index has them too.
+func catchUp[T any](ctx context.Context, x *indexer, t bus.Topic[T], hand func(context.Context, []bus.Entry[T]) error) (uint64, error) {
+	from, err := x.index.Position(ctx, t.Stream())
+	if err != nil {
+		return 0, err
+	}
+	last, err := t.Last(ctx, x.bus)
+	if err != nil || last <= from {
+		return from, err
+	}
+	if err := t.Replay(ctx, x.bus, from+1, batchSize, hand); err != nil {
+		return 0, err
+	}
+	at, err := x.index.Position(ctx, t.Stream())
+	if err != nil || at >= last {
+		return at, err
+	}
+	return last, x.inOrder(ctx, func(ctx context.Context) error {
+		return x.index.Write(ctx, search.Batch{Positions: map[string]uint64{t.Stream(): last}})
+	})
 }
 
 // inOrder has do done by the writer and returns its error.
@@ -234,8 +273,8 @@ func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have
 	newer := t.Compare(&was) > 0
 	d := *have
 	gone = t.Mention.Deleted
-	d.Tagged = append(append([]uint64(nil), have.Tagged...), e.Seq)
-	owned := have.Owner == search.OwnerCase
+	d.Tagged = union(have.Tagged, []uint64{e.Seq})
+	owned := have.Owner != search.OwnerTagged
 	if newer && !owned {
 		// The index may be behind: somebody may just have touched it.
 		if _, owned, err = x.cases.Touched(ctx, have.ID); err != nil {
@@ -300,7 +339,7 @@ func (x *indexer) takeCases(ctx context.Context, batch []bus.Entry[casework.Even
 		}
 	}
 	for _, id := range ids {
-		d, err := x.fold(ctx, id, docs[id])
+		d, err := x.fold(ctx, id, docs[id], archivedAt(docs[id]))
 		if err != nil {
 			x.log.Error("case cannot be read; its row is not updated", "case", id, "error", err)
 			continue
@@ -312,17 +351,32 @@ func (x *indexer) takeCases(ctx context.Context, batch []bus.Entry[casework.Even
 	return x.store(ctx, docs, casework.Events().Stream(), batch[len(batch)-1].Seq)
 }
 
-// fold returns the document of a case as its events have it now.
-func (x *indexer) fold(ctx context.Context, id mention.ID, have *search.Document) (*search.Document, error) {
-	s, ok, err := x.cases.Touched(ctx, id)
-	if err != nil || !ok || have != nil && s.Last == have.CaseSeq {
+// fold returns the document of a case as its events have it now or, when it has
+// none, the snapshot with that sequence in ARCHIVE. It is nil if that is what
+// the index has.
+func (x *indexer) fold(ctx context.Context, id mention.ID, have *search.Document, archived uint64) (*search.Document, error) {
+	s, touched, err := x.cases.Touched(ctx, id)
+	if err != nil {
 		return nil, err
 	}
-	d := ofCase(&s, x.now())
-	if have != nil {
-		d.Tagged, d.Seq = union(have.Tagged, d.Tagged), have.Seq
-		d.SeenAt = have.SeenAt
+	if archived > 0 {
+		if archived, err = x.settle(ctx, id, &s, touched, archived); err != nil {
+			return nil, err
+		}
 	}
+	if !touched && archived == 0 {
+		return nil, nil
+	}
+	owner := search.OwnerCase
+	if !touched {
+		owner = search.OwnerArchive
+	}
+	if have != nil && have.CaseSeq == s.Last && have.Archived == archived && have.Owner == owner {
+		return nil, nil
+	}
+	d := ofCase(&s, x.now())
+	inherit(&d, have)
+	d.Owner, d.Archived = owner, archived
 	return &d, nil
 }
 
@@ -470,7 +524,7 @@ func (x *indexer) tick(ctx context.Context, id mention.ID) error {
 		d.NextAt = time.Time{}
 		if ok {
 			fresh := ofCase(&before, x.now())
-			fresh.Tagged, fresh.Seq, fresh.SeenAt = union(d.Tagged, fresh.Tagged), d.Seq, d.SeenAt
+			inherit(&fresh, d)
 			if !fresh.NextAt.After(x.now()) {
 				fresh.NextAt = x.now().Add(time.Minute)
 			}
@@ -480,7 +534,8 @@ func (x *indexer) tick(ctx context.Context, id mention.ID) error {
 	})
 }
 
-// sweep drops every hour what is older than the retention.
+// sweep drops every hour what is older than the retention, and archives what is
+// done.
 func (x *indexer) sweep(ctx context.Context) error {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
@@ -493,6 +548,9 @@ func (x *indexer) sweep(ctx context.Context) error {
 		}
 		if err := x.expire(ctx); err != nil && ctx.Err() == nil {
 			x.log.Warn("old mentions not dropped; trying again in an hour", "error", err)
+		}
+		if err := x.archive(ctx); err != nil && ctx.Err() == nil {
+			x.log.Warn("old cases not archived; trying again in an hour", "error", err)
 		}
 		select {
 		case <-ctx.Done():
