@@ -33,7 +33,8 @@ type Consumer struct {
 	// Attempts before a message is given up and goes to DEAD; default 8. A
 	// wait asked for by After does not count.
 	Attempts int
-	// Timeout is how long a batch may take before others get it; default 30 s.
+	// Timeout is how soon others get a batch when the process that has it dies;
+	// default 30 s. A batch that takes longer is kept.
 	Timeout time.Duration
 }
 
@@ -244,7 +245,9 @@ func (r *reader[T]) settle(ctx context.Context, batch []*Msg[T]) {
 		}
 	}
 	if len(live) > 0 && ctx.Err() == nil {
+		stop := r.keep(live)
 		err := r.call(ctx, live)
+		stop()
 		for _, m := range live {
 			if m.Err == nil {
 				m.Err = err
@@ -255,6 +258,26 @@ func (r *reader[T]) settle(ctx context.Context, batch []*Msg[T]) {
 	for _, m := range batch {
 		r.outcome(ctx, m)
 	}
+}
+
+// keep tells the server that a batch is in work, for as long as it is.
+func (r *reader[T]) keep(batch []*Msg[T]) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(r.cfg.Timeout / 2)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				for _, m := range batch {
+					_ = m.raw.InProgress() // if it is lost, the batch is handled twice
+				}
+			}
+		}
+	}()
+	return func() { close(done) }
 }
 
 func (r *reader[T]) call(ctx context.Context, batch []*Msg[T]) (err error) {

@@ -46,7 +46,7 @@ func run(ctx context.Context, env *app.Env) error {
 	env.Ready()
 	return casework.Events().Consume(ctx, r.bus, bus.Consumer{
 		// One at a time and four side by side: a slow platform holds up few.
-		Durable: "replier-v1", Batch: 1, Workers: 4, Timeout: casework.SendingTerm,
+		Durable: "replier-v1", Batch: 1, Workers: 4, Timeout: 15 * time.Second,
 	}, bus.Each(r.handle))
 }
 
