@@ -193,12 +193,14 @@ type sourcePreview struct {
 // sourcesView shows whether each source still hears anything.
 type sourcesView struct {
 	frame
+	May    bool
 	Rows   []sourceRow
 	Notice *notice
 }
 
 type sourceRow struct {
 	ID, Name, Kind, Detail string
+	Href                   string
 	State                  string // ok, waiting, silent, failing, off
 	StateName              string
 	Success, Item, Next    moment
@@ -207,8 +209,6 @@ type sourceRow struct {
 	Error                  string
 	Quota                  string
 	Silent                 string
-	Action                 string
-	On                     bool
 }
 
 // deadView lists what could not be handled.
@@ -262,6 +262,7 @@ type secretView struct{ Title, Text, Value string }
 // formView is a plain form: a person, a token, a contact note, one's settings.
 type formView struct {
 	frame
+	Hidden []pair
 	Lead   string
 	Action string
 	Button string
@@ -303,4 +304,20 @@ type errorView struct {
 	frame
 	Code   int
 	Notice notice
+}
+
+// connectionsView lists notifiers, or the kinds there are to choose from.
+type connectionsView struct {
+	frame
+	Lead   string
+	New    string
+	Back   link
+	Kinds  []kindView
+	Rows   []connectionRow
+	Notice *notice
+}
+
+type connectionRow struct {
+	Href, Name, Kind string
+	Off              bool
 }

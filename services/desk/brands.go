@@ -311,7 +311,7 @@ func (c *call) trySources(q *query.Query) []sourcePreview {
 		if !ok || src.Off || done[src.Kind] {
 			continue
 		}
-		conn, err := kind.Open(src.Config, source.Deps{
+		conn, err := kind.Open(withoutSecrets(kind.Fields(), src.Config), source.Deps{
 			HTTP: c.HTTP, Log: c.Log, Now: c.Now, Data: c.Data,
 			Terms: func() source.Terms { return source.Terms{Words: terms} },
 		})

@@ -338,7 +338,7 @@ func TestEveryPageOpens(t *testing.T) {
 		for _, path := range []string{
 			"/queue", "/queue?view=mine", "/queue?view=done&facets=1", "/queue?q=傘", "/queue?risk=publicity_threat&sort=oldest", "/queue?case=" + string(m.ID) + "&mode=note",
 			"/cases/" + string(m.ID), "/cases/" + string(m.ID) + "/ask/close", "/cases/" + string(m.ID) + "/ask/snooze", "/cases/" + string(m.ID) + "/ask/hand-over", "/cases/" + string(m.ID) + "/ask/escalate",
-			"/escalations", "/templates", "/templates/new", "/templates/hold", "/brands", "/brands/new", "/brands/kumo", "/sources", "/dead", "/staff", "/staff/new", "/staff/aya", "/tokens/new", "/note", "/me", "/sandbox",
+			"/escalations", "/templates", "/templates/new", "/templates/hold", "/brands", "/brands/new", "/brands/kumo", "/sources", "/sources/new", "/sources/new?kind=feed", "/notifiers", "/notifiers/new?kind=email", "/dead", "/staff", "/staff/new", "/staff/aya", "/tokens/new", "/note", "/me", "/sandbox",
 		} {
 			a := v.want(v.get(path), 200, `<html lang="`+lang+`" data-theme="dark" data-density="compact"`, "!ZgotmplZ")
 			if n := len(a.body); n > 100_000 {
@@ -372,4 +372,36 @@ func TestColleaguesSeeWhoIsOnACase(t *testing.T) {
 	}
 	rin := b.as("rin", []string{"hoshi"}, identity.Agent)
 	rin.want(rin.post(path+"/present", "doing", "viewing"), 404)
+}
+
+func TestASourceIsSetUpFromItsKindsForm(t *testing.T) {
+	b := newBench(t)
+	v := b.as("aya", everywhere, identity.Admin)
+	for _, service := range []string{"fetcher", "replier", "pager"} {
+		_, err := b.Settings.OpenKey(t.Context(), t.TempDir(), service)
+		b.put(err)
+	}
+	v.want(v.get("/sources/new"), 200, "mastodon", "bluesky")
+	v.want(v.get("/sources/new?kind=mastodon"), 200, `name="config.server"`, `name="config.token" type="password"`, "Access token")
+	v.want(v.post("/sources/new", "kind", "mastodon", "name", "Kumo", "config.server", "nonsense", "config.poll", "1s"), 422, "Must be like https://mastodon.social", "20s", "nonsense")
+	v.want(v.post("/sources/new", "kind", "mastodon", "name", "Kumo", "brand", "", "config.server", "https://social.example", "config.token", "very-secret-token", "config.hashtags", "kumo cafe", "config.visibility", "public"), 303)
+	list := settings.Sources.List(b.Settings)
+	if len(list) != 1 {
+		t.Fatalf("sources: %+v", list)
+	}
+	src := list[0]
+	if strings.Contains(string(src.Config), "very-secret") || !replies(src) {
+		t.Errorf("stored %s", src.Config)
+	}
+	a := v.want(v.get("/sources/"+src.ID), 200, "https://social.example", "kept as it is", "!very-secret", "!sealed:")
+	v.want(v.post("/sources/"+src.ID, "name", "Kumo", "off", "on", "config.server", "https://social.example", "config.token", "", "config.visibility", "unlisted"), 303)
+	after, _ := settings.Sources.Get(b.Settings, src.ID)
+	if !after.Off || !strings.Contains(string(after.Config), "sealed:") {
+		t.Errorf("after a change: %+v %s", after, a.Status)
+	}
+	v.want(v.post("/notifiers/new", "kind", "slack", "name", "#pr", "config.url", "https://hooks.example/T/B/secret"), 303)
+	v.want(v.get("/notifiers"), 200, "#pr", "slack", "!secret")
+	agent := b.as("ken", everywhere, identity.Agent)
+	agent.want(agent.get("/sources/"+src.ID), 403)
+	agent.want(agent.get("/sources"), 200, "!/sources/new")
 }

@@ -32,7 +32,7 @@ func progressKey(id string) string { return "source." + id }
 // sources shows whether each source still hears anything.
 func (c *call) sources() error {
 	say := c.l.say
-	v := &sourcesView{frame: c.frame(say("nav.sources"), "/sources")}
+	v := &sourcesView{frame: c.frame(say("nav.sources"), "/sources"), May: c.viewer.Can(identity.Configure, identity.AllBrands)}
 	for _, s := range settings.Sources.List(c.Settings) {
 		if s.Brand != "" && !c.viewer.Can(identity.View, s.Brand) {
 			continue
@@ -41,7 +41,11 @@ func (c *call) sources() error {
 		if _, err := bus.Cursors.Get(c.ctx, c.Bus, progressKey(s.ID), &p); err != nil && !errors.Is(err, bus.ErrNotFound) {
 			return err
 		}
-		v.Rows = append(v.Rows, c.sourceRow(s, p))
+		row := c.sourceRow(s, p)
+		if v.May {
+			row.Href = "/sources/" + s.ID
+		}
+		v.Rows = append(v.Rows, row)
 	}
 	if len(v.Rows) == 0 {
 		v.Notice = &notice{Kind: "empty", Title: say("source.none"), Text: say("source.none_text")}
@@ -51,7 +55,7 @@ func (c *call) sources() error {
 
 func (c *call) sourceRow(s settings.Source, p source.Progress) sourceRow {
 	l := c.l
-	r := sourceRow{ID: s.ID, Name: s.Name, Kind: s.Kind, Success: l.at(p.Success), Item: l.at(p.Item), Next: l.at(p.Next), Error: p.Error, On: !s.Off}
+	r := sourceRow{ID: s.ID, Name: s.Name, Kind: s.Kind, Success: l.at(p.Success), Item: l.at(p.Item), Next: l.at(p.Next), Error: p.Error}
 	if r.Name == "" {
 		r.Name = s.ID
 	}

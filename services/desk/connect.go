@@ -1,0 +1,336 @@
+package desk
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/earshot/earshot/pkg/config"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/notify"
+	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/source"
+)
+
+// connected is a source or a notifier as its form sees it: what it is called,
+// what kind it is, and that kind's own configuration.
+type connected struct {
+	id, name, kind, brand string
+	off                   bool
+	config                json.RawMessage
+}
+
+// family is what sources and notifiers have apart: their kinds and their set.
+type family struct {
+	path, title string // "/sources", the key of the list's title
+	brand       bool   // can be bound to a brand
+	kinds       []kindView
+	get         func(*settings.Store, string) (connected, bool)
+	put         func(c *call, v connected) error
+}
+
+// kindView is a kind that can be chosen.
+type kindView struct {
+	Name, Doc, Href string
+	fields          []config.Field
+}
+
+func sourceFamily() family {
+	s := family{path: "/sources", title: "nav.sources", brand: true}
+	for _, k := range source.Kinds {
+		s.kinds = append(s.kinds, kindView{k.Name, k.Doc, "/sources/new?kind=" + k.Name, k.Fields()})
+	}
+	s.get = func(store *settings.Store, id string) (connected, bool) {
+		v, ok := settings.Sources.Get(store, id)
+		return connected{v.ID, v.Name, v.Kind, v.Brand, v.Off, v.Config}, ok
+	}
+	s.put = func(c *call, v connected) error {
+		return settings.Sources.Put(c.ctx, c.Settings, c.viewer.Actor(), v.id, settings.Sources.Version(c.Settings, v.id),
+			settings.Source{ID: v.id, Name: v.name, Kind: v.kind, Brand: v.brand, Off: v.off, Config: v.config})
+	}
+	return s
+}
+
+func notifierFamily() family {
+	s := family{path: "/notifiers", title: "nav.notifiers"}
+	for _, k := range notify.Kinds {
+		s.kinds = append(s.kinds, kindView{k.Name, k.Doc, "/notifiers/new?kind=" + k.Name, k.Fields()})
+	}
+	s.get = func(store *settings.Store, id string) (connected, bool) {
+		v, ok := settings.Notifiers.Get(store, id)
+		return connected{id: v.ID, name: v.Name, kind: v.Kind, off: v.Off, config: v.Config}, ok
+	}
+	s.put = func(c *call, v connected) error {
+		return settings.Notifiers.Put(c.ctx, c.Settings, c.viewer.Actor(), v.id, settings.Notifiers.Version(c.Settings, v.id),
+			settings.Notifier{ID: v.id, Name: v.name, Kind: v.kind, Off: v.off, Config: v.config})
+	}
+	return s
+}
+
+// notifiers lists the ways to page people.
+func (c *call) notifiers() error {
+	if err := c.configures(); err != nil {
+		return err
+	}
+	say := c.l.say
+	v := &connectionsView{frame: c.frame(say("nav.notifiers"), "/notifiers"), Lead: say("notifier.lead"), New: "/notifiers/new"}
+	for _, n := range settings.Notifiers.List(c.Settings) {
+		v.Rows = append(v.Rows, connectionRow{Href: "/notifiers/" + n.ID, Name: n.Name, Kind: n.Kind, Off: n.Off})
+	}
+	if len(v.Rows) == 0 {
+		v.Notice = &notice{Kind: "empty", Title: say("notifier.none"), Text: say("notifier.none_text")}
+	}
+	return c.show(http.StatusOK, "connections", "page", v)
+}
+
+func (c *call) configures() error { return c.may(identity.Configure, identity.AllBrands) }
+
+func (c *call) sourceForm() error   { return c.connection(sourceFamily()) }
+func (c *call) saveSource() error   { return c.saveConnection(sourceFamily()) }
+func (c *call) notifierForm() error { return c.connection(notifierFamily()) }
+func (c *call) saveNotifier() error { return c.saveConnection(notifierFamily()) }
+
+// wantedConnection is the connection of the address and its kind; for "new"
+// one of the kind that was chosen, or none yet.
+func (c *call) wantedConnection(s family) (connected, *kindView, error) {
+	if err := c.configures(); err != nil {
+		return connected{}, nil, err
+	}
+	id := c.r.PathValue("id")
+	v := connected{kind: c.r.FormValue("kind")}
+	if id != "new" {
+		var ok bool
+		if v, ok = s.get(c.Settings, id); !ok {
+			return v, nil, errNotFound
+		}
+	}
+	i := slices.IndexFunc(s.kinds, func(k kindView) bool { return k.Name == v.kind })
+	if i < 0 {
+		return v, nil, nil
+	}
+	return v, &s.kinds[i], nil
+}
+
+func (c *call) connection(s family) error {
+	v, kind, err := c.wantedConnection(s)
+	if err != nil {
+		return err
+	}
+	if kind == nil {
+		say := c.l.say
+		page := &connectionsView{frame: c.frame(say("connect.choose"), s.path), Lead: say("connect.choose_lead"), Back: link{say(s.title), s.path}, Kinds: s.kinds}
+		return c.show(http.StatusOK, "connections", "page", page)
+	}
+	return c.showConnection(http.StatusOK, s, v, kind, nil)
+}
+
+func (c *call) showConnection(status int, s family, v connected, kind *kindView, wrong map[string]string) error {
+	say := c.l.say
+	title := v.name
+	if v.id == "" {
+		title = upperFirst(kind.Name)
+	}
+	general := []field{{Name: "name", Label: say("connect.name"), Value: v.name, Required: true, Error: wrong["name"]}}
+	if s.brand {
+		brand := field{Name: "brand", Label: say("connect.brand"), Type: "select", Hint: say("connect.brand_hint"), Required: true}
+		brand.Options = append(brand.Options, option{Value: "", Label: say("connect.any_brand"), On: v.brand == ""})
+		brand.Options = append(brand.Options, c.brandOptions(identity.Configure, v.brand)...)
+		general = append(general, brand)
+	}
+	general = append(general, field{Name: "off", Label: say("connect.state"), Type: "check", Options: []option{{Value: "on", Label: say("connect.off"), On: v.off}}})
+	page := &formView{
+		frame: c.frame(title, s.path), Lead: kind.Doc, Action: s.path + "/" + c.r.PathValue("id"), Button: say("me.save"), Back: link{say(s.title), s.path},
+		Groups: []fieldGroup{{Fields: append(general, configFields(kind.fields, v.config, wrong, c.l.say("connect.kept"))...)}}, Hidden: []pair{{"kind", kind.Name}},
+	}
+	if text := wrong[""]; text != "" {
+		page.Notice = &notice{Kind: "error", Title: say("error.input"), Text: text, Kept: say("form.kept")}
+	}
+	return c.show(status, "form", "page", page)
+}
+
+// configFields are the inputs for the fields of a kind, with what is set. A
+// secret that is set is not shown; left empty it stays.
+func configFields(fields []config.Field, raw json.RawMessage, wrong map[string]string, kept string) []field {
+	var set map[string]any
+	if len(raw) > 0 && json.Unmarshal(raw, &set) != nil {
+		set = nil
+	}
+	var out []field
+	for _, f := range fields {
+		v := field{Name: "config." + f.Key, Label: f.Key, Hint: f.Doc, Required: f.Required, Error: wrong[f.Key], Placeholder: f.Default, Mono: true}
+		value, has := set[f.Key]
+		switch {
+		case f.Secret:
+			v.Type, v.Auto, v.Placeholder = "password", "off", ""
+			if text, _ := value.(string); text != "" {
+				v.Placeholder, v.Required = kept, false
+				if strings.HasPrefix(text, "env:") || strings.HasPrefix(text, "file:") {
+					v.Type, v.Value = "text", text // a reference is no secret
+				}
+			}
+		case f.Type == config.Bool:
+			on := f.Default == "true"
+			if has {
+				on, _ = value.(bool)
+			}
+			v.Type, v.Hint, v.Options = "check", "", []option{{Value: "on", Label: f.Doc, On: on}}
+		case len(f.Enum) > 0:
+			v.Type = "select"
+			text, _ := value.(string)
+			if text == "" {
+				text = f.Default
+			}
+			for _, e := range f.Enum {
+				v.Options = append(v.Options, option{Value: e, Label: e, On: e == text})
+			}
+			if !f.Required && !slices.Contains(f.Enum, text) {
+				v.Options = append([]option{{On: true}}, v.Options...)
+			}
+		case f.Type == config.List:
+			v.Type, v.Rows, v.Placeholder = "textarea", 3, strings.ReplaceAll(f.Default, ", ", "\n")
+			list, _ := value.([]any)
+			for _, x := range list {
+				if text, ok := x.(string); ok {
+					v.Value += text + "\n"
+				}
+			}
+		default:
+			switch x := value.(type) {
+			case string:
+				v.Value = x
+			case float64:
+				v.Value = strconv.FormatFloat(x, 'f', -1, 64)
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// typedConfig is the configuration as the form has it. What is left empty has
+// its default, and a secret left empty stays as it was.
+func (c *call) typedConfig(fields []config.Field, old json.RawMessage) (json.RawMessage, map[string]string, error) {
+	var had map[string]any
+	if len(old) > 0 {
+		if err := json.Unmarshal(old, &had); err != nil {
+			return nil, nil, err
+		}
+	}
+	wrong, set := map[string]string{}, map[string]any{}
+	for _, f := range fields {
+		text := c.form("config." + f.Key)
+		switch {
+		case f.Type == config.Bool:
+			set[f.Key] = text == "on"
+		case text == "" && f.Secret && had[f.Key] != nil:
+			set[f.Key] = had[f.Key]
+		case text == "":
+		case f.Type == config.List:
+			set[f.Key] = strings.Fields(text)
+			if strings.Contains(text, "\n") {
+				set[f.Key] = slices.DeleteFunc(strings.Split(text, "\n"), func(s string) bool { return strings.TrimSpace(s) == "" })
+			}
+		case f.Type == config.Int || f.Type == config.Float:
+			n, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				wrong[f.Key] = c.l.say("form.number")
+				set[f.Key] = text
+				continue
+			}
+			set[f.Key] = n
+		default:
+			set[f.Key] = text
+		}
+	}
+	raw, err := json.Marshal(set)
+	return raw, wrong, err
+}
+
+func (c *call) saveConnection(s family) error {
+	v, kind, err := c.wantedConnection(s)
+	if err != nil {
+		return err
+	}
+	if kind == nil {
+		return errNotFound
+	}
+	v.name, v.brand, v.off, v.kind = c.form("name"), c.form("brand"), c.form("off") == "on", kind.Name
+	raw, wrong, err := c.typedConfig(kind.fields, v.config)
+	if err != nil {
+		return err
+	}
+	v.config = raw
+	if v.name == "" {
+		wrong["name"] = c.l.say("form.required")
+	}
+	if len(wrong) > 0 {
+		return c.showConnection(http.StatusUnprocessableEntity, s, v, kind, wrong)
+	}
+	isNew := v.id == ""
+	if isNew {
+		v.id = kind.Name + "-" + newID()[:6]
+	}
+	if err := s.put(c, v); err != nil {
+		wrong := mistakes(err)
+		if wrong == nil {
+			return err
+		}
+		if isNew {
+			v.id = ""
+		}
+		return c.showConnection(http.StatusUnprocessableEntity, s, v, kind, wrong)
+	}
+	c.flash(&flash{Text: c.l.say("done.saved")})
+	return c.back(s.path)
+}
+
+// mistakes are what is wrong with a configuration, by key; nil if err is about
+// something else.
+func mistakes(err error) map[string]string {
+	var out map[string]string
+	add := func(key, text string) {
+		if out == nil {
+			out = map[string]string{}
+		}
+		key, _, _ = strings.Cut(strings.TrimPrefix(key, "config."), "[")
+		out[key] = strings.TrimSpace(out[key] + " " + upperFirst(text) + ".")
+	}
+	var walk func(error)
+	walk = func(err error) {
+		if f, ok := err.(*config.FieldError); ok {
+			add(f.Key, f.Problem)
+			return
+		}
+		switch u := err.(type) {
+		case interface{ Unwrap() []error }:
+			for _, e := range u.Unwrap() {
+				walk(e)
+			}
+		case interface{ Unwrap() error }:
+			walk(u.Unwrap())
+		}
+	}
+	walk(err)
+	return out
+}
+
+// withoutSecrets is a configuration that can be opened for a look: nothing
+// sealed is sent anywhere.
+func withoutSecrets(fields []config.Field, raw json.RawMessage) json.RawMessage {
+	var set map[string]any
+	if len(raw) == 0 || json.Unmarshal(raw, &set) != nil {
+		return raw
+	}
+	for _, f := range fields {
+		if f.Secret {
+			delete(set, f.Key)
+		}
+	}
+	out, err := json.Marshal(set)
+	if err != nil {
+		return raw
+	}
+	return out
+}
