@@ -165,8 +165,8 @@ func (c *Classifier) Verdict(m *mention.Mention) mention.Verdict {
 	mood := c.findings(d, m, &v)
 	p := c.model.judge(d, c.signals(d, m, mood, &v))
 	v.Intent, v.IntentScore = best(mention.Intents, p[:intents])
-	v.Sentiment, v.SentimentScore = best(mention.Sentiments, p[intents:])
-	v.Disposition = c.disposition(d, m, &v)
+	v.Sentiment, v.SentimentScore = best(mention.Sentiments, p[intents:tempers])
+	v.Disposition = c.disposition(d, m, &v, p[tempers:])
 	v.Page, v.PageReason = c.page(d, m, mood, &v)
 	v.Story = d.storyKey(m)
 	// A post that is only a picture needs eyes.
@@ -189,11 +189,16 @@ func (c *Classifier) findings(d *document, m *mention.Mention, v *mention.Verdic
 
 // best returns the likeliest of names and its probability.
 func best[T any](names []T, p []float64) (T, float64) {
+	i := likeliest(p)
+	return names[i], round(min(p[i], maxProbability))
+}
+
+func likeliest(p []float64) int {
 	top := 0
 	for i := range p {
 		if p[i] > p[top] {
 			top = i
 		}
 	}
-	return names[top], round(min(p[top], maxProbability))
+	return top
 }

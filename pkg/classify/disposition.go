@@ -2,35 +2,29 @@ package classify
 
 import "github.com/earshot/earshot/pkg/mention"
 
-// disposition says what the mention wants of us. Rules name what is not for us;
-// otherwise what somebody wants decides.
-func (c *Classifier) disposition(d *document, m *mention.Mention, v *mention.Verdict) mention.Disposition {
-	at := d.sums[firstDisposition:]
-	answer, watch, not := at[0], at[1], at[2]
-	if not >= 0.7 && not > answer && (len(v.Risks) == 0 || not >= 1.2) {
+// How much the rules must find for a mention to be not for us: without a risk,
+// and beside one.
+const (
+	notForUs     = 0.7
+	notForUsRisk = 1.2
+)
+
+// disposition says what the mention wants of us; p are the model's
+// probabilities. A risk is answered, unless it is plainly not for us or news.
+// Who wants nothing is not answered.
+func (c *Classifier) disposition(d *document, m *mention.Mention, v *mention.Verdict, p []float64) mention.Disposition {
+	rules := d.sums[firstDisposition:]
+	answer, not := rules[0], rules[2]
+	switch {
+	case not > answer && (not >= notForUsRisk || not >= notForUs && len(v.Risks) == 0):
 		return mention.NotForUs
-	}
-	switch v.Intent {
-	case mention.Complaint, mention.BugReport, mention.FeatureRequest:
-		answer += 0.8
-	case mention.Question:
-		answer += 0.6
-	case mention.Praise:
-		answer += 0.55
-	case mention.OtherIntent:
-		watch += 0.6
-	}
-	if len(v.Risks) > 0 {
-		answer++
-	}
-	if m.Kind == mention.KindArticle {
-		watch += 0.9 // news is read, not answered, unless it asks
-	}
-	if m.Kind == mention.KindNote || m.Kind == mention.KindReview {
-		answer += 0.3
-	}
-	if answer > watch {
+	case len(v.Risks) > 0 && m.Kind == mention.KindArticle && !v.Has(mention.MediaInquiry) && !v.Has(mention.AuthorityInquiry):
+		return mention.Watch
+	case len(v.Risks) > 0:
 		return mention.Answer
+	case v.Intent == mention.OtherIntent:
+		p = p[1:] // watch and not for us
+		return mention.Dispositions[1+likeliest(p)]
 	}
-	return mention.Watch
+	return mention.Dispositions[likeliest(p)]
 }

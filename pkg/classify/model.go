@@ -13,7 +13,7 @@ import (
 )
 
 // model weighs what the rules and lexicons found together with the words
-// themselves into the probabilities of intents and sentiments. It is linear:
+// themselves into the probabilities of intents, sentiments and dispositions. It is linear:
 // each run of letters or words and each signal speaks for or against a class.
 type model struct {
 	header
@@ -31,7 +31,8 @@ type header struct {
 const (
 	gramBits  = 14
 	intents   = 6
-	classes   = intents + 3 // mention.Intents, then mention.Sentiments
+	tempers   = intents + 3 // the end of the sentiments
+	classes   = tempers + 3 // and of the dispositions
 	maxGrams  = 4096        // of one text
 	longWord  = 20          // letters of a word that count
 	stemStart = 5           // letters that stand for a longer word
@@ -134,7 +135,8 @@ func (c *Classifier) signals(d *document, m *mention.Mention, mood int32, v *men
 	return f
 }
 
-// judge returns the probabilities of the intents and of the sentiments.
+// judge returns the probabilities of mention.Intents, of mention.Sentiments and
+// of mention.Dispositions, one after the other.
 func (m *model) judge(d *document, signals *[signalCount]float64) (p [classes]float64) {
 	var sum [classes]int32
 	for _, g := range d.readGrams() {
@@ -151,7 +153,8 @@ func (m *model) judge(d *document, signals *[signalCount]float64) (p [classes]fl
 		}
 	}
 	softmax(p[:intents])
-	softmax(p[intents:])
+	softmax(p[intents:tempers])
+	softmax(p[tempers:])
 	return p
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/earshot/earshot/pkg/mention"
 )
@@ -12,15 +13,16 @@ import (
 // An Example is a mention with what people say of it. An empty label teaches
 // nothing.
 type Example struct {
-	Mention   mention.Mention
-	Intent    mention.Intent
-	Sentiment mention.Sentiment
+	Mention     mention.Mention
+	Intent      mention.Intent
+	Sentiment   mention.Sentiment
+	Disposition mention.Disposition
 	// Weight is how much the example counts; 0 counts as 1.
 	Weight float64
 }
 
-// Train returns a model for [Options.Model] that has learned intents and
-// sentiments from examples, with c's rules as its signals. The same examples and
+// Train returns a model for [Options.Model] that has learned intents,
+// sentiments and dispositions from examples, with c's rules as its signals. The same examples and
 // rules give the same bytes on machines of one architecture. A thousand examples
 // take about a second.
 func (c *Classifier) Train(examples []Example) []byte {
@@ -49,30 +51,25 @@ const (
 
 // lesson is an example as the model sees it; an unknown class is -1.
 type lesson struct {
-	grams     []uint16
-	signals   [signalCount]float64
-	intent    int
-	sentiment int
-	weight    float64
+	grams       []uint16
+	signals     [signalCount]float64
+	intent      int
+	sentiment   int
+	disposition int
+	weight      float64
 }
 
 func (c *Classifier) lesson(e *Example) lesson {
 	d := c.newDocument()
 	v := mention.Verdict{}
 	mood := c.findings(d, &e.Mention, &v)
-	l := lesson{grams: d.readGrams(), signals: *c.signals(d, &e.Mention, mood, &v), intent: -1, sentiment: -1, weight: e.Weight}
+	l := lesson{
+		grams: d.readGrams(), signals: *c.signals(d, &e.Mention, mood, &v),
+		intent: slices.Index(mention.Intents, e.Intent), sentiment: slices.Index(mention.Sentiments, e.Sentiment),
+		disposition: slices.Index(mention.Dispositions, e.Disposition), weight: e.Weight,
+	}
 	if l.weight == 0 {
 		l.weight = 1
-	}
-	for i, x := range mention.Intents {
-		if x == e.Intent {
-			l.intent = i
-		}
-	}
-	for i, x := range mention.Sentiments {
-		if x == e.Sentiment {
-			l.sentiment = intents + i
-		}
 	}
 	return l
 }
@@ -105,7 +102,8 @@ func (t *training) learn(l *lesson) {
 		}
 	}
 	t.adjust(l, p[:intents], 0, l.intent, norm)
-	t.adjust(l, p[intents:], intents, l.sentiment, norm)
+	t.adjust(l, p[intents:tempers], intents, l.sentiment, norm)
+	t.adjust(l, p[tempers:], tempers, l.disposition, norm)
 }
 
 // adjust moves the weights of the classes from first, whose scores are p.
@@ -117,7 +115,7 @@ func (t *training) adjust(l *lesson, p []float64, first, right int, norm float64
 	for i := range p {
 		k := first + i
 		miss := p[i]
-		if k == right {
+		if i == right {
 			miss--
 		}
 		miss *= l.weight

@@ -16,13 +16,13 @@ var update = flag.Bool("update", false, "train the embedded model anew and write
 func examples(tb testing.TB) []Example {
 	tb.Helper()
 	var all []Example
-	for _, name := range []string{"ja", "en", "another"} {
+	for _, name := range []string{"ja", "en", "another", "plain"} {
 		weight := 0.5
-		if name == "another" {
+		if name == "another" || name == "plain" {
 			weight = 1
 		}
 		for _, item := range corpus(tb, name) {
-			all = append(all, Example{Mention: item.Mention(), Intent: item.Intent, Sentiment: item.Sentiment, Weight: weight})
+			all = append(all, Example{Mention: item.Mention(), Intent: item.Intent, Sentiment: item.Sentiment, Disposition: item.Disposition, Weight: weight})
 		}
 	}
 	return all
