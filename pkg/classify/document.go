@@ -196,16 +196,36 @@ func (d *document) scan(t *trie) {
 	}
 }
 
-// follow walks from node at, reached by the rune at start, and from every root
-// forked to, one rune after the other.
+// follow walks from node at, reached by the rune at start, as long as nothing
+// forks.
 func (d *document) follow(t *trie, at, start, sent int32) {
+	for end := int(start) + 1; ; end++ {
+		if i := t.nodes[at].word; i != 0 {
+			w := &t.words[i]
+			if w.forks[0] < w.forks[1] {
+				d.spread(t, at, start, int32(end), sent)
+				return
+			}
+			d.found(t, w, start, int32(end), sent)
+		}
+		if end >= len(d.runes) {
+			return
+		}
+		if at = t.step(at, d.runes[end]); at == 0 {
+			return
+		}
+	}
+}
+
+// spread walks from node at, reached before the rune at end, and from every root
+// forked to, one rune after the other.
+func (d *document) spread(t *trie, at, start, end, sent int32) {
 	live, next := append(d.live[:0], at), d.next[:0]
-	n := int32(len(d.runes))
-	for end := start + 1; len(live) > 0; end++ {
+	for n := int32(len(d.runes)); len(live) > 0; end++ {
 		for _, from := range live {
-			nd := &t.nodes[from]
-			if nd.word != 0 {
-				d.found(t, &t.words[nd.word], start, end, sent)
+			i := t.nodes[from].word
+			if i != 0 {
+				d.found(t, &t.words[i], start, end, sent)
 			}
 			if end == n {
 				continue
@@ -214,11 +234,10 @@ func (d *document) follow(t *trie, at, start, sent int32) {
 			if to := t.step(from, r); to != 0 && !slices.Contains(next, to) {
 				next = append(next, to)
 			}
-			if nd.word == 0 {
+			if i == 0 {
 				continue
 			}
-			w := &t.words[nd.word]
-			for _, root := range t.forks[w.forks[0]:w.forks[1]] {
+			for _, root := range t.forks[t.words[i].forks[0]:t.words[i].forks[1]] {
 				if to := t.step(root, r); to != 0 && !slices.Contains(next, to) {
 					next = append(next, to)
 				}

@@ -148,7 +148,12 @@ func (m *model) judge(d *document, signals *[signalCount]float64) (p [classes]fl
 	scale := float64(m.Scale) * gramNorm(len(d.grams))
 	for k := range classes {
 		p[k] = float64(m.Bias[k]) + float64(sum[k])*scale
-		for i, x := range signals {
+	}
+	for i, x := range signals {
+		if x == 0 {
+			continue
+		}
+		for k := range classes {
 			p[k] += float64(m.Signals[i][k]) * x
 		}
 	}

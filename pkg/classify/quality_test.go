@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"slices"
 	"strings"
@@ -92,6 +93,69 @@ func TestQualityOnTheCorpus(t *testing.T) {
 	}
 }
 
+// heldOut are the half of the demonstration's posts that nothing was tuned to or
+// learned from; the other half is corpus/another.jsonl. Whoever works on rules
+// looks at the figures of these, not at their texts.
+func heldOut(tb testing.TB) []labelled {
+	tb.Helper()
+	f, err := os.Open("../../services/earshot/demo/posts.jsonl")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer f.Close()
+	var all []labelled
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var post struct {
+			NativeID    string `json:"native_id"`
+			Kind        string
+			Title, Text string
+			Rating      int
+			Expect      *labelled
+		}
+		if err := json.Unmarshal(lines.Bytes(), &post); err != nil {
+			tb.Fatal(err)
+		}
+		h := fnv.New32a()
+		h.Write([]byte(post.NativeID))
+		if post.Expect == nil || h.Sum32()%2 == 0 {
+			continue
+		}
+		item := *post.Expect
+		item.Channel, item.Title, item.Text, item.Rating, item.PublishedAt = post.Kind, post.Title, post.Text, post.Rating, published
+		all = append(all, item)
+	}
+	return all
+}
+
+// Least figures for the held-out texts, a little under what they were when this
+// was written: they say whether a change helps, not whether it is good enough.
+var heldOutFloors = map[string]floor{
+	"page": {0.75, 0.65}, "intent": {0.50, 0.45}, "sentiment": {0.65, 0.62}, "disposition": {0.55, 0.45},
+}
+
+func TestQualityOnTextsNobodyTunedTo(t *testing.T) {
+	t.Parallel()
+	all := heldOut(t)
+	for _, lang := range []string{"ja", "en"} {
+		items := slices.DeleteFunc(slices.Clone(all), func(l labelled) bool { return l.Lang != lang })
+		report(t, lang+", held out", len(items), judge(items, lang))
+	}
+	tallies := judge(all, "")
+	delete(tallies, "language")
+	macro := means(tallies)
+	for name, f := range heldOutFloors {
+		got := macro[name]
+		if name == "page" {
+			got = floor{tallies[name].precision(), tallies[name].recall()}
+		}
+		if got.precision < f.precision || got.recall < f.recall {
+			t.Errorf("%s: precision %.2f and recall %.2f, want at least %.2f and %.2f", name, got.precision, got.recall, f.precision, f.recall)
+		}
+	}
+}
+
 func judge(items []labelled, lang string) map[string]*tally {
 	tallies := map[string]*tally{}
 	at := func(name string) *tally {
@@ -109,17 +173,25 @@ func judge(items []labelled, lang string) map[string]*tally {
 		}
 		at("page").add(item.Page, v.Page, item.Text+" ["+v.PageReason+"]")
 		at("language").add(true, v.Lang == lang, item.Text)
-		for _, s := range mention.Sentiments {
+		for _, s := range labelsOf(mention.Sentiments, item.Sentiment) {
 			at("sentiment "+string(s)).add(item.Sentiment == s, v.Sentiment == s, item.Text)
 		}
-		for _, s := range mention.Intents {
+		for _, s := range labelsOf(mention.Intents, item.Intent) {
 			at("intent "+string(s)).add(item.Intent == s, v.Intent == s, item.Text)
 		}
-		for _, s := range mention.Dispositions {
+		for _, s := range labelsOf(mention.Dispositions, item.Disposition) {
 			at("disposition "+string(s)).add(item.Disposition == s, v.Disposition == s, item.Text)
 		}
 	}
 	return tallies
+}
+
+// labelsOf returns all, or none where a text has no label.
+func labelsOf[T ~string](all []T, label T) []T {
+	if label == "" {
+		return nil
+	}
+	return all
 }
 
 func report(t *testing.T, lang string, items int, tallies map[string]*tally) {
@@ -138,7 +210,7 @@ func report(t *testing.T, lang string, items int, tallies map[string]*tally) {
 		}
 	}
 	t.Logf("%s, %d texts\n%-34s %4s %6s %6s %6s\n%s", lang, items, "label", "n", "prec", "recall", "F1", table.String())
-	if testing.Verbose() {
+	if testing.Verbose() && !strings.Contains(lang, "held") {
 		t.Logf("%s, where it errs\n%s", lang, misses.String())
 	}
 }
@@ -147,23 +219,30 @@ func report(t *testing.T, lang string, items int, tallies map[string]*tally) {
 // dispositions the mean.
 func holdAll(t *testing.T, lang string, tallies map[string]*tally) {
 	t.Helper()
-	macro := map[string]*[3]float64{}
 	for name, y := range tallies {
-		group, _, several := strings.Cut(name, " ")
-		if !several || group == "risk" {
+		if group, _, several := strings.Cut(name, " "); !several || group == "risk" {
 			hold(t, lang, name, y.precision(), y.recall())
-			continue
 		}
-		if macro[group] == nil {
-			macro[group] = &[3]float64{}
+	}
+	for group, mean := range means(tallies) {
+		hold(t, lang, group, mean.precision, mean.recall)
+	}
+}
+
+// means returns the mean precision and recall of sentiments, intents and
+// dispositions.
+func means(tallies map[string]*tally) map[string]floor {
+	all, n := map[string]floor{}, map[string]float64{}
+	for name, y := range tallies {
+		if group, _, several := strings.Cut(name, " "); several && group != "risk" {
+			all[group] = floor{all[group].precision + y.precision(), all[group].recall + y.recall()}
+			n[group]++
 		}
-		macro[group][0] += y.precision()
-		macro[group][1] += y.recall()
-		macro[group][2]++
 	}
-	for group, sums := range macro {
-		hold(t, lang, group, sums[0]/sums[2], sums[1]/sums[2])
+	for group, sum := range all {
+		all[group] = floor{sum.precision / n[group], sum.recall / n[group]}
 	}
+	return all
 }
 
 func hold(t *testing.T, lang, name string, precision, recall float64) {

@@ -51,9 +51,9 @@ func (t *trie) step(n int32, r rune) int32 {
 			hi = mid
 		}
 	}
-	for ; lo < hi; lo++ {
-		if t.nodes[lo].label == r {
-			return lo
+	for i, kid := range t.nodes[lo:hi] {
+		if kid.label == r {
+			return lo + int32(i)
 		}
 	}
 	return 0
