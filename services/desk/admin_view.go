@@ -252,7 +252,6 @@ type tokenRow struct {
 	Brands        []string
 	Created, Used moment
 	Expires       moment
-	By            string
 	Action        string
 }
 

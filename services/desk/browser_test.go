@@ -173,3 +173,25 @@ func TestALostConnectionIsShownAndMended(t *testing.T) {
 	w.run(chromedp.Navigate(b.server.URL + "/queue?mode=note&case=" + fmt.Sprint(w.eval(`document.querySelector("#case").dataset.id`))))
 	w.until(`document.querySelector("#note-text")?.value === "half a thought"`)
 }
+
+func TestTypedTextWaitsWhereItWasTyped(t *testing.T) {
+	b := newBench(t)
+	first, second := b.angry(), b.praise()
+	w := b.window(t, b.as("aya", everywhere, identity.Agent))
+	w.run(chromedp.Navigate(b.server.URL + "/queue"))
+	at := func(m mention.Mention) string {
+		return fmt.Sprintf(`document.querySelector("#case")?.dataset.id === %q`, m.ID)
+	}
+	w.key("j")
+	w.until(at(first))
+	w.key("n")
+	w.until(`document.activeElement.id === "note-text"`)
+	w.key("call the shop")
+	w.run(chromedp.KeyEvent("\x1b"))
+	w.key("j")
+	w.until(at(second))
+	w.key("k")
+	w.until(at(first))
+	w.key("n")
+	w.until(`document.querySelector("#note-text")?.value === "call the shop"`)
+}

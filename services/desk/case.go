@@ -316,7 +316,7 @@ func (c *call) earlier(s *casework.State) ([]earlierView, string) {
 		}
 		e := earlierView{Href: "/cases/" + string(h.ID), Text: shorten(h.Content(), 90), Lang: langOf(h.Lang), At: c.l.at(h.PublishedAt)}
 		if h.Template != "" && h.Template != search.None {
-			if past, touched, err := c.Cases.Touched(c.ctx, h.ID); err == nil && touched && len(past.Replies) > 0 {
+			if past, err := c.Cases.Get(c.ctx, c.viewer, h.ID); err == nil && len(past.Replies) > 0 {
 				e.Reply = shorten(past.Replies[len(past.Replies)-1].Draft.Text, 90)
 			}
 		}

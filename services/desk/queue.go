@@ -52,9 +52,8 @@ func (c *call) asked() asked {
 	if len([]rune(a.query.Text)) > search.MaxText {
 		a.query.Text = string([]rune(a.query.Text)[:search.MaxText])
 	}
-	if n, err := strconv.Atoi(strings.TrimLeft(a.query.Text, "#No.")); err == nil && n > 0 {
-		a.query.Text = ""
-		a.query.Where = map[search.Field][]string{search.FieldNumber: {strconv.Itoa(n)}}
+	if number := c.caseNumber(a.query.Text); number != nil {
+		a.query.Text, a.query.Where = "", number
 	}
 	for _, f := range filters {
 		if values := slices.DeleteFunc(slices.Clone(q[f.param]), func(s string) bool { return s == "" }); len(values) > 0 {
@@ -70,6 +69,21 @@ func (c *call) asked() asked {
 		}
 	}
 	return a
+}
+
+// caseNumber is the filter for a typed number that a case has, else nil: other
+// numbers are words like any.
+func (c *call) caseNumber(typed string) map[search.Field][]string {
+	n, err := strconv.ParseUint(strings.TrimLeft(typed, "#No. "), 10, 48)
+	if err != nil || n == 0 {
+		return nil
+	}
+	where := map[search.Field][]string{search.FieldNumber: {strconv.FormatUint(n, 10)}}
+	counts, err := c.Index.Counts(c.ctx, search.Query{Viewer: c.sees(), Where: where})
+	if err != nil || counts[0] == 0 {
+		return nil
+	}
+	return where
 }
 
 // standing is the query behind a standing view.

@@ -52,7 +52,7 @@
   const current = () => $("#rows a[aria-current]")?.closest(".row");
   let opening;
   async function open(row, push = true) {
-    if (!row || !leave()) return;
+    if (!row) return;
     for (const a of $$("#rows a[aria-current]")) a.removeAttribute("aria-current");
     const link = $("a", row);
     link.setAttribute("aria-current", "true");
@@ -117,7 +117,6 @@
   // Text that isn't saved survives a reload.
   const keepKey = (el) => "earshot:" + ($("#case")?.dataset.id ?? "") + ":" + el.dataset.keep;
   function dirty() { return $$("[data-keep]").some((el) => el.value !== el.defaultValue); }
-  function leave() { return !dirty() || confirm(words.leave); }
   function forget(form) { for (const el of $$("[data-keep]", form)) { sessionStorage.removeItem(keepKey(el)); el.defaultValue = el.value; } }
 
   const check = later(280, async (form) => {
@@ -212,7 +211,6 @@
     }
     if (a.matches("#case [data-part-link], #case [data-ask]")) {
       e.preventDefault();
-      if (!a.matches("[data-ask]") || !$("#composer")) { if (!leave()) return; }
       try {
         const got = await load(a.href, "case");
         if (got) swap(got.html);
@@ -254,7 +252,7 @@
     if (going) {
       going = false;
       const go = $(`[data-go="${CSS.escape(e.key)}"]`);
-      if (go) { e.preventDefault(); if (leave()) location.assign(go.href); }
+      if (go) { e.preventDefault(); location.assign(go.href); }
       return;
     }
     const act = keys[e.key] ?? byButton(e.key);
