@@ -71,7 +71,9 @@ func newBench(t *testing.T) *bench {
 			}
 			return d.Archived, err
 		},
-		Triage:   func(m *mention.Mention, v *mention.Verdict) casework.Triage { return set.Triage(m, v, casework.Signals{}) },
+		Triage: func(m *mention.Mention, v *mention.Verdict) casework.Triage {
+			return set.Triage(m, v, casework.Signals{})
+		},
 		Template: func(string) (casework.Template, bool) { return casework.Template{}, false },
 		Rules:    func() casework.Rules { return casework.Rules{} },
 		Check:    func(*casework.State, *casework.Draft) error { return nil },
