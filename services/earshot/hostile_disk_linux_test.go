@@ -24,6 +24,16 @@ func TestE2EHostileDisk(t *testing.T) {
 	t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
 	stage := newStage(t)
 	stage.data = filepath.Join(disk, "data")
+	ballast := filepath.Join(disk, "ballast")
+	fill(t, disk, ballast, 1<<20)
+	status, _, errs := cli(t, "", "serve", "--listen", "127.0.0.1:0", "--data", stage.data)
+	if status != 1 {
+		t.Errorf("starting on a full disk: status %d", status)
+	}
+	says(t, errs, stage.data, "no space left", "8 MiB")
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
 	stage.start("serve", "--listen", "127.0.0.1:0")
 	stage.command(acme, "apply", "-")
 	token := func(scope string) string {
@@ -46,7 +56,6 @@ func TestE2EHostileDisk(t *testing.T) {
 		}
 		return status, body
 	}
-	ballast := filepath.Join(disk, "ballast")
 	fill(t, disk, ballast, 4<<20)
 	status, body := send()
 	for n := 0; status == http.StatusAccepted && n < 500; n++ {

@@ -86,7 +86,9 @@ func importFile(ctx context.Context, c *call, o *importOptions) error {
 	var batch []*mention.Mention
 	flush := func() error {
 		if !o.dry && len(batch) > 0 {
-			fresh, err := publish(ctx, l.bus, batch)
+			fresh, err := publish(ctx, l.bus, batch, func(err error) {
+				fmt.Fprintf(c.err, "waiting: %v\n", err)
+			})
 			if err != nil {
 				return err
 			}
@@ -153,13 +155,16 @@ func aboutBrands(s *settings.Store, got *source.Received, brand string) []*menti
 	return s.Mentions(&got.Post, brands...)
 }
 
-// publish waits while the bus is full: an import is never faster than the
-// classifier.
-func publish(ctx context.Context, c *bus.Conn, batch []*mention.Mention) ([]bool, error) {
-	for {
+// publish waits while the bus is full, and tells so at first: an import is
+// never faster than the classifier.
+func publish(ctx context.Context, c *bus.Conn, batch []*mention.Mention, waiting func(error)) ([]bool, error) {
+	for n := 0; ; n++ {
 		fresh, err := bus.Mentions.PublishNew(ctx, c, batch...)
 		if !errors.Is(err, bus.ErrFull) {
 			return fresh, err
+		}
+		if n == 10 { // a backlog is worked off in less
+			waiting(err)
 		}
 		select {
 		case <-ctx.Done():

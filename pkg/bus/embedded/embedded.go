@@ -71,6 +71,10 @@ func Start(dir string, log *slog.Logger, opts ...Option) (*Server, error) {
 	if !got {
 		return nil, fmt.Errorf("%w: %s; stop it, or give this one another folder with --data", ErrInUse, filepath.Dir(dir))
 	}
+	if err := room(dir); err != nil {
+		s.Stop()
+		return nil, fmt.Errorf("data folder: %w; there must be room for at least %d MiB", err, maxPayload>>20)
+	}
 	if err := s.start(dir, opts); err != nil {
 		s.Stop()
 		return nil, err

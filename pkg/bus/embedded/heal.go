@@ -35,7 +35,7 @@ func (s *Server) heal(dir string, o *server.Options) {
 		}
 		s.full.Store(true)
 		s.log.Error("the data folder can't be written; is the disk full? Nothing is taken until there is room, nothing that was taken is lost", "folder", filepath.Dir(dir))
-		for !s.room(dir) {
+		for room(dir) != nil {
 			select {
 			case <-s.stop:
 				return
@@ -92,9 +92,12 @@ func (s *Server) again() {
 	}
 }
 
-// room tells whether the largest message can be written.
-func (s *Server) room(dir string) bool {
+// room tries whether the largest message could be written.
+func room(dir string) error {
 	name := filepath.Join(dir, "room")
 	err := os.WriteFile(name, make([]byte, maxPayload), 0o600)
-	return os.Remove(name) == nil && err == nil
+	if removed := os.Remove(name); err == nil {
+		err = removed
+	}
+	return err
 }
