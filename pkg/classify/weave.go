@@ -138,9 +138,6 @@ type weaving struct {
 	rests map[restKey]*rest
 }
 
-// forkFrom is how many literals must follow alternatives for them to fork.
-const forkFrom = 16
-
 // weave enters all literals that e stands for as set s.
 func (w *weaver) weave(s set, e expr) error {
 	v := weaving{weaver: w, set: s, rests: map[restKey]*rest{}}
