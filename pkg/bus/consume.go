@@ -308,7 +308,7 @@ func (r *reader[T]) outcome(ctx context.Context, m *Msg[T]) {
 	}
 	count := func(o string) { r.c.met.messages.WithLabelValues(r.cfg.Durable, r.topic.stream, o).Inc() }
 	wait, asked := RetryAfter(m.Err)
-	if isPermanent(m.Err) || !asked && m.Attempt >= uint64(r.cfg.Attempts) {
+	if IsPermanent(m.Err) || !asked && m.Attempt >= uint64(r.cfg.Attempts) {
 		if err := r.c.bury(ctx, r.cfg.Durable, r.topic.stream, m); err == nil {
 			count("dead")
 			_ = m.raw.TermWithReason("dead letter")

@@ -45,7 +45,7 @@ var (
 )
 
 // Read returns the events of key in order, and the sequence of the last one; 0
-// when there are none.
+// when there are none. That one can't be decoded is a [Permanent] error.
 func (j Journal[E]) Read(ctx context.Context, c *Conn, key string) ([]E, uint64, error) {
 	const batch = 512
 	var (
@@ -105,7 +105,7 @@ func (j Journal[E]) readBatch(ctx context.Context, c *Conn, key string, from uin
 		}
 		var e E
 		if err := j.codec.Decode(msg.Data, &e); err != nil {
-			return n, false, fmt.Errorf("event %d: %w", seq, err)
+			return n, false, Permanent(fmt.Errorf("event %d: %w", seq, err))
 		}
 		j.stored(&e, seq)
 		yield(e, seq)

@@ -42,9 +42,10 @@ func After(err error, d time.Duration) error {
 	return afterError{err, d}
 }
 
-// isPermanent and RetryAfter find the marks of this package and those of other
-// packages that carry the same methods, such as outbound's.
-func isPermanent(err error) bool {
+// IsPermanent tells whether no retry mends err. Like RetryAfter it finds the marks
+// of this package and those of other packages that carry the same methods, such
+// as outbound's.
+func IsPermanent(err error) bool {
 	p, ok := errors.AsType[interface {
 		error
 		Permanent() bool

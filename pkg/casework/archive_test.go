@@ -325,6 +325,33 @@ func TestACaseWrittenBackJustNowIsReadAgain(t *testing.T) {
 	}
 }
 
+// While the index fills, a row may appear between two looks at it.
+func TestARowThatAppearsMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	id, before := s.solved(1, "a")
+	k := s.putAway(id)
+	s.name(id, k)
+	s.forget(id, k.Snapshot)
+	looks, tagged, archived := 0, s.src.Tagged, s.src.Archived
+	s.src.Tagged = func(ctx context.Context, id mention.ID) ([]uint64, error) {
+		if looks++; looks == 1 {
+			return nil, nil
+		}
+		return tagged(ctx, id)
+	}
+	s.src.Archived = func(ctx context.Context, id mention.ID) (uint64, error) {
+		if looks++; looks == 1 {
+			return 0, nil
+		}
+		return archived(ctx, id)
+	}
+	st, err := s.Do(t.Context(), bob, id, AddNote{Text: "b"})
+	if !errors.Is(err, ErrUnknown) && (err != nil || st.Number != before.Number || len(st.Notes) != 2) {
+		t.Errorf("number %d with %d notes, %v", st.Number, len(st.Notes), err)
+	}
+}
+
 func TestEraseAnArchivedCase(t *testing.T) {
 	t.Parallel()
 	secret := []string{"ひみつの苦情", "hanako", "花子", "電話で花子様", "花子様、ありがとうございます", "ひみつの続き"}

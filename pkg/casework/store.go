@@ -208,13 +208,18 @@ func (s *Store) read(ctx context.Context, id mention.ID) (State, *Event, error) 
 			back := state.whole(Restored)
 			return state, &back, nil
 		}
+		// In this order: while the index fills, a row comes with its snapshot.
+		seqs, err := s.src.Tagged(ctx, id)
+		if err != nil {
+			return State{}, nil, err
+		}
 		state, err := s.archived(ctx, id)
 		switch {
 		case err == nil && state != nil:
 			back := state.whole(Restored)
 			return *state, &back, nil
 		case err == nil:
-			return s.untouched(ctx, id)
+			return s.untouched(ctx, id, seqs)
 		case !errors.Is(err, bus.ErrNotFound):
 			return State{}, nil, fmt.Errorf("case %s: %w", id, err)
 		}
@@ -229,11 +234,7 @@ func (s *Store) read(ctx context.Context, id mention.ID) (State, *Event, error) 
 }
 
 // untouched returns the case that a mention would be, and its opening event.
-func (s *Store) untouched(ctx context.Context, id mention.ID) (State, *Event, error) {
-	seqs, err := s.src.Tagged(ctx, id)
-	if err != nil {
-		return State{}, nil, err
-	}
+func (s *Store) untouched(ctx context.Context, id mention.ID, seqs []uint64) (State, *Event, error) {
 	if len(seqs) == 0 {
 		return State{}, nil, ErrUnknown
 	}

@@ -46,6 +46,9 @@ func (x *indexer) takeArchive(ctx context.Context, batch []bus.Entry[casework.Ev
 			}
 		}
 		d, err := x.fold(ctx, id, docs[id], max(archivedAt(docs[id]), e.Seq))
+		if bus.IsPermanent(err) {
+			err = bus.Bury(ctx, x.bus, "indexer-archive", casework.Snapshots(), e.Seq, err)
+		}
 		if err != nil {
 			return err
 		}
