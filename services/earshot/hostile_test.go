@@ -378,11 +378,12 @@ func TestHostileFiles(t *testing.T) {
 // TestHostileFeeds gives one feed that works three neighbours that don't.
 func TestHostileFeeds(t *testing.T) {
 	const rss = `<rss version="2.0"><channel><title>Good</title><item><guid>%d</guid><title>acme from a good feed</title><pubDate>Sat, 31 Jan 2026 09:30:00 GMT</pubDate></item></channel></rss>`
+	bomb := zipped([]byte("<rss><channel><title>"), 50<<20)
 	feeds := map[string]func(w http.ResponseWriter){
 		"page": func(w http.ResponseWriter) { _, _ = io.WriteString(w, "<!doctype html><title>Hello</title><p>no feed") },
 		"gzip": func(w http.ResponseWriter) {
 			w.Header().Set("Content-Encoding", "gzip")
-			_, _ = w.Write(zipped([]byte("<rss><channel><title>"), 200<<20))
+			_, _ = w.Write(bomb)
 		},
 		"xml": func(w http.ResponseWriter) {
 			_, _ = io.WriteString(w, `<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "acme acme acme acme"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;"><!ENTITY d "&c;&c;&c;&c;&c;&c;&c;&c;"><!ENTITY e "&d;&d;&d;&d;&d;&d;&d;&d;"><!ENTITY f "&e;&e;&e;&e;&e;&e;&e;&e;">]><rss version="2.0"><channel><title>&f;</title><item><title>&f;</title></item></channel></rss>`)
@@ -410,7 +411,7 @@ func TestHostileFeeds(t *testing.T) {
 	if _, err := settings.Open(t.Context(), conn, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	for id, want := range map[string]string{"page": "not a feed", "gzip": "too large", "xml": ""} {
+	for id, want := range map[string]string{"page": "not a feed", "gzip": "too large", "xml": "declares XML entities"} {
 		s.eventually(id+" tells what is wrong", func() error {
 			var p source.Progress
 			if _, err := bus.Cursors.Get(t.Context(), conn, "source."+id, &p); err != nil {
