@@ -39,7 +39,8 @@ func (c *call) sources() error {
 		}
 		var p source.Progress
 		if _, err := bus.Cursors.Get(c.ctx, c.Bus, progressKey(s.ID), &p); err != nil && !errors.Is(err, bus.ErrNotFound) {
-			return err
+			c.Log.Warn("progress not read", "source", s.ID, "error", err)
+			v.Notice = &notice{Kind: "stale", Title: say("source.unread"), Text: say("source.unread_text")}
 		}
 		row := c.sourceRow(s, p)
 		if v.May {
