@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/goccy/go-yaml"
@@ -170,14 +171,18 @@ func emptyGuard() guard { return guard{before: noSet, after: noSet, sentence: no
 // load compiles files together: lists and guards of all of them first, since
 // they may name each other's. It reports every mistake, not only the first.
 func (rs *ruleSet) load(files []RuleFile) error {
-	var errs []error
 	specs := make([]fileSpec, len(files))
+	errs := make([]error, len(files))
+	var wg sync.WaitGroup
 	for i, f := range files {
-		dec := yaml.NewDecoder(bytes.NewReader(f.Data), yaml.Strict())
-		if err := dec.Decode(&specs[i]); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", f.Name, err))
-			continue
-		}
+		wg.Go(func() {
+			if err := yaml.NewDecoder(bytes.NewReader(f.Data), yaml.Strict()).Decode(&specs[i]); err != nil {
+				specs[i], errs[i] = fileSpec{}, fmt.Errorf("%s: %w", f.Name, err)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range specs {
 		for name, entries := range specs[i].Lists {
 			rs.sets.parser.sources[name] = append(rs.sets.parser.sources[name], entries...)
 		}
