@@ -153,6 +153,9 @@ func (r *reader[T]) run(ctx context.Context, cons jetstream.Consumer) {
 	defer it.Stop()
 	batch := make([]*Msg[T], 0, r.cfg.Batch)
 	for {
+		if len(batch) == 0 {
+			r.c.untilWritable(ctx) // or deliveries would count up for nothing
+		}
 		raw, err := it.Next(collect(len(batch))...)
 		switch {
 		case err == nil:

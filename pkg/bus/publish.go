@@ -46,6 +46,16 @@ func unwritable() error {
 	return After(fmt.Errorf("%w (the data folder can't be written)", ErrFull), 15*time.Second)
 }
 
+// untilWritable waits while the embedded server can't write.
+func (c *Conn) untilWritable(ctx context.Context) {
+	for c.full != nil && c.full() && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
 func (t Topic[T]) publish(ctx context.Context, c *Conn, msgs []*T) ([]*jetstream.PubAck, error) {
 	if c.full != nil && c.full() {
 		return nil, fmt.Errorf("bus: publish to %s: %w", t.stream, unwritable())
