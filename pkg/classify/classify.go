@@ -1,7 +1,7 @@
 // Package classify says what a mention is: its language, the feeling towards
 // the brand, what the author wants, what it wants of us, which escalation risks
 // it carries and whether PR must see it now. It reads Japanese and English, with
-// embedded rules and lexicons, and needs no network.
+// embedded rules and lexicons and a small linear model, and needs no network.
 //
 // Every verdict can be explained: each risk names its rule and the words that
 // show it. A company adds rule files of its own; rules/README.md has the
@@ -27,7 +27,7 @@ var ruleFS embed.FS
 var lexiconFS embed.FS
 
 // codeVersion rises whenever the code changes what verdicts come out.
-const codeVersion = "1"
+const codeVersion = "2"
 
 // Options says what a classifier goes by.
 type Options struct {

@@ -87,6 +87,11 @@ func TestQualityOnTheCorpus(t *testing.T) {
 	t.Parallel()
 	for _, lang := range []string{"ja", "en"} {
 		items := corpus(t, lang)
+		for _, item := range corpus(t, "another") {
+			if item.Lang == lang {
+				items = append(items, item)
+			}
+		}
 		tallies := judge(items, lang)
 		report(t, lang, len(items), tallies)
 		holdAll(t, lang, tallies)
