@@ -17,6 +17,9 @@ const (
 // languageSample is how many bytes are looked at to tell the language.
 const languageSample = 2048
 
+// languageLead is how many words more decide for English without reading on.
+const languageLead = 10
+
 // detectLanguage goes by script first: kana is Japanese, and so is kanji without
 // the commonest Chinese words. Latin text is English by its commonest words
 // against those of other languages. claimed decides where the text says too
@@ -94,7 +97,7 @@ func latinLanguage(folded, claimed string, accents int) string {
 	}
 	en, foreign := 0, 0
 	start := -1
-	for i := 0; i <= len(folded); i++ {
+	for i := 0; i <= len(folded) && en < foreign+languageLead; i++ {
 		if i < len(folded) && (folded[i] >= 'a' && folded[i] <= 'z' || folded[i] == '\'' && start >= 0) {
 			if start < 0 {
 				start = i

@@ -36,7 +36,7 @@ type ending struct {
 }
 
 func newWeaver() *weaver {
-	const nodes = 70_000 // a little above what the embedded rules need
+	const nodes = 90_000 // a little above what the embedded rules need
 	w := &weaver{
 		edges: make([]edge, 1<<17), label: make([]rune, 0, nodes), parent: make([]int32, 0, nodes), ends: make([]int32, 0, nodes),
 		endings: make([]ending, 1, nodes/3),
