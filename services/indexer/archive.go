@@ -15,6 +15,10 @@ import (
 // it is archived.
 const restAfter = 90 * 24 * time.Hour
 
+// sweepAtMost bounds how many cases one sweep archives, give or take a page: to
+// overwrite an event the server writes the block of up to 8 MB it is in, 1 to 10 ms.
+const sweepAtMost = 1000
+
 // takeArchive writes the cases that were archived, unless somebody has worked on
 // them since, and erases the snapshots that others replace.
 func (x *indexer) takeArchive(ctx context.Context, batch []bus.Entry[casework.Event]) error {
@@ -85,8 +89,8 @@ func archivedAt(d *search.Document) uint64 {
 	return d.Archived
 }
 
-// archive puts away the cases that were closed long ago. What is cut short is
-// taken up again by the next sweep.
+// archive puts away cases that were closed long ago. What is left, or cut short,
+// is taken up again by the next sweep.
 func (x *indexer) archive(ctx context.Context) error {
 	before := x.now().Add(-restAfter)
 	q := search.Query{
@@ -95,7 +99,7 @@ func (x *indexer) archive(ctx context.Context) error {
 			search.FieldOwner: {string(search.OwnerCase)}, search.FieldStatus: {string(casework.Done)},
 		},
 	}
-	for {
+	for n := 0; n < sweepAtMost; {
 		page, err := x.index.Search(ctx, q)
 		if err != nil {
 			return err
@@ -104,35 +108,39 @@ func (x *indexer) archive(ctx context.Context) error {
 		for i := range page.Hits {
 			ids[i] = page.Hits[i].ID
 		}
-		if err := x.putAway(ctx, ids, before); err != nil {
+		done, err := x.putAway(ctx, ids, before)
+		if err != nil {
 			return err
 		}
+		n += done
 		if q.Cursor = page.Next; q.Cursor == "" {
-			return nil
+			break
 		}
 	}
+	return nil
 }
 
 // putAway archives those of ids that nothing has happened to since before: their
-// snapshots are stored, then named by the index, then their events go.
-func (x *indexer) putAway(ctx context.Context, ids []mention.ID, before time.Time) error {
+// snapshots are stored, then named by the index, then their events go. It
+// returns how many they are.
+func (x *indexer) putAway(ctx context.Context, ids []mention.ID, before time.Time) (int, error) {
 	var last casework.Kept
 	for _, id := range ids {
 		kept, err := x.cases.PutAway(ctx, id, before)
 		if err != nil {
 			if ctx.Err() != nil {
-				return err
+				return 0, err
 			}
 			x.log.Warn("case not archived; trying again in an hour", "case", id, "error", err)
 		}
 		last.Snapshot, last.Event = max(last.Snapshot, kept.Snapshot), max(last.Event, kept.Event)
 	}
 	if err := x.has(ctx, last); err != nil {
-		return err
+		return 0, err
 	}
 	docs, err := x.documents(ctx, ids)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var done []mention.ID
 	for id, d := range docs {
@@ -140,14 +148,14 @@ func (x *indexer) putAway(ctx context.Context, ids []mention.ID, before time.Tim
 			continue
 		}
 		if err := x.cases.Forget(ctx, id, d.Archived); err != nil {
-			return err
+			return 0, err
 		}
 		done = append(done, id)
 	}
 	if len(done) == 0 {
-		return nil
+		return 0, nil
 	}
-	return x.inOrder(ctx, func(ctx context.Context) error { return x.renew(ctx, done...) })
+	return len(done), x.inOrder(ctx, func(ctx context.Context) error { return x.renew(ctx, done...) })
 }
 
 // has waits until the index has what was kept. It has to have the events as
