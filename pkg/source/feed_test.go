@@ -218,7 +218,8 @@ func TestDeepAndManyNamespacesDontStopTheFetcher(t *testing.T) {
 			base := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
 			start := time.Now()
 			_, err := openKind(t, "feed", "url: "+base, testDeps(t)).fetch(t.Context(), "")
-			if took := time.Since(start); took > 5*time.Second {
+			// Quadratic work would take many minutes; slow machines get time.
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("%v, %v", took, err)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,7 +71,12 @@ func (w *window) eval(js string) any {
 // until waits for a JavaScript expression to become true.
 func (w *window) until(js string) {
 	w.t.Helper()
-	if _, err := chromedp.Run(w.ctx, chromedp.Poll[any](js, chromedp.WithPollingTimeout(8*time.Second))); err != nil {
+	_, err := chromedp.Run(w.ctx, chromedp.Poll[any](js, chromedp.WithPollingTimeout(20*time.Second)))
+	for n := 0; err != nil && n < 3 && strings.Contains(err.Error(), "Cannot find context"); n++ {
+		// A page came in its place while it was asked.
+		_, err = chromedp.Run(w.ctx, chromedp.Poll[any](js, chromedp.WithPollingTimeout(20*time.Second)))
+	}
+	if err != nil {
 		shown, _ := chromedp.Run(w.ctx, chromedp.Evaluate[string](`document.body.innerText`))
 		w.t.Fatalf("%s does not become true: %v\n%s", js, err, shown)
 	}
