@@ -23,12 +23,13 @@ type Board struct {
 
 	mu      sync.RWMutex
 	states  map[string]*State
-	changed chan struct{} // closed and replaced at every event
+	about   map[subjectKey][]string // ids of the escalations about it, open or not
+	changed chan struct{}           // closed and replaced at every event
 }
 
 // OpenBoard reads all escalations and follows them until ctx ends.
 func OpenBoard(ctx context.Context, c *bus.Conn, log *slog.Logger) (*Board, error) {
-	b := &Board{bus: c, log: log, states: map[string]*State{}, changed: make(chan struct{})}
+	b := &Board{bus: c, log: log, states: map[string]*State{}, about: map[subjectKey][]string{}, changed: make(chan struct{})}
 	if err := journal.Tail(ctx, c, 512, b.take); err != nil {
 		return nil, fmt.Errorf("escalations: %w", err)
 	}
@@ -68,6 +69,12 @@ func (b *Board) apply(e *Event) {
 // set puts a state on the board; the lock is held.
 func (b *Board) set(s *State) {
 	b.states[s.Key] = s
+	for _, subject := range s.Subjects {
+		k := subjectKey{s.Brand, subject}
+		if !slices.Contains(b.about[k], s.Key) {
+			b.about[k] = append(b.about[k], s.Key)
+		}
+	}
 	close(b.changed)
 	b.changed = make(chan struct{})
 }
@@ -110,9 +117,33 @@ func (b *Board) All(keep func(*State) bool) []State {
 		}
 	}
 	b.mu.RUnlock()
-	slices.SortFunc(out, func(a, c State) int {
-		return cmp.Or(c.OpenedAt.Compare(a.OpenedAt), cmp.Compare(a.Key, c.Key))
-	})
+	slices.SortFunc(out, newestFirst)
+	return out
+}
+
+func newestFirst(a, c State) int {
+	return cmp.Or(c.OpenedAt.Compare(a.OpenedAt), cmp.Compare(a.Key, c.Key))
+}
+
+type subjectKey struct{ brand, subject string }
+
+// About returns the escalations of brand about any of subjects that keep wants,
+// the newest first. It doesn't grow with the number of escalations.
+func (b *Board) About(brand string, subjects []string, keep func(*State) bool) []State {
+	b.mu.RLock()
+	var out []State
+	for _, subject := range subjects {
+		for _, id := range b.about[subjectKey{brand, subject}] {
+			s := b.states[id]
+			known := slices.ContainsFunc(out, func(o State) bool { return o.Key == id })
+			// A redacted escalation is about nothing any more.
+			if !known && slices.Contains(s.Subjects, subject) && keep(s) {
+				out = append(out, *s)
+			}
+		}
+	}
+	b.mu.RUnlock()
+	slices.SortFunc(out, newestFirst)
 	return out
 }
 

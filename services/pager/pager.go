@@ -166,8 +166,8 @@ func (p *pager) subject(ctx context.Context, t *mention.Tagged, seq uint64, orig
 // escalated tells whether the story of t was escalated for this figure before:
 // it stays over the limit, and pages once.
 func (p *pager) escalated(t *mention.Tagged, origin escalation.Origin) bool {
-	return len(p.board.All(func(s *escalation.State) bool {
-		return s.Brand == t.Mention.Brand && s.Origin == origin && !s.Open() && overlap(s.Subjects, story(t))
+	return len(p.board.About(t.Mention.Brand, story(t), func(s *escalation.State) bool {
+		return s.Origin == origin && !s.Open()
 	})) > 0
 }
 
@@ -179,9 +179,8 @@ func story(t *mention.Tagged) []string {
 // tail tells whether somebody has just resolved what one of subjects was about,
 // at no lower urgency: what still drips in opens nothing anew.
 func (p *pager) tail(brand string, subjects []string, urgency escalation.Urgency) bool {
-	return len(p.board.All(func(s *escalation.State) bool {
-		return s.Brand == brand && s.Resolved != nil && p.now().Sub(s.Resolved.At) < time.Hour &&
-			!urgency.Stronger(s.Urgency) && overlap(s.Subjects, subjects)
+	return len(p.board.About(brand, subjects, func(s *escalation.State) bool {
+		return s.Resolved != nil && p.now().Sub(s.Resolved.At) < time.Hour && !urgency.Stronger(s.Urgency)
 	})) > 0
 }
 
@@ -198,24 +197,11 @@ func (p *pager) open(ctx context.Context, id string, e escalation.Event) error {
 
 // about finds the open escalation about any of subjects.
 func (p *pager) about(brand string, subjects []string) (escalation.State, bool) {
-	found := p.board.All(func(s *escalation.State) bool {
-		return s.Open() && s.Brand == brand && overlap(s.Subjects, subjects)
-	})
+	found := p.board.About(brand, subjects, (*escalation.State).Open)
 	if len(found) == 0 {
 		return escalation.State{}, false
 	}
 	return found[0], true
-}
-
-func overlap(a, b []string) bool {
-	for _, x := range a {
-		for _, y := range b {
-			if x == y {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func (p *pager) join(ctx context.Context, s escalation.State, t *mention.Tagged, urgency escalation.Urgency, wanted bool, reach int64) error {
