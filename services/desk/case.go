@@ -63,6 +63,11 @@ func (c *call) rowPart(id mention.ID) error {
 		return errNotFound
 	}
 	row := c.row(&search.Hit{Document: docs[0]}, "/queue?case="+string(id))
+	if s, err := c.Cases.Get(c.ctx, c.viewer, id); err == nil {
+		if now, ok := c.overlay(&s); ok {
+			row = now
+		}
+	}
 	return c.show(http.StatusOK, "queue", "part-row", &queueView{frame: frame{locale: c.l}, Row: &row})
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -48,7 +50,7 @@ type client struct {
 
 	mu      sync.Mutex
 	ids     map[mention.ID]bool
-	many    bool // more changed than is named
+	present map[mention.ID]bool
 	changed bool
 }
 
@@ -89,8 +91,22 @@ func (h *hub) listen(ctx context.Context) error {
 	return nil
 }
 
-// tell notes for every client that ids changed; nil stands for too many to
-// name.
+// tellPresent notes for every client that somebody came to a case or left it.
+func (h *hub) tellPresent(id mention.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.clients {
+		c.mu.Lock()
+		if len(c.present) < mostIDs {
+			c.present[id] = true
+		}
+		c.mu.Unlock()
+		c.ring()
+	}
+}
+
+// tell notes for every client that mentions changed; of very many only some are
+// named.
 func (h *hub) tell(ids []mention.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -103,14 +119,16 @@ func (c *client) note(ids []mention.ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changed = true
-	if ids == nil || len(c.ids)+len(ids) > mostIDs {
-		c.many = true
-	}
 	for _, id := range ids {
 		if len(c.ids) < mostIDs {
 			c.ids[id] = true
 		}
 	}
+	c.ring()
+}
+
+// ring wakes the client's stream.
+func (c *client) ring() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -118,19 +136,17 @@ func (c *client) note(ids []mention.ID) {
 }
 
 // take returns what changed since the last time.
-func (c *client) take() (ids []mention.ID, changed bool) {
+func (c *client) take() (ids, present []mention.ID, changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for id := range c.ids {
-		ids = append(ids, id)
-	}
+	ids, present = slices.Collect(maps.Keys(c.ids)), slices.Collect(maps.Keys(c.present))
 	changed = c.changed
-	c.ids, c.many, c.changed = map[mention.ID]bool{}, false, false
-	return ids, changed
+	c.ids, c.present, c.changed = map[mention.ID]bool{}, map[mention.ID]bool{}, false
+	return ids, present, changed
 }
 
 func (h *hub) join() (*client, func()) {
-	c := &client{wake: make(chan struct{}, 1), ids: map[mention.ID]bool{}}
+	c := &client{wake: make(chan struct{}, 1), ids: map[mention.ID]bool{}, present: map[mention.ID]bool{}}
 	h.mu.Lock()
 	h.clients[c] = struct{}{}
 	h.mu.Unlock()
@@ -144,6 +160,7 @@ func (h *hub) join() (*client, func()) {
 // events is the stream of what changes, as server-sent events:
 //
 //	event: changed   data: {"ids": ["…"]}        mentions the viewer may see
+//	event: present   data: {"ids": ["…"]}        cases that somebody came to or left
 //	event: new       data: {}                    lists may have grown
 //	event: counts    data: {"queue": 12, …}      the numbers in the rail
 func (c *call) events() error {
@@ -203,27 +220,37 @@ func (c *call) ended() bool {
 }
 
 func (c *call) tellChanges(me *client) error {
-	ids, changed := me.take()
+	ids, present, changed := me.take()
+	if err := c.pushIDs("present", present); err != nil {
+		return err
+	}
 	if !changed {
 		return nil
 	}
-	if len(ids) > 0 {
-		// The index is asked so that nobody learns of what they may not see.
-		docs, err := c.Index.Get(c.ctx, c.sees(), ids...)
-		if err == nil && len(docs) > 0 {
-			seen := make([]mention.ID, len(docs))
-			for i := range docs {
-				seen[i] = docs[i].ID
-			}
-			if err := c.push("changed", map[string]any{"ids": seen}); err != nil {
-				return err
-			}
-		}
+	if err := c.pushIDs("changed", ids); err != nil {
+		return err
 	}
 	if err := c.push("new", struct{}{}); err != nil {
 		return err
 	}
 	return c.push("counts", c.live.counts(c.ctx, c.viewer))
+}
+
+// pushIDs names those of the mentions that the viewer may see. The index is
+// asked, so that nobody learns of what they may not.
+func (c *call) pushIDs(event string, ids []mention.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	docs, err := c.Index.Get(c.ctx, c.sees(), ids...)
+	if err != nil || len(docs) == 0 {
+		return nil // what is missed here shows with the next list
+	}
+	seen := make([]mention.ID, len(docs))
+	for i := range docs {
+		seen[i] = docs[i].ID
+	}
+	return c.push(event, map[string]any{"ids": seen})
 }
 
 func (c *call) push(event string, v any) error {

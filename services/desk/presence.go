@@ -92,7 +92,7 @@ func (p *presence) others(id mention.ID, me string, now time.Time) map[string]st
 func (h *hub) hearSigns(ctx context.Context) error {
 	err := bus.Hear(ctx, h.desk.Bus, "present", func(_ string, s sign) {
 		if h.present.note(s, h.desk.Now()) {
-			h.tell([]mention.ID{s.Case})
+			h.tellPresent(s.Case)
 		}
 	})
 	if err != nil {

@@ -297,7 +297,7 @@ func (c *call) row(h *search.Hit, href string) rowView {
 		ID: string(h.ID), Href: href, Step: stepOf(h.Page, h.Risks...), Intent: l.say("intent." + string(h.Intent)),
 		Sentiment: string(h.Sentiment), Lang: langOf(h.Lang), Author: authorOf(h.AuthorHandle, h.AuthorName),
 		Platform: h.Platform, PlatformName: c.platform(h.Platform), At: l.at(h.PublishedAt), Due: l.at(h.DueAt),
-		Mine: h.Holder == c.viewer.Actor(), Story: 1, Media: h.MediaN, Text: excerpt(h.Content(), h.Marks),
+		Mine: h.Holder == c.viewer.Actor(), Story: 1, Media: h.MediaN, Waits: h.Open, Text: excerpt(h.Content(), h.Marks),
 	}
 	if r.Sentiment == "" || r.Sentiment == search.None {
 		r.Sentiment = string(mention.Neutral)

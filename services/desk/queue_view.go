@@ -55,6 +55,7 @@ type rowView struct {
 	Media         int
 	Open          bool // beside the list
 	Seen          bool
+	Waits         bool // for somebody of ours
 	Snoozed       moment
 }
 

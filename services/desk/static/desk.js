@@ -18,6 +18,7 @@
     for (const el of $$("body > [id], body > ol > .row", doc)) {
       const old = el.id && document.getElementById(el.id);
       if (!old) continue;
+      if (old.classList.contains("gone") && !("open" in el.dataset)) el.classList.add("gone");
       if (el.classList.contains("row") && $("a[aria-current]", old)) $("a", el).setAttribute("aria-current", "true");
       if (el.id === "filters" && $("details[open]", old)) $("details", el)?.setAttribute("open", "");
       old.replaceWith(el);
@@ -331,6 +332,7 @@
         if (el) { el.textContent = n.toLocaleString(); el.hidden = !n; }
       }
     });
+    source.addEventListener("present", (e) => { if (JSON.parse(e.data).ids.includes($("#case")?.dataset.id)) others(); });
     source.addEventListener("new", fresh);
     source.addEventListener("changed", (e) => { for (const id of JSON.parse(e.data).ids) changed.add(id); follow(); });
   }
@@ -349,6 +351,7 @@
       if (got?.ok && $("#case")?.dataset.id === id) swap(got.html);
     } catch (err) { /* the stale mark tells */ }
   }
+  const others = later(300, sign);
   addEventListener("pagehide", () => { if (shownCase) navigator.sendBeacon(`/cases/${shownCase}/present`, new URLSearchParams({ doing: "" })); });
 
   // Clocks.
