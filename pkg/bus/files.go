@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -81,27 +82,26 @@ func (c *Conn) EraseFile(ctx context.Context, address string) error {
 	if err != nil {
 		return fmt.Errorf("bus: files: %w", err)
 	}
-	// The store's own delete leaves the bytes in their blocks.
-	chunks := "$O." + filesBucket + ".C." + info.NUID
+	// The store's own delete purges: it leaves the bytes in their blocks, and
+	// wants a right that nobody should have.
 	var seqs []uint64
-	for next := uint64(1); ; {
-		m, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(chunks))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			break
+	for _, subject := range []string{
+		"$O." + filesBucket + ".C." + info.NUID,
+		"$O." + filesBucket + ".M." + base64.URLEncoding.EncodeToString([]byte(key)),
+	} {
+		for next := uint64(1); ; {
+			m, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("bus: files: %w", err)
+			}
+			seqs = append(seqs, m.Sequence)
+			next = m.Sequence + 1
 		}
-		if err != nil {
-			return fmt.Errorf("bus: files: %w", err)
-		}
-		seqs = append(seqs, m.Sequence)
-		next = m.Sequence + 1
 	}
-	if err := c.eraseMessages(ctx, stream, seqs...); err != nil {
-		return err
-	}
-	if err := store.Delete(ctx, key); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
-		return fmt.Errorf("bus: files: %w", err)
-	}
-	return nil
+	return c.eraseMessages(ctx, stream, seqs...)
 }
 
 func (c *Conn) declareFiles(ctx context.Context) error {
