@@ -129,7 +129,7 @@ var overlays = []string{"overlays/single", "overlays/split"}
 
 func TestEveryManifestIsStrictlyValidAndUsed(t *testing.T) {
 	used := map[string]bool{}
-	for _, dir := range append([]string{"base", "common"}, overlays...) {
+	for _, dir := range append([]string{"base", "boundary"}, overlays...) {
 		for _, r := range decode(t, dir, readFile(t, filepath.Join(dir, "kustomization.yaml")))[0].(*kustomization).Resources {
 			used[filepath.Join(dir, r)] = true
 		}
