@@ -121,7 +121,7 @@ func (c *call) identify(r route) error {
 		c.l = &locale{words: c.pages.words[lang], zone: c.look.zone(), now: c.Now()}
 	}()
 	if bearer, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer "); ok && r.api() {
-		v, err := c.Gate.Bearer(c.ctx, bearer)
+		v, err := c.bearer(bearer)
 		c.viewer = v
 		return err
 	}
@@ -494,4 +494,24 @@ func withQuery(u *url.URL, set map[string]string) string {
 // within bounds a piece of work by d.
 func (c *call) within(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(c.ctx, d)
+}
+
+// bearer finds out whom a token stands for. One that isn't known is waited for a
+// little: it may have been made a moment ago, in another process.
+func (c *call) bearer(secret string) (identity.Viewer, error) {
+	late := time.After(settle)
+	for {
+		changed := c.Settings.Changed()
+		v, err := c.Gate.Bearer(c.ctx, secret)
+		if !errors.Is(err, identity.ErrToken) {
+			return v, err
+		}
+		select {
+		case <-changed:
+		case <-late:
+			return v, err
+		case <-c.ctx.Done():
+			return v, err
+		}
+	}
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/earshot/earshot/pkg/settings"
 )
 
-// settle is how long a list may wait for a command to reach the index.
+// settle is how long a request may wait for what was just done to reach this
+// process or the index.
 const settle = 300 * time.Millisecond
 
 // do gives a command and shows the case after it. With an undo the person can
