@@ -115,25 +115,36 @@ func (c *call) apiQuery() (search.Query, error) {
 			return f.param == name
 		})
 		if i >= 0 {
+			var wanted []string
 			for _, v := range list {
-				q.Where[filters[i].field] = append(q.Where[filters[i].field], strings.Split(v, ",")...)
+				wanted = append(wanted, strings.Split(v, ",")...)
 			}
+			if err := c.apiFilter(name, wanted); err != nil {
+				return q, err
+			}
+			q.Where[filters[i].field] = wanted
 			continue
 		}
 		switch name {
 		case "q", "cursor":
-		case "open":
-			q.Where[search.FieldOpen] = []string{map[bool]string{true: search.Yes, false: search.No}[values.Get(name) == "true"]}
-		case "collapse":
-			q.Collapse = values.Get(name) == "true"
+		case "open", "collapse":
+			if err := oneOf(name, values.Get(name), []string{"true", "false"}); err != nil {
+				return q, err
+			}
+			yes := values.Get(name) == "true"
+			if name == "collapse" {
+				q.Collapse = yes
+			} else {
+				q.Where[search.FieldOpen] = []string{map[bool]string{true: search.Yes, false: search.No}[yes]}
+			}
 		case "limit":
 			if q.Limit = atoi(values.Get(name)); q.Limit < 1 || q.Limit > search.MaxLimit {
 				return q, &inputError{fmt.Sprintf("limit: want 1 to %d", search.MaxLimit)}
 			}
 		case "sort":
 			q.Sort = search.Sort(values.Get(name))
-			if !slices.Contains([]search.Sort{search.Queue, search.Newest, search.Oldest, search.Relevance}, q.Sort) {
-				return q, &inputError{"sort: want queue, newest, oldest or relevance"}
+			if err := oneOf(name, q.Sort, []search.Sort{search.Queue, search.Newest, search.Oldest, search.Relevance}); err != nil {
+				return q, err
 			}
 		case "published_from", "published_to", "seen_from", "seen_to":
 			t, err := time.Parse(time.RFC3339, values.Get(name))
@@ -146,6 +157,54 @@ func (c *call) apiQuery() (search.Query, error) {
 		}
 	}
 	return q, nil
+}
+
+// apiFilter refuses a value that a filter can't have: nothing would be found,
+// and that looks like an answer. What platforms name is not known beforehand.
+func (c *call) apiFilter(name string, values []string) error {
+	for _, v := range values {
+		var err error
+		switch name {
+		case "risk":
+			err = oneOf(name, mention.Category(v), mention.Categories)
+		case "status":
+			err = oneOf(name, casework.Status(v), casework.Statuses)
+		case "intent":
+			err = oneOf(name, mention.Intent(v), mention.Intents)
+		case "sentiment":
+			err = oneOf(name, mention.Sentiment(v), mention.Sentiments)
+		case "lang":
+			err = oneOf(name, v, []string{"ja", "en", "other"})
+		case "brand":
+			// One that is gone may still have mentions.
+			if settings.Brands.Version(c.Settings, v) == 0 || !c.viewer.Can(identity.View, v) {
+				var may []string
+				for _, b := range c.brandOptions(identity.View) {
+					may = append(may, b.Value)
+				}
+				err = oneOf(name, v, may)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oneOf is a mistake that names the parameter and what it takes, or nil.
+func oneOf[T ~string](name string, got T, want []T) error {
+	if slices.Contains(want, got) {
+		return nil
+	}
+	texts := make([]string, len(want))
+	for i, w := range want {
+		texts[i] = string(w)
+	}
+	if len(texts) == 0 {
+		return &inputError{fmt.Sprintf("%s: %q is not known, and there is none that could be asked for", name, got)}
+	}
+	return &inputError{fmt.Sprintf("%s: %q is not known; want one of %s", name, got, strings.Join(texts, ", "))}
 }
 
 func (c *call) apiMentions() error {

@@ -138,8 +138,19 @@ func TestTheAPISearchesAndWorksOnCases(t *testing.T) {
 			t.Errorf("mention lacks %s", key)
 		}
 	}
-	v.want(v.get("/api/v1/mentions?platfrom=x"), 422, "platfrom: unknown parameter")
-	v.want(v.get("/api/v1/mentions?limit=9999"), 422, "limit: want 1 to 200")
+	for asked, want := range map[string]string{
+		"platfrom=x":          "platfrom: unknown parameter",
+		"limit=9999":          "limit: want 1 to 200",
+		"risk=churn,nonsense": "risk: \\\"nonsense\\\" is not known; want one of violent_threat, ",
+		"status=open":         "status: \\\"open\\\" is not known; want one of new, in_hand, ",
+		"sort=best":           "sort: \\\"best\\\" is not known; want one of queue, newest, oldest, relevance",
+		"intent=rage":         "intent: ", "sentiment=bad": "sentiment: ", "lang=fr": "want one of ja, en, other",
+		"open=yes":            "open: \\\"yes\\\" is not known; want one of true, false",
+		"brand=acme":          "brand: \\\"acme\\\" is not known; want one of hoshi, kumo",
+		"seen_from=yesterday": "seen_from: want a time like",
+	} {
+		v.want(v.get("/api/v1/mentions?"+asked), 400, want)
+	}
 	v.want(v.get("/api/v1/mentions?cursor=%22"), 400, "input")
 	v.want(v.get("/api/v1/counts"), 200, `"answer":2`)
 	path := "/api/v1/cases/" + string(m.ID)
@@ -157,8 +168,9 @@ func TestTheAPISearchesAndWorksOnCases(t *testing.T) {
 	other := b.token(identity.ScopeDesk, "hoshi")
 	other.want(other.get(path), 404)
 	other.want(other.get("/api/v1/mentions"), 200, `"total":0`)
+	other.want(other.get("/api/v1/mentions?brand=kumo"), 400, `want one of hoshi"`)
 	stranger := b.visitor()
-	stranger.header.Set("Authorization", "Bearer esh_nothing")
+	stranger.header.Set("Authorization", "Bearer earshot_nothing")
 	stranger.want(stranger.get("/api/v1/mentions"), 401, "unauthorized")
 	stranger.header.Del("Authorization")
 	stranger.want(stranger.get("/api/v1/openapi.yaml"), 200, "openapi: 3.1.0")

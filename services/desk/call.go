@@ -311,7 +311,11 @@ func (c *call) judge(err error) failure {
 		return failure{refusalStatus(refused.Code), refused.Code, say("error.conflict"), c.refusal(refused), queue}
 	}
 	if input, ok := errors.AsType[*inputError](err); ok {
-		return failure{http.StatusUnprocessableEntity, "input", say("error.input"), input.text, queue}
+		status := http.StatusUnprocessableEntity // of the body
+		if c.r.Method == http.MethodGet {
+			status = http.StatusBadRequest // of the address
+		}
+		return failure{status, "input", say("error.input"), input.text, queue}
 	}
 	if q, ok := errors.AsType[*search.QueryError](err); ok {
 		return failure{http.StatusBadRequest, "input", say("error.input"), q.Error(), queue}
