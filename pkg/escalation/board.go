@@ -24,12 +24,13 @@ type Board struct {
 	mu      sync.RWMutex
 	states  map[string]*State
 	about   map[subjectKey][]string // ids of the escalations about it, open or not
+	open    map[string][]string     // ids of the open escalations of a brand
 	changed chan struct{}           // closed and replaced at every event
 }
 
 // OpenBoard reads all escalations and follows them until ctx ends.
 func OpenBoard(ctx context.Context, c *bus.Conn, log *slog.Logger) (*Board, error) {
-	b := &Board{bus: c, log: log, states: map[string]*State{}, about: map[subjectKey][]string{}, changed: make(chan struct{})}
+	b := &Board{bus: c, log: log, states: map[string]*State{}, about: map[subjectKey][]string{}, open: map[string][]string{}, changed: make(chan struct{})}
 	if err := journal.Tail(ctx, c, 512, b.take); err != nil {
 		return nil, fmt.Errorf("escalations: %w", err)
 	}
@@ -60,7 +61,8 @@ func (b *Board) apply(e *Event) {
 		}
 		next = *s
 		// Apply changes what its lists hold; those who read keep the old ones.
-		next.Pages, next.Notes, next.Subjects = slices.Clone(s.Pages), slices.Clone(s.Notes), slices.Clone(s.Subjects)
+		next.Pages, next.Notes = slices.Clone(s.Pages), slices.Clone(s.Notes)
+		next.Subjects, next.Mentions = slices.Clone(s.Subjects), slices.Clone(s.Mentions)
 	}
 	next.Apply(e)
 	b.set(&next)
@@ -75,6 +77,11 @@ func (b *Board) set(s *State) {
 			b.about[k] = append(b.about[k], s.Key)
 		}
 	}
+	open := slices.DeleteFunc(b.open[s.Brand], func(id string) bool { return id == s.Key })
+	if s.Open() {
+		open = append(open, s.Key)
+	}
+	b.open[s.Brand] = open
 	close(b.changed)
 	b.changed = make(chan struct{})
 }
@@ -140,6 +147,21 @@ func (b *Board) About(brand string, subjects []string, keep func(*State) bool) [
 			if !known && slices.Contains(s.Subjects, subject) && keep(s) {
 				out = append(out, *s)
 			}
+		}
+	}
+	b.mu.RUnlock()
+	slices.SortFunc(out, newestFirst)
+	return out
+}
+
+// Open returns the open escalations of brand that keep wants, the newest first.
+// It doesn't grow with those that are over.
+func (b *Board) Open(brand string, keep func(*State) bool) []State {
+	b.mu.RLock()
+	var out []State
+	for _, id := range b.open[brand] {
+		if s := b.states[id]; keep(s) {
+			out = append(out, *s)
 		}
 	}
 	b.mu.RUnlock()

@@ -68,7 +68,7 @@ func TestRecordBringsWhatOthersWrote(t *testing.T) {
 	c, _ := bustest.Open(t)
 	desk := openBoard(t, c)
 	record(t, desk, "one", opened)
-	blind := &Board{bus: c, log: bustest.Log(t), states: map[string]*State{}, about: map[subjectKey][]string{}, changed: make(chan struct{})} // has read nothing yet
+	blind := &Board{bus: c, log: bustest.Log(t), states: map[string]*State{}, about: map[subjectKey][]string{}, open: map[string][]string{}, changed: make(chan struct{})} // has read nothing yet
 	record(t, blind, "two", opened)
 	record(t, desk, "one", Event{Kind: Acknowledged})
 	record(t, blind, "one", Event{Kind: Paged, Page: "p", Action: Trigger, Outcome: Sent})

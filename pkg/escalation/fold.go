@@ -1,6 +1,7 @@
 package escalation
 
 import (
+	"slices"
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
@@ -15,7 +16,8 @@ type State struct {
 	Redacted bool
 
 	Brand    string
-	Mention  mention.ID
+	Mention  mention.ID   // that opened it; empty for a volume
+	Mentions []mention.ID // that one first, and those whose joining was recorded
 	Subjects []string
 	Category mention.Category
 	Rule     string
@@ -102,6 +104,7 @@ func (s *State) Apply(e *Event) {
 	case Joined:
 		s.Count = max(s.Count, e.Count)
 		s.Reach = max(s.Reach, e.Reach)
+		s.addMention(e.Mention)
 		for _, subject := range e.Subjects {
 			s.addSubject(subject)
 		}
@@ -146,6 +149,7 @@ func (s *State) open(e *Event) {
 	s.Author, s.Platform, s.Lang, s.URL = e.Author, e.Platform, e.Lang, e.URL
 	s.Reach, s.Count = e.Reach, max(e.Count, 1)
 	s.OpenedAt, s.Since = e.At, e.At
+	s.addMention(e.Mention)
 	for _, subject := range e.Subjects {
 		s.addSubject(subject)
 	}
@@ -162,6 +166,12 @@ func (s *State) addSubject(subject string) {
 	}
 	if len(s.Subjects) < most {
 		s.Subjects = append(s.Subjects, subject)
+	}
+}
+
+func (s *State) addMention(id mention.ID) {
+	if id != "" && !slices.Contains(s.Mentions, id) {
+		s.Mentions = append(s.Mentions, id)
 	}
 }
 

@@ -44,6 +44,8 @@ type escalationView struct {
 	Next        moment
 	NextWho     string
 	Posts       []postView
+	Others      []rowView // that joined
+	All         link      // to everything of the kind; empty if nothing joined
 	Count       int
 	Case        link
 	History     []eventView

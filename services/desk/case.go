@@ -363,7 +363,7 @@ func (c *call) story(s *casework.State) *storyView {
 func (c *call) escalationOf(s *casework.State) *link {
 	subjects := escalation.Subjects(&mention.Tagged{Mention: s.Mention, Verdict: s.Verdict})
 	found := c.Board.All(func(e *escalation.State) bool {
-		return e.Brand == s.Mention.Brand && (e.Mention == s.ID || e.Open() && slices.ContainsFunc(e.Subjects, func(x string) bool { return slices.Contains(subjects, x) }))
+		return e.Brand == s.Mention.Brand && (slices.Contains(e.Mentions, s.ID) || e.Open() && slices.ContainsFunc(e.Subjects, func(x string) bool { return slices.Contains(subjects, x) }))
 	})
 	if len(found) == 0 {
 		return nil

@@ -3,9 +3,13 @@ package desk
 import (
 	"errors"
 	"net/http"
+	"net/url"
+	"slices"
 
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
 )
 
 // escalations lists what PR was paged about, open ones first.
@@ -115,6 +119,7 @@ func (c *call) escalation() error {
 		v.Wrong = href + "/wrong"
 	}
 	v.Posts, v.Case = c.escalationPost(c.viewer, &s)
+	v.Others, v.All = c.joined(&s)
 	if s.Redacted {
 		v.Note = &notice{Kind: "info", Title: l.say("case.erased"), Text: l.say("case.gone_text")}
 	}
@@ -147,6 +152,33 @@ func (c *call) escalationPost(v identity.Viewer, s *escalation.State) ([]postVie
 	p := c.post(&state, c.verdict(&state).Risks)
 	p.Folded = ""
 	return []postView{p}, to
+}
+
+// maxJoined is how many of the mentions in an escalation its page lists.
+const maxJoined = 20
+
+// joined are the mentions that joined an escalation, the latest first, as far
+// as their joining was recorded, and the way to all there are.
+func (c *call) joined(s *escalation.State) ([]rowView, link) {
+	if s.Count < 2 || s.Mention == "" {
+		return nil, link{}
+	}
+	ids := slices.DeleteFunc(slices.Clone(s.Mentions), func(id mention.ID) bool { return id == s.Mention })
+	slices.Reverse(ids)
+	docs, err := c.Index.Get(c.ctx, c.sees(), ids[:min(len(ids), maxJoined)]...)
+	if err != nil {
+		c.Log.Warn("mentions of an escalation not read", "escalation", s.Key, "error", err)
+	}
+	slices.SortFunc(docs, func(a, b search.Document) int { return b.SeenAt.Compare(a.SeenAt) })
+	var rows []rowView
+	for i := range docs {
+		rows = append(rows, c.row(&search.Hit{Document: docs[i]}, "/cases/"+string(docs[i].ID)))
+	}
+	q := url.Values{"view": {"all"}, "brand": {s.Brand}, "sort": {"newest"}}
+	if s.Category != "" {
+		q.Set("risk", string(s.Category))
+	}
+	return rows, link{c.l.say("esc.all"), "/queue?" + q.Encode()}
 }
 
 // acknowledgement is the event by which by has it.

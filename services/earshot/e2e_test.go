@@ -353,11 +353,57 @@ func (s *stage) mainJob() {
 	agent.click(`.confirm button[data-send]`)
 	s.replies(2)
 
+	s.incident(token, lead)
+
 	// Who may not see the brand sees nothing of it.
 	other := s.signIn("eve")
 	other.goTo("/queue")
 	if body := other.eval(`document.body.innerText`); strings.Contains(body, "メロンパン") || strings.Contains(body, "金属片") {
 		t.Error("somebody without the brand sees its mentions")
+	}
+}
+
+// incident is one that people tell of who know nothing of each other: it rings
+// once, and its page has them all.
+func (s *stage) incident(token string, lead *tab) {
+	s.t.Helper()
+	s.intake(token, `[
+	  {"id":"v1","platform":"sandbox","text":"駅前のミルファーネ、クロワッサンに針金が入ってて子どもが口の中を切って血が出た。病院に行ってきます。","author":{"id":"v1","handle":"mama"}},
+	  {"id":"v2","platform":"sandbox","text":"うちもミルファーネの食パンから釘みたいなのが出てきて歯が欠けた。怪我したし本当に怖い。","author":{"id":"v2","handle":"kowai"}},
+	  {"id":"v3","platform":"sandbox","text":"ミルファーネのカレーパンで舌をざっくり切った。出血が止まらない。中に金属が入ってた。","author":{"id":"v3","handle":"itai"}}]`)
+	var path string
+	s.eventually("the incident is escalated once, with all who told of it", func() error {
+		c := s.reach()
+		defer c.Close()
+		board, err := escalation.OpenBoard(s.t.Context(), c, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return err
+		}
+		open := board.All(nil)
+		if len(open) != 2 || open[0].Count < 2 {
+			return fmt.Errorf("%d escalations: %+v", len(open), open)
+		}
+		path = "/escalations/" + open[0].Key
+		return nil
+	})
+	lead.goTo(path)
+	lead.wait(".joined li a")
+	s.triggers(2)
+}
+
+// triggers holds how often somebody was rung.
+func (s *stage) triggers(want int) {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, p := range s.pages {
+		if p["type"] == "page.trigger" {
+			n++
+		}
+	}
+	if n != want {
+		s.t.Errorf("%d pages, want %d", n, want)
 	}
 }
 
@@ -368,17 +414,7 @@ func (s *stage) afterRestart() {
 	agent.waitText("body", "メロンパン")
 	time.Sleep(3 * time.Second) // whatever would be done again has been by now
 	s.replies(2)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for _, p := range s.pages {
-		if p["type"] == "page.trigger" {
-			n++
-		}
-	}
-	if n != 1 {
-		s.t.Errorf("%d pages, want 1", n)
-	}
+	s.triggers(2)
 }
 
 func (s *stage) intake(token, body string) {

@@ -138,8 +138,8 @@ func (p *pager) tagged(ctx context.Context, m *bus.Msg[mention.Tagged]) error {
 	return nil
 }
 
-// subject joins t to the escalation about its story or author, or opens one if
-// it is wanted.
+// subject joins t to the escalation about its story or author, or about the
+// same incident, or opens one if it is wanted.
 func (p *pager) subject(ctx context.Context, t *mention.Tagged, seq uint64, origin escalation.Origin, wanted bool, reach int64, policy *escalation.Policy) error {
 	subjects := escalation.Subjects(t)
 	match := subjects
@@ -153,6 +153,11 @@ func (p *pager) subject(ctx context.Context, t *mention.Tagged, seq uint64, orig
 	}
 	if !wanted || urgency == escalation.Ignore || p.tail(t.Mention.Brand, story(t), urgency) {
 		return nil
+	}
+	if origin == escalation.ByVerdict {
+		if open, ok := p.incident(t.Mention.Brand, category, *policy); ok {
+			return p.join(ctx, open, t, urgency, true, reach)
+		}
 	}
 	e := escalation.Open(t, origin, urgency)
 	e.URL = "/cases/" + string(t.Mention.ID)
@@ -198,6 +203,18 @@ func (p *pager) open(ctx context.Context, id string, e escalation.Event) error {
 // about finds the open escalation about any of subjects.
 func (p *pager) about(brand string, subjects []string) (escalation.State, bool) {
 	found := p.board.About(brand, subjects, (*escalation.State).Open)
+	if len(found) == 0 {
+		return escalation.State{}, false
+	}
+	return found[0], true
+}
+
+// incident finds the open escalation of brand that takes in what others say of
+// the same kind.
+func (p *pager) incident(brand string, category mention.Category, policy escalation.Policy) (escalation.State, bool) {
+	now := p.now()
+	policy.Roster = p.roster(brand, p.channels())
+	found := p.board.Open(brand, func(s *escalation.State) bool { return s.Takes(category, policy, now) })
 	if len(found) == 0 {
 		return escalation.State{}, false
 	}

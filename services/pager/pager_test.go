@@ -246,6 +246,59 @@ func TestAVerdictPagesOnceUntilAcknowledged(t *testing.T) {
 	}
 }
 
+// Many who tell of one incident ring once.
+func TestOneIncidentToldByMany(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for range 12 {
+		b.hears(b.hazard())
+		b.pass(10 * time.Second)
+	}
+	s := b.all()
+	if got := b.got(); got != "trigger" || len(s) != 1 || s[0].Count != 8 || len(s[0].Mentions) != 4 {
+		t.Fatalf("pages %q, %d escalations, %+v", got, len(s), s)
+	}
+	b.says(escalation.Event{Kind: escalation.Acknowledged, Via: "link"})
+	b.pass(30 * time.Minute)
+	b.hears(b.hazard())
+	if got := b.got(); got != "trigger acknowledge" || len(b.all()) != 1 {
+		t.Errorf("whoever has it is rung for more of it: %q, %d escalations", got, len(b.all()))
+	}
+	violent := func(t *mention.Tagged) {
+		t.Verdict.Risks, t.Verdict.PageReason = []mention.Risk{{Category: mention.ViolentThreat}}, "violent_threat: knife"
+	}
+	b.hears(b.hazard(violent), b.hazard(violent))
+	if got := b.got(); got != "trigger acknowledge trigger trigger" || len(b.all()) != 3 {
+		t.Errorf("threats of violence hide in another: %q, %d escalations", got, len(b.all()))
+	}
+	b.pass(time.Hour)
+	before := len(b.all())
+	b.hears(b.hazard())
+	if len(b.all()) != before+1 {
+		t.Error("an hour after it was taken on, more of it is news")
+	}
+}
+
+// What is graver than the incident it joins rings whoever has that.
+func TestAnIncidentBecomesGraver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	threat := func(t *mention.Tagged) {
+		t.Verdict.Risks, t.Verdict.PageReason = []mention.Risk{{Category: mention.LegalThreat}}, "legal_threat: court"
+	}
+	many := int64(50_000)
+	b.hears(b.hazard(threat))
+	b.says(escalation.Event{Kind: escalation.Acknowledged, Via: "link"})
+	b.hears(b.hazard(threat))
+	if got := b.got(); got != "trigger acknowledge" {
+		t.Fatalf("pages %q", got)
+	}
+	b.hears(b.hazard(threat, func(t *mention.Tagged) { t.Mention.Author.Followers = &many }))
+	if got, s := b.got(), b.all(); got != "trigger acknowledge trigger" || len(s) != 1 || s[0].Urgency != escalation.Wake {
+		t.Errorf("pages %q, %+v", got, s)
+	}
+}
+
 func TestWhatNeverPages(t *testing.T) {
 	t.Parallel()
 	for name, with := range map[string]func(*mention.Tagged){
