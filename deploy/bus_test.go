@@ -214,6 +214,13 @@ func TestEachServiceCanDoItsWork(t *testing.T) {
 			_, err := bus.Sessions.Get(ctx, c, "signing-key", &k)
 			return err
 		}},
+		{"pager", "reads how a source fares", func(ctx context.Context, c *bus.Conn) error {
+			var v any
+			if _, err := bus.Cursors.Get(ctx, c, "source.none", &v); !errors.Is(err, bus.ErrNotFound) {
+				return err
+			}
+			return nil
+		}},
 		{"pager", "runs once", runOnce},
 		{"pager", "follows cases", func(ctx context.Context, c *bus.Conn) error { return follow(ctx, c, cases.Topic) }},
 		{"pager", "opens an escalation", func(ctx context.Context, c *bus.Conn) error { return appendTo(ctx, c, escalations, "e1") }},
@@ -387,7 +394,7 @@ func TestNobodyCanDoMore(t *testing.T) {
 	subjects := []string{
 		"mention.live.x", "tagged.acme", "case.a", "escalation.a", "setting.staff.a", "setting.sealkey.pager", "archive.acme.202611",
 		"ctl.replier.post", "ctl.indexer.erase", "ctl.indexer.known",
-		"$KV.CURSORS.a", "$KV.SESSIONS.a", "$KV.LEASES.a",
+		"$KV.CURSORS.a", "$JS.API.DIRECT.GET.KV_CURSORS.$KV.CURSORS.source.a", "$KV.SESSIONS.a", "$KV.LEASES.a",
 		"$JS.API.STREAM.MSG.GET.SETTINGS", "$JS.API.STREAM.MSG.GET.TAGGED", "$JS.API.STREAM.MSG.GET.CASES",
 		"$JS.API.STREAM.MSG.GET.ESCALATIONS", "$JS.API.STREAM.MSG.GET.DEAD", "$JS.API.STREAM.MSG.GET.KV_SESSIONS",
 		"$JS.API.CONSUMER.CREATE.MENTIONS.a", "$JS.API.CONSUMER.CREATE.CASES.a", "$JS.API.CONSUMER.DELETE.MENTIONS.a",

@@ -64,10 +64,11 @@ const (
 	ByVolume  Origin = "volume"  // negative mentions far over the usual
 	ByHand    Origin = "hand"    // a person asked for PR
 	ByPromise Origin = "promise" // a promise to a customer is about to break
+	BySilence Origin = "silence" // a source brings nothing, against its habit; never more than Notify
 )
 
 // Origins lists all origins.
-var Origins = []Origin{ByVerdict, ByReach, ByGrowth, ByVolume, ByHand, ByPromise}
+var Origins = []Origin{ByVerdict, ByReach, ByGrowth, ByVolume, ByHand, ByPromise, BySilence}
 
 // ID returns the identity of an escalation of brand about subject that was
 // opened by the message at openingSeq: 26 characters of [a-z2-7], fit for a
@@ -83,6 +84,9 @@ var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 // VolumeSubject is the subject of an escalation that is about a brand's volume
 // rather than one story.
 const VolumeSubject = "volume"
+
+// SourceSubject is the subject of an escalation about a source.
+func SourceSubject(id string) string { return "source:" + id }
 
 // Subjects returns what t can share with an open escalation, the story first,
 // then the author; a mention joins the escalation that has one of them. The

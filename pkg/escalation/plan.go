@@ -118,7 +118,7 @@ func (p *planner) climb() {
 			return
 		}
 	}
-	ladder := p.policy.ladder(s.Brand, s.Urgency)
+	ladder := p.policy.ladder(s)
 	if len(ladder.Rungs) == 0 {
 		p.nobody()
 		return

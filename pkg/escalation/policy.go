@@ -33,7 +33,7 @@ type Policy struct {
 type Rule struct {
 	Brands     []string           `json:"brands,omitempty" yaml:"brands,omitempty" doc:"brand ids; empty for all"`
 	Categories []mention.Category `json:"categories,omitempty" yaml:"categories,omitempty" doc:"risk categories; empty for any"`
-	Origins    []Origin           `json:"origins,omitempty" yaml:"origins,omitempty" doc:"verdict, reach, growth, volume, hand, promise; empty for any"`
+	Origins    []Origin           `json:"origins,omitempty" yaml:"origins,omitempty" doc:"verdict, reach, growth, volume, hand, promise, silence; empty for any"`
 	During     During             `json:"during,omitempty" yaml:"during,omitempty" doc:"open, closed or empty for any hour"`
 	MinReach   int64              `json:"min_reach,omitempty" yaml:"min_reach,omitempty" doc:"only from this many people reached"`
 	Urgency    Urgency            `json:"urgency" yaml:"urgency" doc:"wake, opening, notify or ignore"`
@@ -51,6 +51,7 @@ const (
 type Ladder struct {
 	Brands    []string  `json:"brands,omitempty" yaml:"brands,omitempty" doc:"brand ids; empty for all"`
 	Urgencies []Urgency `json:"urgencies,omitempty" yaml:"urgencies,omitempty" doc:"wake, opening, notify; empty for any"`
+	Origins   []Origin  `json:"origins,omitempty" yaml:"origins,omitempty" doc:"verdict, reach, growth, volume, hand, promise, silence; empty for any"`
 	Rungs     []Rung    `json:"rungs" yaml:"rungs" doc:"the steps, first to last"`
 	// RepeatMinutes is the time from paging the last rung to starting again at
 	// the first. Zero climbs once.
@@ -110,7 +111,8 @@ type Reason struct {
 	Reach    int64
 }
 
-// Urgency returns what p makes of r at now.
+// Urgency returns what p makes of r at now. A silent source is told or ignored:
+// it wakes nobody, whatever a rule for everything says.
 func (p *Policy) Urgency(r Reason, now time.Time) Urgency {
 	open := p.IsOpen(r.Brand, now)
 	for i := range p.Rules {
@@ -119,6 +121,9 @@ func (p *Policy) Urgency(r Reason, now time.Time) Urgency {
 			continue
 		}
 		if covers(rule.Brands, r.Brand) && covers(rule.Categories, r.Category) && covers(rule.Origins, r.Origin) {
+			if r.Origin == BySilence && rule.Urgency.Stronger(Notify) {
+				return Notify
+			}
 			return rule.Urgency
 		}
 	}
@@ -135,9 +140,9 @@ func (p *Policy) LimitsOf(brand string) Limits {
 	return Limits{}
 }
 
-func (p *Policy) ladder(brand string, u Urgency) *Ladder {
+func (p *Policy) ladder(s *State) *Ladder {
 	for i := range p.Ladders {
-		if l := &p.Ladders[i]; covers(l.Brands, brand) && covers(l.Urgencies, u) {
+		if l := &p.Ladders[i]; covers(l.Brands, s.Brand) && covers(l.Urgencies, s.Urgency) && covers(l.Origins, s.Origin) {
 			return l
 		}
 	}
@@ -172,7 +177,7 @@ func (p *Policy) staff(who []string, now time.Time) []string {
 
 // DefaultPolicy pages the people with the role pr_lead by every channel there
 // is: danger, leaks and storms at any hour, threats and inquiries in business
-// hours (Tokyo), the rest as a note.
+// hours (Tokyo), the rest as a note. Of silent sources it tells the admins.
 func DefaultPolicy() Policy {
 	leads := []string{"role:pr_lead"}
 	return Policy{
@@ -184,6 +189,7 @@ func DefaultPolicy() Policy {
 			{Urgency: Notify},
 		},
 		Ladders: []Ladder{
+			{Origins: []Origin{BySilence}, Rungs: []Rung{{Who: []string{"role:admin"}}}},
 			{Urgencies: []Urgency{Notify}, Rungs: []Rung{{Who: leads}}},
 			{
 				Rungs: []Rung{
@@ -217,6 +223,9 @@ func (p *Policy) Validate() error {
 		for j, o := range r.Origins {
 			oneOf(&v, fmt.Sprintf("%sorigins[%d]", at, j), o, Origins...)
 		}
+		if len(r.Origins) == 1 && r.Origins[0] == BySilence && r.Urgency.Stronger(Notify) {
+			v.add(at+"urgency", fmt.Sprintf("%q is not for a silent source, which wakes nobody; want notify or ignore", r.Urgency))
+		}
 		v.atLeast(at+"min_reach", r.MinReach, 0)
 	}
 	p.validateLadders(&v)
@@ -247,15 +256,18 @@ func (p *Policy) Validate() error {
 
 func (p *Policy) validateLadders(v *mistakes) {
 	for _, u := range []Urgency{Wake, Opening, Notify} {
-		last := slices.ContainsFunc(p.Ladders, func(l Ladder) bool { return len(l.Brands) == 0 && covers(l.Urgencies, u) })
+		last := slices.ContainsFunc(p.Ladders, func(l Ladder) bool { return len(l.Brands) == 0 && len(l.Origins) == 0 && covers(l.Urgencies, u) })
 		if !last {
-			v.add("ladders", fmt.Sprintf("none is for every brand at urgency %q; add one without brands", u))
+			v.add("ladders", fmt.Sprintf("none is for every brand at urgency %q; add one without brands and origins", u))
 		}
 	}
 	for i, l := range p.Ladders {
 		at := fmt.Sprintf("ladders[%d].", i)
 		for j, u := range l.Urgencies {
 			oneOf(v, fmt.Sprintf("%surgencies[%d]", at, j), u, Wake, Opening, Notify)
+		}
+		for j, o := range l.Origins {
+			oneOf(v, fmt.Sprintf("%sorigins[%d]", at, j), o, Origins...)
 		}
 		v.minutes(at+"repeat_minutes", l.RepeatMinutes, 0)
 		v.atLeast(at+"max_rounds", int64(l.MaxRounds), 0)

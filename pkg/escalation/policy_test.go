@@ -38,6 +38,7 @@ func TestDefaultPolicy(t *testing.T) {
 		{"a threat to many wakes", Reason{Category: mention.PublicityThreat, Origin: ByVerdict, Reach: 10_000}, Wake},
 		{"the press waits for opening", Reason{Category: mention.MediaInquiry, Origin: ByVerdict}, Opening},
 		{"a promise at risk is a note", Reason{Origin: ByPromise}, Notify},
+		{"so is a silent source", Reason{Brand: "*", Origin: BySilence}, Notify},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -53,6 +54,7 @@ func TestRulesAreReadInOrder(t *testing.T) {
 		Hours: DefaultPolicy().Hours,
 		Rules: []Rule{
 			{Brands: []string{"peer"}, Urgency: Ignore},
+			{Brands: []string{"all"}, Urgency: Wake},
 			{Categories: []mention.Category{mention.MediaInquiry}, During: WhileOpen, Urgency: Wake},
 			{Categories: []mention.Category{mention.MediaInquiry}, During: WhileClosed, Urgency: Opening},
 		},
@@ -68,6 +70,8 @@ func TestRulesAreReadInOrder(t *testing.T) {
 		{"in business hours", Reason{Category: mention.MediaInquiry}, day, Wake},
 		{"outside them", Reason{Category: mention.MediaInquiry}, night, Opening},
 		{"what no rule matches is told", Reason{Category: mention.Churn}, day, Notify},
+		{"a rule for everything doesn't wake for a silent source", Reason{Brand: "all", Origin: BySilence}, day, Notify},
+		{"but it can be ignored", Reason{Brand: "peer", Origin: BySilence}, day, Ignore},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := p.Urgency(tt.r, tt.now); got != tt.want {
@@ -137,8 +141,9 @@ func TestOnCall(t *testing.T) {
 
 func TestValidateNamesEveryField(t *testing.T) {
 	const bad = `{
-		"rules": [{"urgency": "panic", "during": "lunch", "categories": ["rain"], "origins": ["moon"], "min_reach": -1}],
-		"ladders": [{"urgencies": ["wake"], "repeat_minutes": -5, "max_rounds": -1, "rungs": [
+		"rules": [{"urgency": "panic", "during": "lunch", "categories": ["rain"], "origins": ["moon"], "min_reach": -1},
+			{"origins": ["silence"], "urgency": "wake"}],
+		"ladders": [{"urgencies": ["wake"], "origins": ["sun"], "repeat_minutes": -5, "max_rounds": -1, "rungs": [
 			{"who": ["everyone", "oncall:none"], "wait_minutes": 0}, {"who": []}]},
 			{"brands": ["kumo"], "rungs": []}],
 		"rotas": [{"name": "", "members": [], "zone": "Mars/Base", "start": "monday", "days": 0, "overrides": [{"who": ""}]}],
@@ -156,6 +161,7 @@ func TestValidateNamesEveryField(t *testing.T) {
 	}
 	for _, field := range []string{
 		"rules[0].urgency", "rules[0].during", "rules[0].categories[0]", "rules[0].origins[0]", "rules[0].min_reach",
+		"rules[1].urgency", "ladders[0].origins[0]",
 		"ladders: none is for every brand at urgency \"opening\"", "ladders: none is for every brand at urgency \"notify\"",
 		"ladders[0].repeat_minutes", "ladders[0].max_rounds", "ladders[0].rungs[0].who[0]", "ladders[0].rungs[0].who[1]",
 		"ladders[0].rungs[0].wait_minutes", "ladders[0].rungs[1].who", "ladders[1].rungs",

@@ -31,7 +31,9 @@ func compose(p Page, quote bool) message {
 	p.Brand, p.By, p.Reason = clean(p.Brand), clean(p.By), clean(p.Reason)
 	p.Title, p.Excerpt, p.Author = clean(p.Title), clean(p.Excerpt), clean(p.Author)
 	if !quote {
-		p.Title, p.Excerpt, p.Author = "", "", ""
+		if p.Excerpt, p.Author = "", ""; p.Origin != escalation.BySilence { // a source's name is ours
+			p.Title = ""
+		}
 		if p.Origin == escalation.ByHand { // a colleague's note may quote as well
 			p.Reason = ""
 		}
@@ -48,7 +50,11 @@ func compose(p Page, quote bool) message {
 		m.add(w.happened, fmt.Sprintf(w.acknowledged, w.person(p.By)))
 		m.add(w.todo, w.nothingToDo)
 	case escalation.Resolve:
-		m.add(w.happened, fmt.Sprintf(w.resolved, w.person(p.By)))
+		if p.Origin == escalation.BySilence && p.By == "" {
+			m.add(w.happened, append(w.title(p), w.heardAgain)...)
+		} else {
+			m.add(w.happened, fmt.Sprintf(w.resolved, w.person(p.By)))
+		}
 		m.add(w.todo, w.nothingToDo)
 	default:
 		m.add(w.happened, w.what(p)...)
@@ -58,7 +64,11 @@ func compose(p Page, quote bool) message {
 			m.link(w.ackLink, p.AckURL)
 		}
 	}
-	m.link(w.caseLink, p.URL)
+	if p.Origin == escalation.BySilence {
+		m.link(w.detailLink, p.URL)
+	} else {
+		m.link(w.caseLink, p.URL)
+	}
 	return m
 }
 
@@ -122,10 +132,7 @@ func (w *words) what(p Page) []string {
 	if p.Platform != "" {
 		lines = append(lines, w.source(p))
 	}
-	// An excerpt from the beginning of a post has the title in it.
-	if p.Title != "" && !strings.HasPrefix(p.Excerpt, p.Title) {
-		lines = append(lines, w.quote(p.Title))
-	}
+	lines = append(lines, w.title(p)...)
 	if p.Excerpt != "" {
 		lines = append(lines, w.quote(p.Excerpt))
 	}
@@ -139,6 +146,14 @@ func (w *words) what(p Page) []string {
 		lines = append(lines, fmt.Sprintf(w.reach, thousands(p.Reach)))
 	}
 	return lines
+}
+
+// title is a post's title, unless the excerpt begins with it, or a source's name.
+func (w *words) title(p Page) []string {
+	if p.Title == "" || strings.HasPrefix(p.Excerpt, p.Title) {
+		return nil
+	}
+	return []string{w.quote(p.Title)}
 }
 
 func (w *words) source(p Page) string {

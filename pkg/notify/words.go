@@ -14,6 +14,7 @@ type words struct {
 
 	happened, why, todo string // headings
 	ackLink, caseLink   string
+	detailLink          string // where there is no post
 
 	post     string // platform, time
 	postBy   string // platform, author, time
@@ -25,6 +26,7 @@ type words struct {
 	alsoRisk string // category
 
 	acknowledged, resolved string // person
+	heardAgain             string
 	someone, personForm    string
 	nothingToDo            string
 	take, falseAlarm, look string
@@ -62,7 +64,7 @@ var japanese = words{
 	timeForm: "2006年1月2日 15:04",
 
 	happened: "■ 何が起きたか", why: "■ なぜお知らせしたか", todo: "■ お願いしたいこと",
-	ackLink: "▶ 対応を引き受ける（開いた画面のボタンで確定します）", caseLink: "▶ 投稿と経緯を見る",
+	ackLink: "▶ 対応を引き受ける（開いた画面のボタンで確定します）", caseLink: "▶ 投稿と経緯を見る", detailLink: "▶ 詳しく見る",
 
 	post: "%s への投稿　%s", postBy: "%s への %s さんの投稿　%s",
 	count: "同じ話題の投稿：%d件", volume: "10分間の否定的な投稿：%d件", reach: "届いている人数：およそ%s人",
@@ -70,6 +72,7 @@ var japanese = words{
 
 	acknowledged: "%sが対応を引き受けました。呼び出しは止まりました。",
 	resolved:     "%sがこの件を解決済みにしました。",
+	heardAgain:   "この情報源から、また投稿が届いています。または、情報源が停止されました。",
 	someone:      "担当者", personForm: "さん",
 	nothingToDo: "特にありません。経緯は下のリンクからご覧いただけます。",
 	take:        "下のリンクを開き、「対応します」を押してください。どなたかが押すまで、次の担当者にも順にお知らせします。",
@@ -108,6 +111,7 @@ var japanese = words{
 		escalation.ByVolume:  "否定的な投稿の急増",
 		escalation.ByHand:    "担当者からのエスカレーション",
 		escalation.ByPromise: "期限が迫っているお客様との約束",
+		escalation.BySilence: "投稿が届かなくなった情報源",
 	},
 	reasons: map[escalation.Origin]string{
 		escalation.ByVerdict: "投稿の内容が、広報による確認の対象と判定されました。",
@@ -116,6 +120,7 @@ var japanese = words{
 		escalation.ByVolume:  "10分間の否定的な投稿が、この時間帯の普段の件数を大きく上回りました。",
 		escalation.ByHand:    "担当者が広報の判断を求めています。",
 		escalation.ByPromise: "お客様にお約束した連絡の期限が近づいています。",
+		escalation.BySilence: "この情報源から、普段の間隔を大きく超えて投稿が届いていません。認証の期限切れや、媒体側の変更がよくある原因です。",
 	},
 	platforms: map[string]string{
 		"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "appstore": "App Store", "hackernews": "Hacker News",
@@ -130,7 +135,7 @@ var english = words{
 	timeForm: "2 January 2006 15:04 MST",
 
 	happened: "What happened", why: "Why you are told", todo: "What to do",
-	ackLink: "Take it on (a button on that page confirms)", caseLink: "See the post and its history",
+	ackLink: "Take it on (a button on that page confirms)", caseLink: "See the post and its history", detailLink: "See the details",
 
 	post: "Posted on %s, %s", postBy: "Posted on %s by %s, %s",
 	count: "Posts about the same matter: %d", volume: "Negative posts within ten minutes: %d", reach: "People reached: about %s",
@@ -138,6 +143,7 @@ var english = words{
 
 	acknowledged: "%s has taken this on. Paging has stopped.",
 	resolved:     "%s has marked this as resolved.",
+	heardAgain:   "Posts come from it again, or it was switched off.",
 	someone:      "A colleague",
 	nothingToDo:  "Nothing. The history is behind the link below.",
 	take:         "Open the link below and press “I have it”. Until somebody does, the next people are told in turn.",
@@ -176,6 +182,7 @@ var english = words{
 		escalation.ByVolume:  "A surge of negative posts",
 		escalation.ByHand:    "A colleague asks for PR",
 		escalation.ByPromise: "A promise to a customer is about to break",
+		escalation.BySilence: "A source has fallen silent",
 	},
 	reasons: map[escalation.Origin]string{
 		escalation.ByVerdict: "By what it says, the post is one that PR must see.",
@@ -184,6 +191,7 @@ var english = words{
 		escalation.ByVolume:  "Negative posts within ten minutes are far above the usual for this time of day.",
 		escalation.ByHand:    "A colleague wants PR to decide.",
 		escalation.ByPromise: "The time by which the customer was promised word is near.",
+		escalation.BySilence: "Nothing has come from this source for far longer than usual. Often a credential has expired, or the platform has changed.",
 	},
 	platforms: map[string]string{
 		"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "appstore": "the App Store", "hackernews": "Hacker News",

@@ -1,6 +1,13 @@
 package source
 
-import "time"
+import (
+	"math"
+	"time"
+)
+
+// ProgressKey is where the fetcher keeps the progress of a source, among the
+// cursors.
+func ProgressKey(id string) string { return "source." + id }
 
 // Progress is how far a source has come and how it fares. The fetcher keeps
 // it, the desk shows it.
@@ -21,10 +28,15 @@ type Progress struct {
 	Error string    `json:"error,omitempty"`
 	Since time.Time `json:"since,omitzero"`
 	Next  time.Time `json:"next,omitzero"`
-	// Gap is the usual time between items, and Silent tells that the present
-	// silence is far longer than that.
+	// Gap is the usual time between items and Pause its usual longest, as over
+	// a night or a weekend. Silent tells that the present silence is longer
+	// than both explain.
 	Gap    time.Duration `json:"gap"`
+	Pause  time.Duration `json:"pause,omitzero"`
 	Silent bool          `json:"silent"`
+	// Began is since when this process listens: what came while nobody did is
+	// no silence. The fetcher sets it.
+	Began time.Time `json:"-"`
 	// Left of Quota requests until Reset, where the platform tells.
 	Quota int       `json:"quota,omitempty"`
 	Left  int       `json:"left,omitempty"`
@@ -37,9 +49,16 @@ func (p *Progress) Took(items, mentions int, newest, now time.Time) {
 		return
 	}
 	if !p.Taken.IsZero() {
-		gap := now.Sub(p.Taken) / time.Duration(items)
+		quiet := p.quiet(now)
 		// A moving average over about the last ten arrivals.
-		p.Gap += (gap - p.Gap) / 10
+		p.Gap += (quiet/time.Duration(items) - p.Gap) / 10
+		// Half of what is not heard again is forgotten in four weeks. A longer
+		// pause counts by a third: what happens again and again becomes a
+		// habit, and one failure doesn't.
+		p.Pause = time.Duration(float64(p.Pause) * math.Exp2(-quiet.Hours()/(28*24)))
+		if quiet > p.Pause {
+			p.Pause += (quiet - p.Pause) / 3
+		}
 	}
 	p.Taken, p.Silent = now, false
 	p.Items += uint64(items)
@@ -50,12 +69,23 @@ func (p *Progress) Took(items, mentions int, newest, now time.Time) {
 }
 
 // Hush notes at now whether the source is silent against its own habit: for
-// ten times its usual gap, and at least an hour. It returns true when that has
-// just become so.
+// ten times its usual gap, half as long again as its usual pause, and at least
+// an hour. It returns true when that has just become so. Only an item ends a
+// silence.
 func (p *Progress) Hush(now time.Time) bool {
-	was := p.Silent
-	p.Silent = p.Items >= 20 && now.Sub(p.Taken) > max(10*p.Gap, time.Hour)
-	return p.Silent && !was
+	if p.Silent || p.Items < 20 || p.quiet(now) <= max(10*p.Gap, p.Pause*3/2, time.Hour) {
+		return false
+	}
+	p.Silent = true
+	return true
+}
+
+// quiet is for how long nothing came, as far as somebody listened.
+func (p *Progress) quiet(now time.Time) time.Duration {
+	if p.Began.After(p.Taken) {
+		return now.Sub(p.Began)
+	}
+	return now.Sub(p.Taken)
 }
 
 // Lag is how late the newest item arrived, or zero.

@@ -37,6 +37,7 @@ type escalationView struct {
 	Cause       string
 	Reason      string
 	Policy      string
+	Subject     string // what it is about, where that is no post
 	Brand       string
 	At          moment
 	AckedBy     string

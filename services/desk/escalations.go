@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -58,6 +59,14 @@ func (c *call) escalationState(s *escalation.State) (name, word string) {
 	return name, c.l.say("esc." + name)
 }
 
+// escalatedBrand is the brand an escalation is about, in words.
+func (c *call) escalatedBrand(s *escalation.State) string {
+	if s.Brand == identity.AllBrands {
+		return c.l.say("staff.all_brands")
+	}
+	return c.brandName(s.Brand)
+}
+
 func escalationStep(s *escalation.State) int {
 	switch s.Urgency {
 	case escalation.Wake:
@@ -70,8 +79,8 @@ func escalationStep(s *escalation.State) int {
 
 func (c *call) escalationRow(s *escalation.State) escalationRow {
 	r := escalationRow{
-		ID: s.Key, Href: "/escalations/" + s.Key, Step: escalationStep(s), Title: c.causeOf(s), Text: []span{{Text: s.Excerpt}},
-		Lang: langOf(s.Lang), Brand: c.brandName(s.Brand), At: c.l.at(s.OpenedAt), Count: s.Count, Next: c.l.at(s.NextAt),
+		ID: s.Key, Href: "/escalations/" + s.Key, Step: escalationStep(s), Title: c.causeOf(s), Text: []span{{Text: cmp.Or(s.Excerpt, s.Title)}},
+		Lang: langOf(s.Lang), Brand: c.escalatedBrand(s), At: c.l.at(s.OpenedAt), Count: s.Count, Next: c.l.at(s.NextAt),
 		Policy: c.l.say("policy." + string(s.Urgency)),
 	}
 	if s.Urgency == escalation.Notify {
@@ -102,8 +111,8 @@ func (c *call) escalation() error {
 	l, href := c.l, "/escalations/"+s.Key
 	v := &escalationView{
 		frame: c.frame(c.causeOf(&s), "/escalations"), ID: s.Key, Step: escalationStep(&s), Cause: c.causeOf(&s),
-		Reason: c.reasonOf(&s), Policy: l.say("policy." + string(s.Urgency)), Brand: c.brandName(s.Brand), At: l.at(s.OpenedAt),
-		Next: l.at(s.NextAt), Count: s.Count, History: c.escalationHistory(&s), WrongSaid: s.FalseAlarm != nil,
+		Reason: c.reasonOf(&s), Policy: l.say("policy." + string(s.Urgency)), Brand: c.escalatedBrand(&s), At: l.at(s.OpenedAt),
+		Next: l.at(s.NextAt), Count: s.Count, Subject: s.Title, History: c.escalationHistory(&s), WrongSaid: s.FalseAlarm != nil,
 	}
 	v.State, v.StateName = c.escalationState(&s)
 	if s.Acked != nil {
@@ -118,7 +127,9 @@ func (c *call) escalation() error {
 	if c.staff != nil {
 		v.Wrong = href + "/wrong"
 	}
-	v.Posts, v.Case = c.escalationPost(c.viewer, &s)
+	if v.Posts, v.Case = c.escalationPost(c.viewer, &s); len(v.Posts) > 0 {
+		v.Subject = "" // the post shows its title
+	}
 	v.Others, v.All = c.joined(&s)
 	if s.Redacted {
 		v.Note = &notice{Kind: "info", Title: l.say("case.erased"), Text: l.say("case.gone_text")}
@@ -139,6 +150,9 @@ func (c *call) reasonOf(s *escalation.State) string {
 // case; the excerpt where the post can't be had.
 func (c *call) escalationPost(v identity.Viewer, s *escalation.State) ([]postView, link) {
 	to := link{c.l.say("esc.case"), "/cases/" + string(s.Mention)}
+	if s.Origin == escalation.BySilence {
+		return nil, link{c.l.say("nav.sources"), "/sources"}
+	}
 	if s.Mention == "" {
 		return nil, link{c.l.say("nav.queue"), "/queue?view=all&sentiment=negative&brand=" + s.Brand}
 	}
@@ -255,7 +269,7 @@ func (c *call) acknowledge() error {
 	l := c.l
 	v := &acknowledgeView{
 		frame: c.frame(c.causeOf(&s), "/ack"), Token: c.r.PathValue("token"), Step: escalationStep(&s), Cause: c.causeOf(&s),
-		Brand: c.brandName(s.Brand), Count: s.Count, At: l.at(s.OpenedAt), Next: l.at(s.NextAt), Who: c.who(p.Recipient),
+		Brand: c.escalatedBrand(&s), Count: s.Count, At: l.at(s.OpenedAt), Next: l.at(s.NextAt), Who: c.who(p.Recipient),
 		WrongSaid: s.FalseAlarm != nil, Full: "/escalations/" + s.Key,
 		Post: postView{Author: s.Author, PlatformName: c.platform(s.Platform), Lang: langOf(s.Lang), Body: linked(s.Excerpt)},
 	}

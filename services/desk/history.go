@@ -98,6 +98,10 @@ func (c *call) escalationHistory(s *escalation.State) []eventView {
 		if m == nil {
 			return
 		}
+		if m.By == escalation.System && key == "resolved" {
+			out = append(out, eventView{At: l.at(m.At), Who: "Earshot", What: l.say("esc_event.heard"), System: true})
+			return
+		}
 		what := l.say("esc_event." + key)
 		if m.Via == "link" {
 			what += " " + l.say("esc_event.by_link")

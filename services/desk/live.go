@@ -294,7 +294,7 @@ func (h *hub) count(ctx context.Context, v identity.Viewer) map[string]int {
 	of["sources"] = 0
 	for _, s := range settings.Sources.List(d.Settings) {
 		var p source.Progress
-		if _, err := bus.Cursors.Get(ctx, d.Bus, progressKey(s.ID), &p); err == nil && !s.Off && (p.Error != "" || p.Silent) {
+		if _, err := bus.Cursors.Get(ctx, d.Bus, source.ProgressKey(s.ID), &p); err == nil && !s.Off && (p.Error != "" || p.Silent) {
 			of["sources"]++
 		}
 	}

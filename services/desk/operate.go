@@ -26,9 +26,6 @@ func atoi(s string) int {
 	return n
 }
 
-// progressKey is where the fetcher keeps how far a source has come.
-func progressKey(id string) string { return "source." + id }
-
 // sources shows whether each source still hears anything.
 func (c *call) sources() error {
 	say := c.l.say
@@ -38,7 +35,7 @@ func (c *call) sources() error {
 			continue
 		}
 		var p source.Progress
-		if _, err := bus.Cursors.Get(c.ctx, c.Bus, progressKey(s.ID), &p); err != nil && !errors.Is(err, bus.ErrNotFound) {
+		if _, err := bus.Cursors.Get(c.ctx, c.Bus, source.ProgressKey(s.ID), &p); err != nil && !errors.Is(err, bus.ErrNotFound) {
 			c.Log.Warn("progress not read", "source", s.ID, "error", err)
 			v.Notice = &notice{Kind: "stale", Title: say("source.unread"), Text: say("source.unread_text")}
 		}

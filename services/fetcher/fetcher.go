@@ -103,9 +103,10 @@ func (f *fetcher) all(ctx context.Context) error {
 // keep fetches from one source until ctx ends.
 func (f *fetcher) keep(ctx context.Context, id string, s settings.Source) {
 	r := &runner{fetcher: f, id: id, of: s, log: f.log.With("source", id)}
-	if _, err := bus.Cursors.Get(ctx, f.bus, key(id), &r.progress); err != nil && ctx.Err() != nil {
+	if _, err := bus.Cursors.Get(ctx, f.bus, source.ProgressKey(id), &r.progress); err != nil && ctx.Err() != nil {
 		return
 	}
+	r.progress.Began = f.now()
 	kind, ok := source.Named(s.Kind)
 	if !ok {
 		r.fail(ctx, fmt.Errorf("there is no connector %q in this version", s.Kind), 0)
@@ -136,8 +137,6 @@ func (f *fetcher) keep(ctx context.Context, id string, s settings.Source) {
 		}
 	}
 }
-
-func key(id string) string { return "source." + id }
 
 // runner runs one source.
 type runner struct {
@@ -388,7 +387,7 @@ func (r *runner) fail(ctx context.Context, err error, wait time.Duration) time.D
 	return wait
 }
 
-// hush tells everybody when the source has just fallen silent.
+// hush notes when the source has just fallen silent; the pager tells people.
 func (r *runner) hush() bool {
 	if !r.progress.Hush(r.now()) {
 		return false
@@ -401,7 +400,7 @@ func (r *runner) hush() bool {
 func (r *runner) save(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := bus.Cursors.Put(ctx, r.bus, key(r.id), r.progress); err != nil {
+	if err := bus.Cursors.Put(ctx, r.bus, source.ProgressKey(r.id), r.progress); err != nil {
 		r.log.Warn("cursor not kept; the last posts will come again", "error", err)
 		return
 	}

@@ -151,6 +151,9 @@ func (p *pager) page(s *escalation.State, send escalation.Send) notify.Page {
 		Urgency: s.Urgency, Reason: s.Rule, Title: s.Title, Excerpt: s.Excerpt, Author: s.Author, Platform: s.Platform,
 		Count: s.Count, Reach: s.Reach, URL: strings.TrimSuffix(p.url, "/") + "/escalations/" + s.Key, At: s.OpenedAt, Lang: s.Lang,
 	}
+	if s.Brand == identity.AllBrands {
+		page.Brand = "Earshot"
+	}
 	if b, ok := settings.Brands.Get(p.settings, s.Brand); ok {
 		page.Brand = b.Name
 		if b.Lang != "" {
@@ -171,7 +174,9 @@ func (p *pager) page(s *escalation.State, send escalation.Send) notify.Page {
 			Escalation: s.Key, Recipient: send.Target, Expires: p.now().Add(linkLife),
 		})
 	} else if m := cmp.Or(s.Resolved, s.Acked); m != nil {
-		page.By = m.By
+		if page.By = m.By; page.By == escalation.System {
+			page.By = ""
+		}
 		if who, ok := settings.Staff.Get(p.settings, m.By); ok {
 			page.By = who.Name
 		}
