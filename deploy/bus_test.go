@@ -186,6 +186,10 @@ func TestEachServiceCanDoItsWork(t *testing.T) {
 		{"indexer", "archives and forgets a case", func(ctx context.Context, c *bus.Conn) error {
 			return errors.Join(archive.Publish(ctx, c, &event{ID: "one.1"}), follow(ctx, c, archive), cases.Erase(ctx, c, 1), archive.Erase(ctx, c, 1))
 		}},
+		{"indexer", "forgets a former password", func(ctx context.Context, c *bus.Conn) error {
+			// There is no such message; asking for it takes the right.
+			return journal(bus.Settings).Erase(ctx, c, 999_999)
+		}},
 		{"indexer", "erases a mention", func(ctx context.Context, c *bus.Conn) error {
 			return errors.Join(bus.Tagged.Erase(ctx, c, 1), appendTo(ctx, c, cases, "gone"), cases.Erase(ctx, c, 1),
 				appendTo(ctx, c, escalations, "e0"), escalations.Erase(ctx, c, 1))

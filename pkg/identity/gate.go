@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -115,7 +116,9 @@ func (g *Gate) SetPassword(ctx context.Context, actor string, s Staff, password 
 	if err := g.hash(ctx, func() { text = hashPassword(password, argon2Params) }); err != nil {
 		return err
 	}
-	return g.dir.SetCredential(ctx, actor, Credential{Staff: s.ID, Password: text, Since: g.now()})
+	had, _ := g.dir.Credential(s.ID)
+	set := append(slices.Clone(had.Set[max(0, len(had.Set)-mostSet+1):]), PasswordSet{actor, g.now()})
+	return g.dir.SetCredential(ctx, actor, Credential{Staff: s.ID, Password: text, Since: g.now(), Set: set})
 }
 
 // EndSessions signs a person out everywhere.

@@ -75,7 +75,19 @@ type Credential struct {
 	Password string `json:"password"` // argon2id hash in PHC form; empty: no signing in by password
 	// Since ends all sessions that began before it.
 	Since time.Time `json:"since"`
+	// Set is who set the password when, the latest last. What a credential was
+	// before is not kept: a hash must not outlive its password.
+	Set []PasswordSet `json:"set,omitempty"`
 }
+
+// PasswordSet is one change of a password.
+type PasswordSet struct {
+	By string    `json:"by"`
+	At time.Time `json:"at"`
+}
+
+// mostSet is how many changes of a password are remembered.
+const mostSet = 20
 
 // Validate reports what is wrong with c, without telling its hash.
 func (c *Credential) Validate() error {

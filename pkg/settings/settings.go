@@ -206,6 +206,34 @@ func (k Set[T]) History(ctx context.Context, s *Store, id string) ([]Revision[T]
 	return out, nil
 }
 
+// Forget erases, also from the disk, what credentials were before: the hash of
+// a former password is of use to nobody but a thief. It takes the right to
+// delete from the stream.
+func (s *Store) Forget(ctx context.Context) error {
+	keys, err := journal.Keys(ctx, s.bus, Credentials.kind+".*")
+	if err != nil {
+		return fmt.Errorf("former credentials: %w", err)
+	}
+	var errs []error
+	for key, n := range keys {
+		if n < 2 {
+			continue
+		}
+		changes, _, err := journal.Read(ctx, s.bus, key)
+		if err == nil {
+			var old []uint64
+			for _, c := range changes[:len(changes)-1] {
+				old = append(old, c.Seq)
+			}
+			err = journal.Erase(ctx, s.bus, old...)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("former %s: %w", key, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 func (s *Store) put(ctx context.Context, actor, kind, id string, version uint64, raw []byte, deleted bool) error {

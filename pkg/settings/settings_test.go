@@ -259,3 +259,39 @@ func TestEveryFieldTravels(t *testing.T) {
 		t.Errorf("%v %s", err, cmp.Diff(want, got[0]))
 	}
 }
+
+func TestFormerPasswordsAreForgotten(t *testing.T) {
+	t.Parallel()
+	c, dir := bustest.Open(t)
+	s, ctx := open(t, c), t.Context()
+	gate := identity.NewGate(Directory{Store: s}, nil, time.Now, bustest.Log(t))
+	hana := identity.Staff{ID: "hana", Email: "hana@example.com", Name: "花", Grants: []identity.Grant{{Role: identity.Agent, Brands: []string{"*"}}}}
+	var former []string
+	for _, password := range []string{"correct horse battery", "another good phrase", "the third good phrase"} {
+		must(t, gate.SetPassword(ctx, "ada", hana, password))
+		now, _ := Credentials.Get(s, "hana")
+		former = append(former, now.Password)
+	}
+	last := former[2]
+	former = former[:2]
+	if found := bustest.Lying(t, dir, former...); len(found) == 0 {
+		t.Fatal("what is to be forgotten isn't there")
+	}
+	for range 2 {
+		must(t, s.Forget(ctx))
+	}
+	if found := bustest.Lying(t, dir, former...); len(found) > 0 {
+		t.Errorf("still on disk: %v", found)
+	}
+	if found := bustest.Lying(t, dir, last); len(found) == 0 {
+		t.Error("the password in force is gone")
+	}
+	now, _ := Credentials.Get(open(t, c), "hana")
+	if now.Password != last || len(now.Set) != 3 || now.Set[0].By != "ada" {
+		t.Errorf("%+v", now)
+	}
+	must(t, gate.EndSessions(ctx, "ada", "hana"))
+	if now, _ := Credentials.Get(s, "hana"); now.Password != last || len(now.Set) != 3 {
+		t.Errorf("ending sessions changed it: %+v", now)
+	}
+}

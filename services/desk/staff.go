@@ -107,6 +107,13 @@ func (c *call) showPerson(status int, s identity.Staff, isNew bool, wrong map[st
 		v.Button = say("staff.make_link")
 	} else {
 		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "off", Label: say("staff.account"), Type: "check", Options: []option{{Value: "on", Label: say("staff.disable"), On: s.Disabled}}})
+		v.Lead = say("staff.no_password")
+		if cred, _ := settings.Credentials.Get(c.Settings, s.ID); len(cred.Set) > 0 {
+			last := cred.Set[len(cred.Set)-1]
+			v.Lead = say("staff.password_set", c.l.at(last.At).Exact(), c.who(last.By))
+		} else if cred.Password != "" {
+			v.Lead = ""
+		}
 		v.Danger = &actionView{Label: say("staff.new_link"), Action: "/staff/" + s.ID + "/link"}
 	}
 	return c.show(status, "form", "page", v)

@@ -101,6 +101,7 @@ func (x *indexer) round(ctx context.Context) error {
 	g.Go(func() error { return x.write(ctx) })
 	g.Go(func() error { return x.wake(ctx) })
 	g.Go(func() error { return x.sweep(ctx) })
+	g.Go(func() error { return x.forget(ctx) })
 	archived := make(chan struct{})
 	g.Go(func() error {
 		return follow(ctx, x, casework.Snapshots(), x.takeArchive, sync.OnceFunc(func() { close(archived) }))
