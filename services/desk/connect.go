@@ -24,23 +24,46 @@ type connected struct {
 
 // family is what sources and notifiers have apart: their kinds and their set.
 type family struct {
-	path, title string // "/sources", the key of the list's title
-	brand       bool   // can be bound to a brand
-	kinds       []kindView
-	get         func(*settings.Store, string) (connected, bool)
-	put         func(c *call, v connected) error
+	name, path, title string // "sources", "/sources", the key of the list's title
+	brand             bool   // can be bound to a brand
+	kinds             []kindView
+	get               func(*settings.Store, string) (connected, bool)
+	put               func(c *call, v connected) error
 }
 
 // kindView is a kind that can be chosen.
 type kindView struct {
-	Name, Doc, Href string
-	fields          []config.Field
+	Name, Label, Doc, Href string
+	fields                 []config.Field
+}
+
+// called returns s with its kinds named and explained in the words of l.
+func (s family) called(l *locale) family {
+	s.kinds = slices.Clone(s.kinds)
+	for i := range s.kinds {
+		k := &s.kinds[i]
+		key := s.name + "." + k.Name
+		k.Label, k.Doc = l.say("kind."+key), l.instead("kind."+key+".doc", k.Doc)
+		k.fields = slices.Clone(k.fields)
+		for j := range k.fields {
+			k.fields[j].Doc = l.instead("key."+key+"."+k.fields[j].Key+".hint", k.fields[j].Doc)
+		}
+	}
+	return s
+}
+
+// instead is the text for key, or what the program says itself, in English.
+func (w *words) instead(key, english string) string {
+	if w.has(key) {
+		return w.say(key)
+	}
+	return english
 }
 
 func sourceFamily() family {
-	s := family{path: "/sources", title: "nav.sources", brand: true}
+	s := family{name: "sources", path: "/sources", title: "nav.sources", brand: true}
 	for _, k := range source.Kinds {
-		s.kinds = append(s.kinds, kindView{k.Name, k.Doc, "/sources/new?kind=" + k.Name, k.Fields()})
+		s.kinds = append(s.kinds, kindView{Name: k.Name, Doc: k.Doc, Href: "/sources/new?kind=" + k.Name, fields: k.Fields()})
 	}
 	s.get = func(store *settings.Store, id string) (connected, bool) {
 		v, ok := settings.Sources.Get(store, id)
@@ -54,9 +77,9 @@ func sourceFamily() family {
 }
 
 func notifierFamily() family {
-	s := family{path: "/notifiers", title: "nav.notifiers"}
+	s := family{name: "notifiers", path: "/notifiers", title: "nav.notifiers"}
 	for _, k := range notify.Kinds {
-		s.kinds = append(s.kinds, kindView{k.Name, k.Doc, "/notifiers/new?kind=" + k.Name, k.Fields()})
+		s.kinds = append(s.kinds, kindView{Name: k.Name, Doc: k.Doc, Href: "/notifiers/new?kind=" + k.Name, fields: k.Fields()})
 	}
 	s.get = func(store *settings.Store, id string) (connected, bool) {
 		v, ok := settings.Notifiers.Get(store, id)
@@ -77,7 +100,7 @@ func (c *call) notifiers() error {
 	say := c.l.say
 	v := &connectionsView{frame: c.frame(say("nav.notifiers"), "/notifiers"), Lead: say("notifier.lead"), New: "/notifiers/new"}
 	for _, n := range settings.Notifiers.List(c.Settings) {
-		v.Rows = append(v.Rows, connectionRow{Href: "/notifiers/" + n.ID, Name: n.Name, Kind: n.Kind, Off: n.Off})
+		v.Rows = append(v.Rows, connectionRow{Href: "/notifiers/" + n.ID, Name: n.Name, Kind: say("kind.notifiers." + n.Kind), Off: n.Off})
 	}
 	if len(v.Rows) == 0 {
 		v.Notice = &notice{Kind: "empty", Title: say("notifier.none"), Text: say("notifier.none_text")}
@@ -87,10 +110,10 @@ func (c *call) notifiers() error {
 
 func (c *call) configures() error { return c.may(identity.Configure, identity.AllBrands) }
 
-func (c *call) sourceForm() error   { return c.connection(sourceFamily()) }
-func (c *call) saveSource() error   { return c.saveConnection(sourceFamily()) }
-func (c *call) notifierForm() error { return c.connection(notifierFamily()) }
-func (c *call) saveNotifier() error { return c.saveConnection(notifierFamily()) }
+func (c *call) sourceForm() error   { return c.connection(sourceFamily().called(c.l)) }
+func (c *call) saveSource() error   { return c.saveConnection(sourceFamily().called(c.l)) }
+func (c *call) notifierForm() error { return c.connection(notifierFamily().called(c.l)) }
+func (c *call) saveNotifier() error { return c.saveConnection(notifierFamily().called(c.l)) }
 
 // wantedConnection is the connection of the address and its kind; for "new"
 // one of the kind that was chosen, or none yet.
@@ -130,7 +153,7 @@ func (c *call) showConnection(status int, s family, v connected, kind *kindView,
 	say := c.l.say
 	title := v.name
 	if v.id == "" {
-		title = upperFirst(kind.Name)
+		title = kind.Label
 	}
 	general := []field{{Name: "name", Label: say("connect.name"), Value: v.name, Required: true, Error: wrong["name"]}}
 	if s.brand {
@@ -142,7 +165,7 @@ func (c *call) showConnection(status int, s family, v connected, kind *kindView,
 	general = append(general, field{Name: "off", Label: say("connect.state"), Type: "check", Options: []option{{Value: "on", Label: say("connect.off"), On: v.off}}})
 	page := &formView{
 		frame: c.frame(title, s.path), Lead: kind.Doc, Action: s.path + "/" + c.r.PathValue("id"), Button: say("me.save"), Back: link{say(s.title), s.path},
-		Groups: []fieldGroup{{Fields: append(general, configFields(kind.fields, v.config, wrong, c.l.say("connect.kept"))...)}}, Hidden: []pair{{"kind", kind.Name}},
+		Groups: []fieldGroup{{Fields: append(general, c.l.configFields("key."+s.name+"."+kind.Name+".", kind.fields, v.config, wrong)...)}}, Hidden: []pair{{"kind", kind.Name}},
 	}
 	if text := wrong[""]; text != "" {
 		page.Notice = &notice{Kind: "error", Title: say("error.input"), Text: text, Kept: say("form.kept")}
@@ -150,22 +173,23 @@ func (c *call) showConnection(status int, s family, v connected, kind *kindView,
 	return c.show(status, "form", "page", page)
 }
 
-// configFields are the inputs for the fields of a kind, with what is set. A
-// secret that is set is not shown; left empty it stays.
-func configFields(fields []config.Field, raw json.RawMessage, wrong map[string]string, kept string) []field {
+// configFields are the inputs for the fields of a kind, with what is set, under
+// the labels that begin with prefix. A secret that is set is not shown; left
+// empty it stays.
+func (l *locale) configFields(prefix string, fields []config.Field, raw json.RawMessage, wrong map[string]string) []field {
 	var set map[string]any
 	if len(raw) > 0 && json.Unmarshal(raw, &set) != nil {
 		set = nil
 	}
 	var out []field
 	for _, f := range fields {
-		v := field{Name: "config." + f.Key, Label: f.Key, Hint: f.Doc, Required: f.Required, Error: wrong[f.Key], Placeholder: f.Default, Mono: true}
+		v := field{Name: "config." + f.Key, Label: l.say(prefix + f.Key), Key: f.Key, Hint: f.Doc, Required: f.Required, Error: wrong[f.Key], Placeholder: f.Default, Mono: true}
 		value, has := set[f.Key]
 		switch {
 		case f.Secret:
 			v.Type, v.Auto, v.Placeholder = "password", "off", ""
 			if text, _ := value.(string); text != "" {
-				v.Placeholder, v.Required = kept, false
+				v.Placeholder, v.Required = l.say("connect.kept"), false
 				if strings.HasPrefix(text, "env:") || strings.HasPrefix(text, "file:") {
 					v.Type, v.Value = "text", text // a reference is no secret
 				}
@@ -183,7 +207,7 @@ func configFields(fields []config.Field, raw json.RawMessage, wrong map[string]s
 				text = f.Default
 			}
 			for _, e := range f.Enum {
-				v.Options = append(v.Options, option{Value: e, Label: e, On: e == text})
+				v.Options = append(v.Options, option{Value: e, Label: l.say(prefix + f.Key + ".is." + e), On: e == text})
 			}
 			if !f.Required && !slices.Contains(f.Enum, text) {
 				v.Options = append([]option{{On: true}}, v.Options...)

@@ -73,6 +73,7 @@ type undo struct {
 // field is an input of a form, with what was typed and what was wrong with it.
 type field struct {
 	Name, Label, Hint, Value, Error string
+	Key                             string // what it is called in files and mistakes
 	Type                            string // text, password, email, url, number, date, textarea, select, check
 	Options                         []option
 	Required, Wide, Mono            bool

@@ -53,7 +53,7 @@ func (c *call) sources() error {
 
 func (c *call) sourceRow(s settings.Source, p source.Progress) sourceRow {
 	l := c.l
-	r := sourceRow{ID: s.ID, Name: s.Name, Kind: s.Kind, Success: l.at(p.Success), Item: l.at(p.Item), Next: l.at(p.Next), Error: p.Error}
+	r := sourceRow{ID: s.ID, Name: s.Name, Kind: l.instead("kind.sources."+s.Kind, s.Kind), Success: l.at(p.Success), Item: l.at(p.Item), Next: l.at(p.Next), Error: p.Error}
 	if r.Name == "" {
 		r.Name = s.ID
 	}
