@@ -211,6 +211,11 @@ func (f *feed) parse(resp *outbound.Response) ([]mention.Post, error) {
 	if err != nil {
 		return nil, err
 	}
+	if k := gofeed.DetectFeedType(bytes.NewReader(body)); k == gofeed.FeedTypeRSS || k == gofeed.FeedTypeAtom {
+		if err := checkMarkup(body); err != nil {
+			return nil, err
+		}
+	}
 	parsed, err := gofeed.NewParser().Parse(bytes.NewReader(body))
 	if err != nil {
 		return nil, notAFeed(body, resp.URL, err)
