@@ -17,7 +17,10 @@ const (
 	maxStore = 1 << 60
 
 	// writeError is how the server's log tells that a stream's file could not
-	// be written; it tells it nowhere else.
+	// be written. It tells it nowhere else: the health check and Jsz look at no
+	// store's error, a store can't be had from outside, and a refused publish
+	// has the same code (10077) as one beyond a stream's limit, which is no
+	// fault. A test holds the text to the server that is built in.
 	writeError = "Critical write error"
 	probeEvery = time.Second
 )
