@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 )
@@ -42,10 +43,10 @@ func (r *Rules) Validate() error {
 		row, at := &r.Rows[i], fmt.Sprintf("rows[%d].", i)
 		errs = append(errs, known(at+"risks", row.Risks, mention.Categories), known(at+"intents", row.Intents, mention.Intents))
 		if row.Reach < 0 {
-			errs = append(errs, fmt.Errorf("%sreach: %d is less than 0", at, row.Reach))
+			errs = append(errs, config.Invalid(at+"reach", "%d is less than 0", row.Reach))
 		}
 		if row.Needs && row.Why == "" {
-			errs = append(errs, fmt.Errorf("%swhy: say what needs a second person, staff will read it", at))
+			errs = append(errs, config.Invalid(at+"why", "say what needs a second person, staff will read it"))
 		}
 	}
 	return errors.Join(errs...)

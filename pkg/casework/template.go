@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/mention"
 )
 
@@ -264,26 +265,52 @@ type Playbook struct {
 	Law map[string]string `json:"law,omitempty"`
 }
 
+// Phases are what a step of a playbook can be for, in the order they come in.
+var Phases = []string{"hear", "empathise", "apologise", "resolve", "diagnose"}
+
 // Step is one step of a playbook.
 type Step struct {
-	Phase string            `json:"phase"` // hear, empathise, apologise, resolve, diagnose
+	Phase string            `json:"phase"` // one of [Phases]
 	Who   string            `json:"who,omitempty"`
 	Text  map[string]string `json:"text"`
 }
 
 // Validate reports what is wrong with p.
 func (p *Playbook) Validate() error {
-	if len(p.Name) == 0 || len(p.Steps) == 0 {
-		return errors.New("want a name and at least one step")
+	var errs []error
+	if !said(p.Name) {
+		errs = append(errs, config.Invalid("name", "required, in one language at least"))
 	}
-	return known("risks", p.Risks, mention.Categories)
+	if len(p.Steps) == 0 {
+		errs = append(errs, config.Invalid("steps", "want at least one"))
+	}
+	for i, s := range p.Steps {
+		at := fmt.Sprintf("steps[%d].", i)
+		if !slices.Contains(Phases, s.Phase) {
+			errs = append(errs, config.Invalid(at+"phase", "%q: want one of %v", s.Phase, Phases))
+		}
+		if !said(s.Text) {
+			errs = append(errs, config.Invalid(at+"text", "required, in one language at least"))
+		}
+	}
+	return errors.Join(append(errs, known("risks", p.Risks, mention.Categories))...)
+}
+
+// said tells whether a text is there in any language.
+func said(texts map[string]string) bool {
+	for _, t := range texts {
+		if strings.TrimSpace(t) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // known wants labels that exist: one that is misspelt would never match.
 func known[T ~string](field string, labels, all []T) error {
 	for i, l := range labels {
 		if !slices.Contains(all, l) {
-			return fmt.Errorf("%s[%d] %q: want one of %v", field, i, l, all)
+			return config.Invalid(fmt.Sprintf("%s[%d]", field, i), "%q: want one of %v", l, all)
 		}
 	}
 	return nil

@@ -138,12 +138,16 @@ func TestSuggest(t *testing.T) {
 
 func TestPlaybookValidate(t *testing.T) {
 	t.Parallel()
-	p := Playbook{Name: map[string]string{"ja": "火"}, Steps: []Step{{Phase: "hear"}}, Risks: []mention.Category{mention.SafetyHazard}}
+	p := Playbook{Name: map[string]string{"ja": "火"}, Steps: []Step{{Phase: "hear", Text: map[string]string{"ja": "聞く"}}}, Risks: []mention.Category{mention.SafetyHazard}}
 	if err := p.Validate(); err != nil {
 		t.Error(err)
 	}
-	p.Risks = []mention.Category{"fire"}
-	if err := p.Validate(); err == nil || !strings.Contains(err.Error(), "risks[0]") {
-		t.Errorf("%v, want an error that names risks[0]", err)
+	p.Name, p.Risks = nil, []mention.Category{"fire"}
+	p.Steps = append(p.Steps, Step{Phase: "shout", Text: map[string]string{"ja": " "}})
+	err := p.Validate()
+	for _, field := range []string{"name", "risks[0]", "steps[1].phase", "steps[1].text"} {
+		if err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%v, want an error that names %s", err, field)
+		}
 	}
 }

@@ -213,6 +213,18 @@ type Team struct {
 	Members []string `json:"members,omitempty"` // staff ids
 }
 
+// Validate reports everything that is wrong with t.
+func (t *Team) Validate() error {
+	var errs []error
+	if !idPattern.MatchString(t.ID) {
+		errs = append(errs, config.Invalid("id", "%q: want a-z, 0-9, - and _, up to 64", t.ID))
+	}
+	if strings.TrimSpace(t.Name) == "" {
+		errs = append(errs, config.Invalid("name", "required"))
+	}
+	return errors.Join(errs...)
+}
+
 // Triage judges a mention by its brand's rules.
 func (s *Store) Triage(m *mention.Mention, v *mention.Verdict, sig casework.Signals) casework.Triage {
 	b, _ := Brands.Get(s, m.Brand)

@@ -176,6 +176,23 @@ func (k Set[T]) Delete(ctx context.Context, s *Store, actor, id string, version 
 	return s.put(ctx, actor, k.kind, id, version, nil, true)
 }
 
+// Put sets kind's id to a value in JSON, as `earshot apply` reads it, if the
+// setting still has this version. Like [Set.Put] it refuses what is not valid.
+func Put(ctx context.Context, s *Store, actor, kind, id string, version uint64, raw json.RawMessage) error {
+	return s.put(ctx, actor, kind, id, version, raw, false)
+}
+
+// JSON returns the value of id in force, as [Put] takes it, and its version; nil
+// when there is none.
+func (k Set[T]) JSON(s *Store, id string) (json.RawMessage, uint64, error) {
+	v, ok := k.Get(s, id)
+	if !ok {
+		return nil, k.Version(s, id), nil
+	}
+	raw, err := json.Marshal(v)
+	return raw, k.Version(s, id), err
+}
+
 // Revision is one value a setting had.
 type Revision[T any] struct {
 	Actor   string

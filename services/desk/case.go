@@ -294,7 +294,7 @@ func (c *call) steps(s *casework.State) []stepView {
 				if key := "role." + who; c.l.has(key) {
 					who = c.l.say(key)
 				}
-				out = append(out, stepView{Text: cmp.Or(st.Text[c.l.lang], st.Text["en"]), Who: who})
+				out = append(out, stepView{Text: cmp.Or(st.Text[c.l.lang], st.Text["en"], st.Text["ja"]), Who: who})
 			}
 			return out
 		}

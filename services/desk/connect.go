@@ -297,7 +297,7 @@ func (c *call) saveConnection(s family) error {
 		v.id = kind.Name + "-" + newID()[:6]
 	}
 	if err := s.put(c, v); err != nil {
-		wrong := mistakes(err)
+		wrong := c.l.mistakes(err)
 		if wrong == nil {
 			return err
 		}
@@ -312,19 +312,25 @@ func (c *call) saveConnection(s family) error {
 
 // mistakes are what is wrong with a configuration, by key; nil if err is about
 // something else.
-func mistakes(err error) map[string]string {
-	var out map[string]string
-	add := func(key, text string) {
-		if out == nil {
-			out = map[string]string{}
-		}
+func (l *locale) mistakes(err error) map[string]string {
+	return l.mistaken(err, func(key string) string {
 		key, _, _ = strings.Cut(strings.TrimPrefix(key, "config."), "[")
-		out[key] = strings.TrimSpace(out[key] + " " + upperFirst(text) + ".")
-	}
+		return key
+	})
+}
+
+// mistaken are the mistakes within err by what named makes of their keys; nil if
+// err is about something else.
+func (l *locale) mistaken(err error, named func(key string) string) map[string]string {
+	var out map[string]string
 	var walk func(error)
 	walk = func(err error) {
 		if f, ok := err.(*config.FieldError); ok {
-			add(f.Key, f.Problem)
+			if out == nil {
+				out = map[string]string{}
+			}
+			key := named(f.Key)
+			out[key] = strings.TrimSpace(out[key] + " " + l.say("form.invalid", upperFirst(f.Problem)))
 			return
 		}
 		switch u := err.(type) {

@@ -232,11 +232,3 @@ func TestKindsAreExplainedInEveryLanguage(t *testing.T) {
 func ofProgram(key string) bool {
 	return (strings.HasPrefix(key, "kind.") || strings.HasPrefix(key, "key.")) && (strings.HasSuffix(key, ".doc") || strings.HasSuffix(key, ".hint"))
 }
-
-func texts[S ~string](list []S) []string {
-	out := make([]string, len(list))
-	for i, s := range list {
-		out[i] = string(s)
-	}
-	return out
-}

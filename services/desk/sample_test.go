@@ -1,8 +1,11 @@
 package desk
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/earshot/earshot/pkg/settings"
 )
 
 // sampleNow is the moment all sample pages are made at.
@@ -23,8 +26,43 @@ func sampleFrame(l *locale, title, path string) frame {
 		Nav: []navGroup{
 			{l.say("nav.work"), []navItem{item("queue", "q", 23, false), item("escalations", "e", 2, true), item("note", "n", 0, false)}},
 			{l.say("nav.library"), []navItem{item("templates", "t", 0, false), item("brands", "b", 0, false)}},
-			{l.say("nav.operate"), []navItem{item("sources", "s", 1, false), item("dead", "d", 0, false), item("staff", "p", 0, false), item("sandbox", "x", 0, false)}},
+			{l.say("nav.operate"), []navItem{item("sources", "s", 1, false), item("dead", "d", 0, false), item("rules", "r", 0, false), item("staff", "p", 0, false), item("sandbox", "x", 0, false)}},
 		},
+	}
+}
+
+func sampleRules(l *locale, f frame) *rulesView {
+	v := &rulesView{frame: f}
+	for i, r := range rulings() {
+		s := rulesSection{Title: l.say("rules." + r.kind), Lead: l.say("rules." + r.kind + "_lead")}
+		if r.one != nil {
+			s.rulesRow = rulesRow{Href: "#", Name: s.Title, State: l.say("rules.default")}
+		} else {
+			s.New, s.NewLabel = "#", l.say("rules."+r.kind+"_new")
+			s.Rows = []rulesRow{{Href: "#", Name: "品質保証", Parts: []string{l.say("risk.safety_hazard"), l.say("risk.churn")}, At: l.at(sampleNow.Add(-26 * time.Hour)), By: "M. Okada"}}
+		}
+		if i == 3 {
+			s.Rows = nil
+		}
+		v.Sections = append(v.Sections, s)
+	}
+	return v
+}
+
+// sampleRuling is the default policy with a mistake in it.
+func sampleRuling(l *locale, f frame) *ruleView {
+	r := rulings()[0]
+	raw, _ := json.Marshal(r.one())
+	tree := map[string]any{}
+	_ = json.Unmarshal(raw, &tree)
+	form := &formed{call: &call{Desk: &Desk{Options: Options{Settings: &settings.Store{}}}, l: l}, kind: r.kind, wrong: map[string]string{
+		"ladders.1.rungs.0.wait_minutes": l.say("form.number"), "ladders": l.say("form.required"),
+	}}
+	return &ruleView{
+		frame: f, Lead: l.say("rules.policy_lead"), Action: "/rules/policy/default", Version: "12", May: true, Parts: form.parts("", r.parts, tree),
+		Notice: &notice{Kind: "error", Title: l.say("error.input"), Text: l.say("rules.wrong"), Kept: l.say("form.kept")}, Back: link{l.say("nav.rules"), "/rules"},
+		History: []eventView{{At: l.at(sampleNow.Add(-26 * time.Hour)), Who: "M. Okada", What: l.say("rules.changed"), Text: l.say("rules.policy.ladders")}},
+		Drop:    "#", DropLabel: l.say("rules.reset"), DropText: l.say("rules.reset_sure"),
 	}
 }
 
@@ -219,6 +257,8 @@ func samples(l *locale) map[string]any {
 		"brand":             &brandView{frame: sheet("Kumo Café", "/brands/kumo-cafe"), ID: "kumo-cafe", May: true, Action: "/brands/kumo-cafe", Fields: []field{{Name: "name", Label: l.say("brand.name"), Value: "Kumo Café", Required: true}}, Query: field{Name: "query", Label: l.say("brand.query"), Hint: l.say("brand.query_hint"), Type: "textarea", Rows: 4, Mono: true, Required: true, Value: `("kumo café" OR kumoカフェ OR #kumocafe) AND NOT (author:kumocafe`}, Mistake: &mistakeView{`("kumo café" OR kumoカフェ OR #kumocafe) AND NOT `, "(", "author:kumocafe", "this bracket is not closed"}, Preview: &queryPreview{Stored: 1204, Of: 48211, Rows: sampleList(l).Rows[:3], Sources: []sourcePreview{{Name: "Google News", Found: 12, Rows: sampleList(l).Rows[1:2]}, {Name: "Hacker News", Error: "429: asks us to wait until 10:31"}}}},
 		"sources":           &sourcesView{frame: sheet(l.say("nav.sources"), "/sources"), Rows: []sourceRow{{ID: "bluesky", Name: "Bluesky", Kind: "bluesky", State: "ok", StateName: l.say("source.state_ok"), Success: at(4 * time.Second), Item: at(40 * time.Second), Lag: "0.8 s", Quota: ""}, {ID: "news", Name: "Google News", Kind: "feed", Detail: "kumo café", State: "failing", StateName: l.say("source.state_failing"), Success: at(3 * time.Hour), Item: at(5 * time.Hour), Lag: "–", Next: l.at(sampleNow.Add(12 * time.Minute)), Error: "news.google.com: lookup: no such host"}, {ID: "mastodon", Name: "Mastodon", Kind: "mastodon", Detail: "mastodon.social · #kumocafe", State: "silent", StateName: l.say("source.state_silent"), Success: at(20 * time.Second), Item: at(26 * time.Hour), Lag: "12 s", Next: l.at(sampleNow.Add(40 * time.Second)), Quota: "287 / 300", Silent: l.say("source.silent", "26 h", "2 h")}}},
 		"connections":       &connectionsView{frame: sheet(l.say("nav.notifiers"), "/notifiers"), Lead: l.say("notifier.lead"), New: "/notifiers/new", Rows: []connectionRow{{Href: "/notifiers/1", Name: "PR on call", Kind: "pagerduty"}, {Href: "/notifiers/2", Name: "#pr", Kind: "slack", Off: true}}},
+		"rules":             sampleRules(l, sheet(l.say("nav.rules"), "/rules")),
+		"rule":              sampleRuling(l, sheet(l.say("rules.policy"), "/rules")),
 		"connections-kinds": &connectionsView{frame: sheet(l.say("connect.choose"), "/sources"), Lead: l.say("connect.choose_lead"), Back: link{l.say("nav.sources"), "/sources"}, Kinds: sourceFamily().kinds},
 		"dead":              &deadView{frame: sheet(l.say("nav.dead"), "/dead"), Rows: []deadRow{{ID: "12", Service: "classifier", Subject: "mention.live.web", Error: "text of 3 MB holds no word", Text: "{ … }", At: at(2 * time.Hour), Tries: 5}}},
 		"staff":             &staffView{frame: sheet(l.say("nav.staff"), "/staff"), May: true, Rows: []staffRow{{Href: "/staff/sato", Login: "sato", Name: "佐藤 香織", Public: "香織", Roles: []string{"agent", "approver"}, Brands: []string{"Kumo Café"}}, {Href: "/staff/okada", Login: "okada", Name: "M. Okada", Public: "Mika", Roles: []string{"pr_lead", "admin"}}}, Tokens: []tokenRow{{ID: "1", Name: "shop system", Scopes: []string{"intake"}, Created: at(40 * 24 * time.Hour), Used: at(9 * time.Minute), Expires: l.at(sampleNow.Add(90 * 24 * time.Hour)), Action: "/tokens/1/revoke"}}, Invited: &secretView{l.say("token.once"), l.say("token.once_text"), "esh_9f2kq7w1v8"}},

@@ -14,6 +14,16 @@ import (
 
 func (c *call) home() error { return c.back("/queue") }
 
+// decides is a right that the caller has when rules are theirs to edit.
+func decides(c *call) identity.Action {
+	for _, a := range append(writers, leads...) {
+		if c.viewer.Can(a, identity.AllBrands) {
+			return a
+		}
+	}
+	return identity.Configure
+}
+
 // nav is the rail: the pages the caller has a right to.
 func (c *call) nav(path string) []navGroup {
 	counts := c.Desk.live.counts(c.ctx, c.viewer)
@@ -43,7 +53,7 @@ func (c *call) nav(path string) []navGroup {
 	if c.Sandbox {
 		sandbox = item("sandbox", "x", identity.View, false)
 	}
-	add("nav.operate", item("sources", "s", identity.View, true), item("notifiers", "o", identity.Configure, false), item("dead", "d", identity.Configure, true), item("staff", "p", identity.Manage, false), sandbox)
+	add("nav.operate", item("sources", "s", identity.View, true), item("notifiers", "o", identity.Configure, false), item("dead", "d", identity.Configure, true), item("rules", "r", decides(c), false), item("staff", "p", identity.Manage, false), sandbox)
 	return groups
 }
 

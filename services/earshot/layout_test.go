@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"pkg/source":       {"pkg/mention", "pkg/text", "pkg/config", "pkg/outbound"},
 	"pkg/escalation":   {"pkg/mention", "pkg/config", "pkg/bus", "proto/earshot/v1"},
 	"pkg/notify":       {"pkg/mention", "pkg/text", "pkg/config", "pkg/outbound", "pkg/escalation"},
-	"pkg/casework":     {"pkg/mention", "pkg/text", "pkg/identity", "pkg/bus", "proto/earshot/v1"},
+	"pkg/casework":     {"pkg/mention", "pkg/text", "pkg/config", "pkg/identity", "pkg/bus", "proto/earshot/v1"},
 	"pkg/settings": {
 		"pkg/mention", "pkg/text", "pkg/config", "pkg/identity", "pkg/bus", "pkg/query", "pkg/source", "pkg/notify",
 		"pkg/casework", "pkg/escalation", "proto/earshot/v1",
