@@ -51,6 +51,8 @@ type Store struct {
 type value struct {
 	seq     uint64
 	deleted bool
+	actor   string
+	at      time.Time
 	v       any // pointer to the kind's type
 }
 
@@ -81,7 +83,7 @@ func (s *Store) apply(c *change) {
 		s.log.Warn("unknown kind of setting; a newer Earshot wrote it", "kind", c.Kind)
 		return
 	}
-	next := value{seq: c.Seq, deleted: c.Deleted}
+	next := value{seq: c.Seq, deleted: c.Deleted, actor: c.Actor, at: c.At}
 	if !c.Deleted {
 		v, err := k.decode(c.Value)
 		if err != nil {
@@ -156,6 +158,14 @@ func (k Set[T]) Version(s *Store, id string) uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.values[k.kind][id].seq
+}
+
+// Changed returns who set id last and when; nobody when it was never set.
+func (k Set[T]) Changed(s *Store, id string) (actor string, at time.Time) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	v := s.values[k.kind][id]
+	return v.actor, v.at
 }
 
 // ErrStale says that somebody changed the setting since it was read.

@@ -45,6 +45,9 @@ func TestPutKeepsEveryValueWithItsAuthor(t *testing.T) {
 	s, ctx := open(t, c), t.Context()
 	must(t, Brands.Put(ctx, s, "ann", "acme", 0, acme))
 	seen := Brands.Version(s, "acme")
+	if by, at := Brands.Changed(s, "acme"); by != "ann" || time.Since(at) > time.Minute {
+		t.Errorf("changed by %s at %s", by, at)
+	}
 	second := acme
 	second.Voice = "plain"
 	must(t, Brands.Put(ctx, s, "bob", "acme", seen, second))

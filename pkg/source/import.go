@@ -253,6 +253,9 @@ func (im Import) csv(br *bufio.Reader, dec *decoder) iter.Seq2[Received, error] 
 		}
 		head, err := cr.Read()
 		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = errors.New("the file is empty")
+			}
 			yield(Received{}, fmt.Errorf("the first line must name the columns: %w", err))
 			return
 		}

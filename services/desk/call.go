@@ -440,7 +440,12 @@ func (c *call) json(status int, v any) error {
 }
 
 // who is the name of an actor.
-func (c *call) who(actor string) string { return c.Desk.who(actor) }
+func (c *call) who(actor string) string {
+	if actor == identity.ActorConsole {
+		return c.l.say("actor.cli")
+	}
+	return c.Desk.who(actor)
+}
 
 func (d *Desk) who(actor string) string {
 	if s, ok := settings.Staff.Get(d.Settings, actor); ok {

@@ -29,6 +29,9 @@ func (c *call) escalations() error {
 		{Label: say("esc.open_all"), Href: "/escalations", Count: len(open), On: !all, Urgent: true},
 		{Label: say("view.all"), Href: "/escalations?view=all", On: all},
 	}
+	slices.SortStableFunc(list, func(a, b escalation.State) int {
+		return cmp.Compare(waits(&b), waits(&a))
+	})
 	for i := range list {
 		v.Rows = append(v.Rows, c.escalationRow(&list[i]))
 	}
@@ -36,6 +39,27 @@ func (c *call) escalations() error {
 		v.Notice = &notice{Kind: "empty", Title: say("esc.none"), Text: say("esc.none_text")}
 	}
 	return c.show(http.StatusOK, "escalations", "page", v)
+}
+
+// waits is how much an escalation wants somebody: what wakes people and nobody
+// has comes first, then what waits for opening.
+func waits(s *escalation.State) int {
+	if s.Acked != nil || s.Resolved != nil {
+		return 0
+	}
+	return escalationStep(s)
+}
+
+// nextPage is when somebody is called next, as far as that is planned.
+func (c *call) nextPage(s *escalation.State) moment {
+	switch {
+	case s.Acked != nil || s.Resolved != nil || s.Urgency == escalation.Notify: // it expects nobody
+		return moment{}
+	case s.NextAt.IsZero() && s.Urgency == escalation.Opening:
+		policy := c.Settings.Policy()
+		return c.l.at(policy.NextOpening(s.Brand, c.l.now))
+	}
+	return c.l.at(s.NextAt)
 }
 
 // causeOf is what an escalation is about, in words.
@@ -80,11 +104,8 @@ func escalationStep(s *escalation.State) int {
 func (c *call) escalationRow(s *escalation.State) escalationRow {
 	r := escalationRow{
 		ID: s.Key, Href: "/escalations/" + s.Key, Step: escalationStep(s), Title: c.causeOf(s), Text: []span{{Text: cmp.Or(s.Excerpt, s.Title)}},
-		Lang: langOf(s.Lang), Brand: c.escalatedBrand(s), At: c.l.at(s.OpenedAt), Count: s.Count, Next: c.l.at(s.NextAt),
+		Lang: langOf(s.Lang), Brand: c.escalatedBrand(s), At: c.l.at(s.OpenedAt), Count: s.Count, Next: c.nextPage(s),
 		Policy: c.l.say("policy." + string(s.Urgency)),
-	}
-	if s.Urgency == escalation.Notify {
-		r.Next = moment{} // it expects nobody
 	}
 	r.State, r.StateName = c.escalationState(s)
 	if s.Owner != "" {
@@ -112,7 +133,7 @@ func (c *call) escalation() error {
 	v := &escalationView{
 		frame: c.frame(c.causeOf(&s), "/escalations"), ID: s.Key, Step: escalationStep(&s), Cause: c.causeOf(&s),
 		Reason: c.reasonOf(&s), Policy: l.say("policy." + string(s.Urgency)), Brand: c.escalatedBrand(&s), At: l.at(s.OpenedAt),
-		Next: l.at(s.NextAt), Count: s.Count, Subject: s.Title, History: c.escalationHistory(&s), WrongSaid: s.FalseAlarm != nil,
+		Next: c.nextPage(&s), Count: s.Count, Subject: s.Title, History: c.escalationHistory(&s), WrongSaid: s.FalseAlarm != nil,
 	}
 	v.State, v.StateName = c.escalationState(&s)
 	if s.Acked != nil {
@@ -269,7 +290,7 @@ func (c *call) acknowledge() error {
 	l := c.l
 	v := &acknowledgeView{
 		frame: c.frame(c.causeOf(&s), "/ack"), Token: c.r.PathValue("token"), Step: escalationStep(&s), Cause: c.causeOf(&s),
-		Brand: c.escalatedBrand(&s), Count: s.Count, At: l.at(s.OpenedAt), Next: l.at(s.NextAt), Who: c.who(p.Recipient),
+		Brand: c.escalatedBrand(&s), Count: s.Count, At: l.at(s.OpenedAt), Next: c.nextPage(&s), Who: c.who(p.Recipient),
 		WrongSaid: s.FalseAlarm != nil, Full: "/escalations/" + s.Key,
 		Post: postView{Author: s.Author, PlatformName: c.platform(s.Platform), Lang: langOf(s.Lang), Body: linked(s.Excerpt)},
 	}

@@ -86,7 +86,7 @@ func (c *call) sourceRow(s settings.Source, p source.Progress) sourceRow {
 func (l *locale) span(d time.Duration) string {
 	switch {
 	case d < time.Second:
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+		return l.say("span.s", strconv.FormatFloat(d.Seconds(), 'f', 1, 64))
 	case d < time.Minute:
 		return l.say("span.s", int(d/time.Second))
 	case d < time.Hour:

@@ -28,6 +28,7 @@ type ruling struct {
 	// one is what there is one of: its value while nobody has set any.
 	one  func() any
 	list func(*call) []ruled
+	last func(*settings.Store, string) (actor string, at time.Time)
 	json func(*settings.Store, string) (json.RawMessage, uint64, error)
 	past func(context.Context, *settings.Store, string) ([]revised, error)
 	drop func(c *call, id string, version uint64) error
@@ -48,7 +49,7 @@ type revised struct {
 
 func rulingOf[T any](set settings.Set[T], rights []identity.Action, parts ...part) ruling {
 	return ruling{
-		kind: set.Kind(), rights: rights, parts: parts, json: set.JSON,
+		kind: set.Kind(), rights: rights, parts: parts, json: set.JSON, last: set.Changed,
 		past: func(ctx context.Context, s *settings.Store, id string) ([]revised, error) {
 			all, err := set.History(ctx, s, id)
 			if err != nil {
@@ -221,9 +222,8 @@ func (c *call) rules() error {
 
 // dated is row with who changed it last.
 func (c *call) dated(r *ruling, id string, row rulesRow) rulesRow {
-	if all, err := r.past(c.ctx, c.Settings, id); err == nil && len(all) > 0 {
-		last := all[len(all)-1]
-		row.At, row.By = c.l.at(last.at), c.who(last.by)
+	if by, at := r.last(c.Settings, id); by != "" {
+		row.At, row.By = c.l.at(at), c.who(by)
 	}
 	return row
 }

@@ -42,28 +42,46 @@ func (c *call) templates() error {
 	}
 	v := &templatesView{frame: c.frame(say("nav.templates"), "/templates"), Query: strings.TrimSpace(q.Get("q")), May: c.viewer.CanSomewhere(identity.Word)}
 	counts := map[casework.TemplateStatus]int{}
-	needle := strings.ToLower(v.Query)
+	needle, lang := strings.ToLower(v.Query), q.Get("lang")
+	if !slices.Contains(langs, lang) {
+		lang = ""
+	}
+	by := map[string]int{}
 	for _, t := range settings.Templates.List(c.Settings) {
 		for _, s := range templateTabs {
 			ver := shownVersion(&t, s)
 			if ver == nil || needle != "" && !strings.Contains(strings.ToLower(t.Name+" "+t.When+" "+ver.Body), needle) {
 				continue
 			}
+			if s == status {
+				by[t.Lang]++
+			}
+			if lang != "" && t.Lang != lang {
+				continue
+			}
 			counts[s]++
 			if s == status {
+				_, at := settings.Templates.Changed(c.Settings, t.ID)
 				v.Rows = append(v.Rows, templateRow{
 					Href: "/templates/" + t.ID, Name: t.Name, Lang: t.Lang, When: t.When, Apology: say("apology." + string(ver.Apology)),
-					State: string(s), StateName: say("tmpl.state_" + string(s)), Version: ver.N, By: c.nameOr(ver.By),
+					State: string(s), StateName: say("tmpl.state_" + string(s)), Version: ver.N, By: c.nameOr(ver.By), Changed: c.l.at(at),
 				})
 			}
 		}
 	}
 	for _, s := range templateTabs {
-		href := "/templates?state=" + string(s)
-		if v.Query != "" {
-			href += "&q=" + v.Query
+		v.Tabs = append(v.Tabs, chip{Label: say("tmpl.state_" + string(s)), Href: withQuery(c.r.URL, map[string]string{"state": string(s)}), Count: counts[s], On: s == status})
+	}
+	if len(by) > 1 {
+		f := facet{Name: "lang", Label: say("tmpl.lang")}
+		for _, l := range langs {
+			to := l
+			if l == lang {
+				to = ""
+			}
+			f.Chips = append(f.Chips, chip{Label: say("lang." + l), Href: withQuery(c.r.URL, map[string]string{"lang": to}), Count: by[l], On: l == lang})
 		}
-		v.Tabs = append(v.Tabs, chip{Label: say("tmpl.state_" + string(s)), Href: href, Count: counts[s], On: s == status})
+		v.Facets = []facet{f}
 	}
 	if len(v.Rows) == 0 {
 		v.Notice = &notice{Kind: "empty", Title: say("tmpl.none"), Text: say("tmpl.none_text")}

@@ -267,8 +267,16 @@ func erase(ctx context.Context, c *call, o *eraseOptions) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "erased %d mentions\n", n)
+	fmt.Fprintf(c.out, "erased %s\n", count(n, "mention"))
 	return nil
+}
+
+// count is n and what is counted, in words.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
 }
 
 var deadCommand = command{

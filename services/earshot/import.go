@@ -140,7 +140,7 @@ func importFile(ctx context.Context, c *call, o *importOptions) error {
 	}
 	p.done(c.out, o.dry)
 	if p.refused > 0 {
-		return fmt.Errorf("%d lines were refused", p.refused)
+		return fmt.Errorf("%s refused", count(int(p.refused), "line"))
 	}
 	return nil
 }

@@ -375,7 +375,7 @@ func (r *runner) fail(ctx context.Context, err error, wait time.Duration) time.D
 	now := r.now()
 	if r.progress.Error == "" {
 		r.progress.Since = now
-		r.log.Warn("source failed", "error", err, "next", wait)
+		r.log.Warn("source failed", "error", err, "next", wait.String())
 	}
 	r.progress.Error = err.Error()
 	r.progress.Next = time.Time{}
@@ -392,7 +392,7 @@ func (r *runner) hush() bool {
 	if !r.progress.Hush(r.now()) {
 		return false
 	}
-	r.log.Warn("source is silent against its habit", "last", r.progress.Taken, "usual_gap", r.progress.Gap)
+	r.log.Warn("source is silent against its habit", "last", r.progress.Taken, "usual_gap", r.progress.Gap.String())
 	return true
 }
 
