@@ -293,6 +293,8 @@ func (c *call) steps(s *casework.State) []stepView {
 				who := st.Who
 				if key := "role." + who; c.l.has(key) {
 					who = c.l.say(key)
+				} else if t, ok := settings.Teams.Get(c.Settings, who); ok {
+					who = t.Name
 				}
 				out = append(out, stepView{Text: cmp.Or(st.Text[c.l.lang], st.Text["en"], st.Text["ja"]), Who: who})
 			}

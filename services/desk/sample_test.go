@@ -78,7 +78,7 @@ type sampleRow struct {
 var sampleRows = []sampleRow{
 	{3, "risk.publicity_threat", "", "negative", "三回電話しても折り返しがない。明日までに返金の連絡がなければ、録音も含めて全部公開します。", "@midori_k", "X", "ja", -12 * time.Minute, 72 * time.Minute, "state.in_hand", "佐藤 香織", 14, 9, 2},
 	{3, "risk.safety_hazard", "", "negative", "The charger of my Kumo 3 started smoking on the kitchen table. My daughter burned two fingers. Who do I call?", "@harriet.bsky.social", "Bluesky", "en", 21 * time.Minute, 38 * time.Minute, "", "", 1, 0, 1},
-	{2, "risk.legal_threat", "", "negative", "消費生活センターに相談済みです。これ以上放置するなら弁護士に任せます。", "@tanaka_h", "Mastodon", "ja", 48 * time.Minute, 2 * time.Hour, "state.approval", "M. Okada", 1, 0, 0},
+	{2, "risk.legal_threat", "", "negative", "消費生活センターに相談済みです。これ以上放置するなら弁護士に任せます。", "@tanaka_h", "Mastodon", "ja", 48 * time.Minute, 2 * time.Hour, "state.awaiting_approval", "M. Okada", 1, 0, 0},
 	{2, "risk.staff_abuse", "", "negative", "池袋店のレジの女、名札に山口って書いてあったけど態度が最悪。動画あるから見てくれ", "@nemui_07", "X", "ja", 65 * time.Minute, 55 * time.Minute, "", "", 3, 1, 1},
 	{1, "risk.repeat_contact", "", "negative", "Fourth email and still nothing. What is happening with my order? I don't want a voucher, I want an answer.", "@jonas_w@mastodon.social", "Mastodon", "en", 95 * time.Minute, 3 * time.Hour, "", "", 1, 0, 0},
 	{1, "risk.churn", "", "negative", "値上げは仕方ないけど説明がなさすぎる。十年使ったけど今月で解約します。", "@yuyu_dayo", "X", "ja", 2*time.Hour + 14*time.Minute, 4 * time.Hour, "", "", 1, 0, 0},
