@@ -57,6 +57,9 @@ func (c *call) sourceRow(s settings.Source, p source.Progress) sourceRow {
 	if r.Name == "" {
 		r.Name = s.ID
 	}
+	if r.Kind == r.Name {
+		r.Kind = ""
+	}
 	if s.Brand != "" {
 		r.Detail = c.brandName(s.Brand)
 	}

@@ -233,7 +233,11 @@ func (c *call) listOrNotice(a asked) listView {
 		v.Notice = &notice{Kind: "empty", Title: say("list.none_found"), Text: say("list.none_found_text"), Links: []link{{say("list.none_found_clear"), "/queue?view=" + a.view}}}
 	case a.view == "answer":
 		if n, err := c.Index.Counts(c.ctx, search.Query{Viewer: c.sees()}); err == nil && n[0] == 0 {
-			v.Notice = &notice{Kind: "empty", Title: say("list.first"), Text: say("list.first_text"), Links: []link{{say("list.first_sources"), "/sources"}}}
+			text := say("list.first_text")
+			if c.deaf() {
+				text = say("list.first_deaf")
+			}
+			v.Notice = &notice{Kind: "empty", Title: say("list.first"), Text: text, Links: []link{{say("list.first_sources"), "/sources"}}}
 		}
 	default:
 		v.Notice.Text = ""
@@ -517,4 +521,15 @@ func (c *call) valueName(param, value string) string {
 		return c.l.say(key)
 	}
 	return value
+}
+
+// deaf tells whether every source that is switched on fails or is silent.
+func (c *call) deaf() bool {
+	on := 0
+	for _, s := range settings.Sources.List(c.Settings) {
+		if !s.Off {
+			on++
+		}
+	}
+	return on > 0 && c.Desk.live.counts(c.ctx, c.viewer)["sources"] == on
 }
