@@ -1,0 +1,87 @@
+package desk
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// record puts an event on the board, a moment after the one before.
+func (b *bench) record(id string, e escalation.Event) {
+	b.t.Helper()
+	_, err := b.Board.Record(b.t.Context(), id, escalation.System, time.Now(), func(*escalation.State) (escalation.Event, bool) { return e, true })
+	b.put(err)
+}
+
+func TestASilentSourceIsForThoseWhoRunIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := escalation.ID(identity.AllBrands, escalation.SourceSubject("news"), 1)
+	b.record(id, escalation.Event{
+		Kind: escalation.Opened, Brand: identity.AllBrands, Subjects: []string{escalation.SourceSubject("news")}, Urgency: escalation.Notify,
+		Origin: escalation.BySilence, Title: "Our news", Rule: "last post 2026-11-02 03:00 UTC", URL: "/sources",
+	})
+	admin, part := b.as("ada", everywhere, identity.Admin), b.as("rin", []string{"kumo"}, identity.PRLead)
+	admin.want(admin.get("/escalations"), 200, "A source has fallen silent", "Our news", "All")
+	admin.want(admin.get("/escalations/"+id), 200, "<h2>Our news</h2>", `href="/sources">Sources</a>`, "last post 2026-11-02", "!1 post")
+	part.want(part.get("/escalations"), 200, "!Our news")
+	part.want(part.get("/escalations/"+id), 404)
+	b.record(id, escalation.Event{Kind: escalation.Resolved})
+	admin.want(admin.get("/escalations/"+id), 200, "the source is heard again", "Closed")
+}
+
+func TestWhoIsNeededComesFirst(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.angry()
+	tagged := mention.Tagged{Mention: m, Verdict: mention.Verdict{Lang: "en", Page: true}}
+	for id, e := range map[string]struct {
+		urgency escalation.Urgency
+		title   string
+		taken   bool
+	}{
+		"aaa": {escalation.Wake, "wakes", false}, "bbb": {escalation.Opening, "waits", false},
+		"ccc": {escalation.Notify, "told", false}, "ddd": {escalation.Wake, "taken", true},
+	} {
+		open := escalation.Open(&tagged, escalation.ByVerdict, e.urgency)
+		open.Excerpt, open.Subjects = e.title, nil
+		b.record(id, open)
+		if e.taken {
+			b.record(id, escalation.Event{Kind: escalation.Acknowledged, Via: "desk"})
+		}
+	}
+	v := b.as("mio", everywhere, identity.PRLead)
+	page := v.want(v.get("/escalations"), 200).body
+	last := -1
+	for _, id := range []string{"aaa", "bbb", "ccc", "ddd"} {
+		at := strings.Index(page, `id="esc-`+id+`"`)
+		if at < last {
+			t.Errorf("%s comes too early", id)
+		}
+		last = at
+	}
+	// What waits for opening says when that is.
+	row := page[strings.Index(page, `id="esc-bbb"`):strings.Index(page, `id="esc-ccc"`)]
+	if policy := escalation.DefaultPolicy(); !policy.IsOpen("kumo", time.Now()) && !strings.Contains(row, `class="due`) {
+		t.Errorf("no time in %s", row)
+	}
+}
+
+// An incident that many tell of has them all on its page.
+func TestAnIncidentShowsWhoJoined(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	first, second := b.angry(), b.praise()
+	tagged := mention.Tagged{Mention: first, Verdict: mention.Verdict{
+		Lang: "en", Page: true, PageReason: "safety_hazard: fire", Risks: []mention.Risk{{Category: mention.SafetyHazard}},
+	}}
+	b.record("aaa", escalation.Open(&tagged, escalation.ByVerdict, escalation.Wake))
+	b.record("aaa", escalation.Event{Kind: escalation.Joined, Mention: second.ID, Count: 2})
+	v := b.as("mio", everywhere, identity.PRLead)
+	v.want(v.get("/escalations/aaa"), 200, "2 posts", "Joined it", `<a href="/cases/`+string(second.ID)+`">`, "risk=safety_hazard", "brand=kumo")
+	v.want(v.get("/cases/"+string(second.ID)), 200, `/escalations/aaa"`)
+}
