@@ -85,6 +85,7 @@ type acknowledgeView struct {
 type templatesView struct {
 	frame
 	Query  string
+	Keep   []pair // filters that a search keeps
 	Tabs   []chip
 	Facets []facet
 	Rows   []templateRow

@@ -330,7 +330,11 @@ func (l *locale) mistaken(err error, named func(key string) string) map[string]s
 				out = map[string]string{}
 			}
 			key := named(f.Key)
-			out[key] = strings.TrimSpace(out[key] + " " + l.say("form.invalid", upperFirst(f.Problem)))
+			text := l.say("form.invalid", upperFirst(f.Problem))
+			if f.Problem == "required" {
+				text = l.say("form.required")
+			}
+			out[key] = strings.TrimSpace(out[key] + " " + text)
 			return
 		}
 		switch u := err.(type) {

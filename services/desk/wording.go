@@ -46,6 +46,7 @@ func (c *call) templates() error {
 	if !slices.Contains(langs, lang) {
 		lang = ""
 	}
+	v.Keep = []pair{{"state", string(status)}, {"lang", lang}}
 	by := map[string]int{}
 	for _, t := range settings.Templates.List(c.Settings) {
 		for _, s := range templateTabs {
