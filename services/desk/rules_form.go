@@ -283,8 +283,11 @@ func (f *formed) says(path string, parts []part, tree map[string]any) string {
 				out = append(out, f.choiceLabel(at, v))
 			}
 		case "check":
-			if on, _ := value.(bool); on {
+			on, _ := value.(bool)
+			if no := "rules." + f.kind + "." + indices.ReplaceAllString(at, "") + "_no"; on {
 				out = append(out, cmp.Or(f.l.partHint(f.kind, at), f.l.partLabel(f.kind, at)))
+			} else if f.l.has(no) {
+				out = append(out, f.l.say(no))
 			}
 		case "number":
 			if value != nil {
