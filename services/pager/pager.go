@@ -226,6 +226,9 @@ func (p *pager) join(ctx context.Context, s escalation.State, t *mention.Tagged,
 	members := p.joined[s.Key]
 	if members == nil {
 		members = map[mention.ID]bool{s.Mention: true}
+		for _, id := range s.Mentions {
+			members[id] = true
+		}
 		p.joined[s.Key] = members
 	}
 	if members[t.Mention.ID] {
