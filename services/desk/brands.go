@@ -21,8 +21,7 @@ func (c *call) brands() error {
 	say := c.l.say
 	v := &brandsView{frame: c.frame(say("nav.brands"), "/brands"), May: c.viewer.Can(identity.Configure, identity.AllBrands)}
 	var queries []search.Query
-	midnight := c.l.now.In(c.l.zone).Truncate(time.Hour)
-	midnight = time.Date(midnight.Year(), midnight.Month(), midnight.Day(), 0, 0, 0, 0, c.l.zone)
+	midnight := c.midnight()
 	for _, b := range settings.Brands.List(c.Settings) {
 		if !c.viewer.Can(identity.View, b.ID) {
 			continue
@@ -45,6 +44,12 @@ func (c *call) brands() error {
 		v.Notice = &notice{Kind: "empty", Title: say("brand.none"), Text: say("brand.none_text")}
 	}
 	return c.show(http.StatusOK, "brands", "page", v)
+}
+
+// midnight is when the caller's day began.
+func (c *call) midnight() time.Time {
+	now := c.l.now.In(c.l.zone)
+	return time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, c.l.zone)
 }
 
 // wantedBrand is the brand of the address; an empty one for "new".

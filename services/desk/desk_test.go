@@ -339,7 +339,7 @@ func TestEveryPageOpens(t *testing.T) {
 		for _, path := range []string{
 			"/queue", "/queue?view=mine", "/queue?view=done&facets=1", "/queue?q=傘", "/queue?risk=publicity_threat&sort=oldest", "/queue?case=" + string(m.ID) + "&mode=note",
 			"/cases/" + string(m.ID), "/cases/" + string(m.ID) + "/ask/close", "/cases/" + string(m.ID) + "/ask/snooze", "/cases/" + string(m.ID) + "/ask/hand-over", "/cases/" + string(m.ID) + "/ask/escalate",
-			"/escalations", "/templates", "/templates/new", "/templates/hold", "/brands", "/brands/new", "/brands/kumo", "/sources", "/sources/new", "/sources/new?kind=feed", "/notifiers", "/notifiers/new?kind=email", "/dead", "/staff", "/staff/new", "/staff/aya", "/tokens/new", "/note", "/me", "/sandbox",
+			"/escalations", "/templates", "/templates/new", "/templates/hold", "/brands", "/brands/new", "/brands/kumo", "/sources", "/sources/new", "/sources/new?kind=feed", "/notifiers", "/notifiers/new?kind=email", "/dead", "/staff", "/staff/new", "/staff/aya", "/tokens/new", "/note", "/me", "/sandbox", "/rules", "/rules/policy/default", "/rules/rules/default", "/rules/team/new", "/rules/playbook/new",
 		} {
 			a := v.want(v.get(path), 200, `<html lang="`+lang+`" data-theme="dark" data-density="compact"`, "!ZgotmplZ")
 			if n := len(a.body); n > 100_000 {

@@ -8,6 +8,7 @@ import (
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
 )
 
 // record puts an event on the board, a moment after the one before.
@@ -84,4 +85,18 @@ func TestAnIncidentShowsWhoJoined(t *testing.T) {
 	v := b.as("mio", everywhere, identity.PRLead)
 	v.want(v.get("/escalations/aaa"), 200, "2 posts", "Joined it", `<a href="/cases/`+string(second.ID)+`">`, "risk=safety_hazard", "brand=kumo")
 	v.want(v.get("/cases/"+string(second.ID)), 200, `/escalations/aaa"`)
+}
+
+// One's own load is for one's own eyes.
+func TestWhoeverWorksSeesTheirLoad(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.angry()
+	v := b.as("aya", everywhere, identity.Agent)
+	v.want(v.get("/me"), 200, "you hold 0, of which 0 are harsh; 0 of yours are open")
+	docs, err := b.Index.Get(t.Context(), search.SeesAll(), m.ID)
+	b.put(err)
+	docs[0].Holder, docs[0].Risks = "aya", []mention.Category{mention.StaffAbuse}
+	b.put(b.Index.Write(t.Context(), search.Batch{Upserts: docs}))
+	v.want(v.get("/me"), 200, "you hold 1, of which 1 are harsh; 1 of yours are open")
 }

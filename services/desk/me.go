@@ -2,11 +2,13 @@ package desk
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
 
 	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
 )
 
@@ -47,7 +49,7 @@ func (c *call) showMe(status int, wrong map[string]string) error {
 	check := func(name, label, text string, on bool) field {
 		return field{Name: name, Label: say(label), Type: "check", Options: []option{{Value: "on", Label: say(text), On: on}}}
 	}
-	v := &formView{frame: c.frame(say("me.title"), "/me"), Action: "/me", Button: say("me.save")}
+	v := &formView{frame: c.frame(say("me.title"), "/me"), Action: "/me", Button: say("me.save"), Lead: c.load()}
 	v.Groups = []fieldGroup{
 		{Fields: []field{
 			{Name: "name", Label: say("me.name"), Value: c.staff.Name, Required: true, Error: wrong["name"]},
@@ -64,6 +66,24 @@ func (c *call) showMe(status int, wrong map[string]string) error {
 	}}}}
 	v.Danger = &actionView{Label: say("me.sign_out_everywhere"), Action: "/me/sign-out-everywhere"}
 	return c.show(status, "form", "page", v)
+}
+
+// load is what the caller carries today: it is for their own eyes.
+func (c *call) load() string {
+	mine := func(more map[search.Field][]string, from time.Time) search.Query {
+		where := map[search.Field][]string{search.FieldHolder: {c.viewer.Actor()}}
+		maps.Copy(where, more)
+		return search.Query{Viewer: c.sees(), Where: where, Seen: search.Period{From: from}}
+	}
+	n, err := c.Index.Counts(c.ctx,
+		mine(nil, c.midnight()),
+		mine(map[search.Field][]string{search.FieldRisk: texts(harsh)}, c.midnight()),
+		mine(map[search.Field][]string{search.FieldOpen: {search.Yes}}, time.Time{}))
+	if err != nil {
+		c.Log.Warn("one's load not counted", "error", err)
+		return ""
+	}
+	return c.l.say("me.load", n[0], n[1], n[2])
 }
 
 func (c *call) saveMe() error {
