@@ -121,7 +121,7 @@ func (t Topic[T]) read(ctx context.Context, cons jetstream.Consumer, last uint64
 	stop := context.AfterFunc(ctx, it.Stop)
 	defer stop()
 	defer it.Stop()
-	entries := make([]Entry[T], 0, batch)
+	var entries []Entry[T]
 	for {
 		raw, err := it.Next()
 		if err != nil {
@@ -137,6 +137,9 @@ func (t Topic[T]) read(ctx context.Context, cons jetstream.Consumer, last uint64
 		} else if t.stored != nil {
 			t.stored(&e.Value, e.Seq)
 		}
+		if entries == nil { // as many as are there: they may be large
+			entries = make([]Entry[T], 0, min(uint64(batch), md.NumPending+1))
+		}
 		entries = append(entries, e)
 		end := last > 0 && (e.Seq >= last || md.NumPending == 0)
 		if len(entries) < batch && md.NumPending > 0 && !end {
@@ -148,6 +151,6 @@ func (t Topic[T]) read(ctx context.Context, cons jetstream.Consumer, last uint64
 		if end {
 			return nil
 		}
-		entries = make([]Entry[T], 0, batch)
+		entries = nil
 	}
 }
