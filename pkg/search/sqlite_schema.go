@@ -15,7 +15,8 @@ import (
 //	doc       a row of small numbers per document: what is filtered and sorted by
 //	body      the document itself
 //	fts       its terms, without their text
-//	tally     how many documents have which combination of counted fields
+//	tally     how many documents have which combination of counted fields,
+//	          kept by the writer batch by batch: a trigger costs more than the row
 //	name      numbers for strings that occur often: brands, states, people, tags
 //	position  how far the streams are contained
 //
