@@ -82,6 +82,38 @@ func TestPublishToAFullStreamSaysSo(t *testing.T) {
 	t.Error("100 mentions fit into 4 KiB")
 }
 
+// However often a handler asks for a wait, the message is not given up for it,
+// and errors after that are counted from one.
+func TestWaitsDoNotCount(t *testing.T) {
+	t.Parallel()
+	c := setup(t, nil)
+	if err := bus.Mentions.Publish(t.Context(), c, sample(0)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	const waits = 80 // more than 32 times the attempts
+	tries := 0
+	err := bus.Mentions.Consume(ctx, c, bus.Consumer{Durable: "test-v1", Filter: bus.LiveMentions, Attempts: 2},
+		bus.Each(func(_ context.Context, m *bus.Msg[mention.Mention]) error {
+			switch tries++; {
+			case tries <= waits:
+				return bus.After(nil, time.Millisecond)
+			case tries == waits+1:
+				return errors.New("not yet")
+			}
+			time.AfterFunc(200*time.Millisecond, cancel)
+			return nil
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	letters, err := c.DeadLetters(t.Context())
+	if err != nil || len(letters) != 0 || tries != waits+2 {
+		t.Errorf("%d tries, dead letters %+v, %v", tries, letters, err)
+	}
+}
+
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	c := setup(t, nil)

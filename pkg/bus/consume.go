@@ -45,7 +45,8 @@ type Msg[T any] struct {
 	Seq uint64
 	// Key is, in a journal, the thing the event happened to.
 	Key string
-	// Attempt counts deliveries, from 1.
+	// Attempt counts deliveries, from 1. Those that ended in a wait asked for
+	// by After do not count, as far as this process knows of them.
 	Attempt uint64
 	// Seen is the first intake of what the message is about.
 	Seen time.Time
@@ -108,7 +109,7 @@ func (cfg Consumer) complete() Consumer {
 func (t Topic[T]) Consume(ctx context.Context, c *Conn, cfg Consumer, handle func(context.Context, []*Msg[T]) error) error {
 	cfg = cfg.complete()
 	r := &reader[T]{
-		topic: t, c: c, cfg: cfg, handle: handle,
+		topic: t, c: c, cfg: cfg, handle: handle, waits: map[uint64]uint64{},
 		done: c.met.messages.WithLabelValues(cfg.Durable, t.stream, "done"),
 	}
 	if err := AnswerRetries(ctx, c, cfg.Durable, r.again); err != nil {
@@ -137,6 +138,9 @@ type reader[T any] struct {
 	cfg    Consumer
 	handle func(context.Context, []*Msg[T]) error
 	done   prometheus.Counter // of messages
+
+	mu    sync.Mutex
+	waits map[uint64]uint64 // by sequence, how often After was asked for
 }
 
 // run reads and handles until ctx ends or the consumer is gone.
@@ -156,7 +160,11 @@ func (r *reader[T]) run(ctx context.Context, cons jetstream.Consumer) {
 		if len(batch) == 0 {
 			r.c.untilWritable(ctx) // or deliveries would count up for nothing
 		}
-		raw, err := it.Next(collect(len(batch))...)
+		var wait time.Duration
+		if len(batch) > 0 {
+			wait = collect
+		}
+		raw, err := next(it, wait)
 		switch {
 		case err == nil:
 			md := meta(raw)
@@ -179,12 +187,28 @@ func (r *reader[T]) run(ctx context.Context, cons jetstream.Consumer) {
 	}
 }
 
-// collect bounds the wait for the rest of a batch that has begun.
-func collect(begun int) []jetstream.NextOpt {
-	if begun == 0 {
-		return nil
+const (
+	// collect bounds the wait for the rest of a batch that has begun.
+	collect = 20 * time.Millisecond
+	// askAgain is how soon the client is called again while nothing comes.
+	askAgain = 250 * time.Millisecond
+)
+
+// next returns the next message, or after wait nats.ErrTimeout; with wait 0 it
+// waits for ever. The client asks the server for more only when it is called,
+// and not while it takes its last request for not quite out. When that request
+// is answered in full before the client has noted that it is out, which happens
+// on a busy machine, nothing is asked of the server any more until missing
+// heartbeats tell, 10 or 30 s later; calling once more mends it.
+func next(it jetstream.MessagesContext, wait time.Duration) (jetstream.Msg, error) {
+	if wait > 0 {
+		return it.Next(jetstream.NextMaxWait(wait))
 	}
-	return []jetstream.NextOpt{jetstream.NextMaxWait(20 * time.Millisecond)}
+	msg, err := it.Next(jetstream.NextMaxWait(askAgain))
+	if errors.Is(err, nats.ErrTimeout) {
+		msg, err = it.Next() // without end, or heartbeats would not be missed
+	}
+	return msg, err
 }
 
 // again handles a message that was given up, once.
@@ -226,13 +250,18 @@ func meta(raw jetstream.Msg) *jetstream.MsgMetadata {
 func (r *reader[T]) open(raw jetstream.Msg, md *jetstream.MsgMetadata) *Msg[T] {
 	m := &Msg[T]{raw: raw, Seq: md.Sequence.Stream, Attempt: md.NumDelivered,
 		Key: strings.TrimPrefix(raw.Subject(), r.topic.prefix)}
+	if md.NumDelivered > 1 {
+		r.mu.Lock()
+		m.Attempt -= min(r.waits[m.Seq], m.Attempt-1)
+		r.mu.Unlock()
+	}
 	if ms, err := strconv.ParseInt(raw.Headers().Get(headerSeen), 10, 64); err == nil {
 		m.Seen = time.UnixMilli(ms).UTC()
 	}
 	if err := r.topic.codec.Decode(raw.Data(), &m.Value); err != nil {
 		m.Err = Permanent(fmt.Errorf("message cannot be decoded: %w", err))
 	} else if m.Attempt > uint64(32*r.cfg.Attempts) {
-		// Far beyond what waits that were asked for can bring it to.
+		// Far beyond what waits that a process before asked for bring it to.
 		m.Err = Permanent(fmt.Errorf("given up after %d deliveries without an outcome", m.Attempt-1))
 	} else if r.topic.stored != nil {
 		r.topic.stored(&m.Value, m.Seq)
@@ -299,6 +328,7 @@ func (r *reader[T]) call(ctx context.Context, batch []*Msg[T]) (err error) {
 // outcome is the only place where a message is acknowledged.
 func (r *reader[T]) outcome(ctx context.Context, m *Msg[T]) {
 	if m.done {
+		r.settled(m.Seq)
 		r.done.Inc()
 		if err := m.raw.Ack(); err != nil {
 			r.c.log.Warn("ack failed; the message will come again", "durable", r.cfg.Durable, "error", err)
@@ -314,6 +344,7 @@ func (r *reader[T]) outcome(ctx context.Context, m *Msg[T]) {
 	if IsPermanent(m.Err) || !asked && m.Attempt >= uint64(r.cfg.Attempts) {
 		if err := r.c.bury(ctx, r.cfg.Durable, r.topic.stream, m); err == nil {
 			count("dead")
+			r.settled(m.Seq)
 			_ = m.raw.TermWithReason("dead letter")
 			return
 		}
@@ -322,7 +353,31 @@ func (r *reader[T]) outcome(ctx context.Context, m *Msg[T]) {
 	} else if !asked {
 		wait = backoff(m.Attempt)
 	}
+	if asked {
+		r.waited(m.Seq)
+	}
 	count("again")
 	r.c.log.Warn("message will be tried again", "durable", r.cfg.Durable, "seq", m.Seq, "attempt", m.Attempt, "in", wait, "error", m.Err)
 	_ = m.raw.NakWithDelay(wait)
+}
+
+// maxWaits bounds of how many messages waits are counted; of more than the
+// server has under way at once there is none.
+const maxWaits = 1 << 14
+
+// waited notes that a message is to wait because its handler asked for it.
+func (r *reader[T]) waited(seq uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.waits) >= maxWaits {
+		clear(r.waits) // others have handled these
+	}
+	r.waits[seq]++
+}
+
+// settled forgets a message that is done with.
+func (r *reader[T]) settled(seq uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.waits, seq)
 }

@@ -2,10 +2,12 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -112,18 +114,43 @@ func (t Topic[T]) ordered(ctx context.Context, c *Conn, from uint64) (jetstream.
 	return cons, nil
 }
 
-// read hands on messages until sequence last (0: for ever).
+// gather bounds how long a batch waits for more messages.
+const gather = 50 * time.Millisecond
+
+// read hands on messages until sequence last (0: for ever). What is there is
+// handed on at once, but in a steady stream no sooner than twice as long after
+// the batch before as that one took: or what is dear about a batch would be
+// done for every few messages.
 func (t Topic[T]) read(ctx context.Context, cons jetstream.Consumer, last uint64, batch int, handle func(context.Context, []Entry[T]) error) error {
-	it, err := cons.Messages(jetstream.PullMaxMessages(2 * batch))
+	it, err := cons.Messages(jetstream.PullMaxMessages(max(2*batch, 256)))
 	if err != nil {
 		return fmt.Errorf("bus: follow: %w", err)
 	}
 	stop := context.AfterFunc(ctx, it.Stop)
 	defer stop()
 	defer it.Stop()
-	entries := make([]Entry[T], 0, batch)
-	for {
-		raw, err := it.Next()
+	var (
+		entries []Entry[T]
+		rest    time.Time // until when a batch may wait for more
+	)
+	hand := func() error {
+		began := time.Now()
+		err := handle(ctx, entries)
+		entries, rest = nil, time.Now().Add(min(2*time.Since(began), gather))
+		return err
+	}
+	for pending := false; ; {
+		var wait time.Duration
+		if len(entries) > 0 && !pending {
+			wait = max(time.Until(rest), 1)
+		}
+		raw, err := next(it, wait)
+		if errors.Is(err, nats.ErrTimeout) {
+			if err := hand(); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -137,17 +164,20 @@ func (t Topic[T]) read(ctx context.Context, cons jetstream.Consumer, last uint64
 		} else if t.stored != nil {
 			t.stored(&e.Value, e.Seq)
 		}
+		if entries == nil { // as many as are there: they may be large
+			entries = make([]Entry[T], 0, min(uint64(batch), md.NumPending+1))
+		}
 		entries = append(entries, e)
-		end := last > 0 && (e.Seq >= last || md.NumPending == 0)
-		if len(entries) < batch && md.NumPending > 0 && !end {
+		pending = md.NumPending > 0
+		end := last > 0 && (e.Seq >= last || !pending)
+		if !end && len(entries) < batch && (pending || time.Now().Before(rest)) {
 			continue
 		}
-		if err := handle(ctx, entries); err != nil {
+		if err := hand(); err != nil {
 			return err
 		}
 		if end {
 			return nil
 		}
-		entries = make([]Entry[T], 0, batch)
 	}
 }

@@ -73,7 +73,10 @@ func (j Journal[E]) readBatch(ctx context.Context, c *Conn, key string, from uin
 		return 0, false, err
 	}
 	inbox := c.nc.NewInbox()
-	sub, err := c.nc.SubscribeSync(inbox)
+	// Room for one answer and its end; a subscription that makes its own queue
+	// makes one of half a megabyte.
+	answers := make(chan *nats.Msg, batch+1)
+	sub, err := c.nc.ChanSubscribe(inbox, answers)
 	if err != nil {
 		return 0, false, err
 	}
@@ -84,9 +87,11 @@ func (j Journal[E]) readBatch(ctx context.Context, c *Conn, key string, from uin
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	for {
-		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return n, false, err
+		var msg *nats.Msg
+		select {
+		case msg = <-answers:
+		case <-ctx.Done():
+			return n, false, ctx.Err()
 		}
 		switch status := msg.Header.Get("Status"); status {
 		case "":

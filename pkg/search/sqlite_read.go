@@ -3,9 +3,9 @@ package search
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -358,58 +358,81 @@ func bodies(ctx context.Context, tx *sql.Tx, seqs []int64) ([]Document, error) {
 	return docs, rows.Err()
 }
 
+// numbers reads rows of one number each.
+func numbers(rows *sql.Rows) ([]int64, error) {
+	defer rows.Close()
+	var out []int64
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			return nil, err
+		}
+		out = append(out, n)
+	}
+	return out, rows.Err()
+}
+
+// getAtOnce bounds the documents that one statement looks for.
+const getAtOnce = 500
+
 // Get implements [Engine].
 func (e *SQLite) Get(ctx context.Context, v Viewer, ids ...mention.ID) ([]Document, error) {
 	p, err := Query{Viewer: v}.check()
 	if err != nil {
 		return nil, err
 	}
-	var docs []Document
+	found := make(map[mention.ID]Document, len(ids))
 	err = e.view(ctx, func(tx *sql.Tx, n *names) error {
 		s := &snapshot{names: n}
-		var seqs []int64
-		find, err := tx.PrepareContext(ctx, "SELECT seq FROM doc WHERE id = ? AND "+s.where(p))
-		if err != nil {
-			return err
-		}
-		defer find.Close()
-		for _, id := range ids {
-			key, err := packID(id)
-			if err != nil {
-				continue // never stored
+		cond := s.where(p)
+		for part := range slices.Chunk(ids, getAtOnce) {
+			keys := make([]any, 0, len(part))
+			for _, id := range part {
+				if key, err := packID(id); err == nil { // else it was never stored
+					keys = append(keys, key)
+				}
 			}
-			var seq int64
-			switch err := find.QueryRowContext(ctx, key).Scan(&seq); {
-			case err == nil:
-				seqs = append(seqs, seq)
-			case !errors.Is(err, sql.ErrNoRows):
+			marks := strings.TrimPrefix(strings.Repeat(",?", len(keys)), ",")
+			rows, err := tx.QueryContext(ctx, "SELECT seq FROM doc WHERE id IN ("+marks+") AND "+cond, keys...)
+			if err != nil {
 				return err
 			}
+			seqs, err := numbers(rows)
+			if err != nil {
+				return err
+			}
+			docs, err := bodies(ctx, tx, seqs)
+			if err != nil {
+				return err
+			}
+			for _, d := range docs {
+				found[d.ID] = d
+			}
 		}
-		docs, err = bodies(ctx, tx, seqs)
-		return err
+		return nil
 	})
-	return docs, err
+	if err != nil {
+		return nil, err
+	}
+	docs := make([]Document, 0, len(found))
+	for _, id := range ids {
+		if d, ok := found[id]; ok {
+			docs = append(docs, d)
+		}
+	}
+	return docs, nil
 }
 
 // Due implements [Engine].
 func (e *SQLite) Due(ctx context.Context, now time.Time, limit int) ([]mention.ID, error) {
-	var seqs []int64
 	var ids []mention.ID
 	err := e.view(ctx, func(tx *sql.Tx, _ *names) error {
 		rows, err := tx.QueryContext(ctx, "SELECT seq FROM doc WHERE next > 0 AND next <= ? ORDER BY next, id LIMIT ?", now.UnixMilli(), limit)
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var seq int64
-			if err := rows.Scan(&seq); err != nil {
-				return err
-			}
-			seqs = append(seqs, seq)
-		}
-		if err := rows.Err(); err != nil {
+		seqs, err := numbers(rows)
+		if err != nil {
 			return err
 		}
 		docs, err := bodies(ctx, tx, seqs)

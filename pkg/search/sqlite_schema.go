@@ -3,7 +3,6 @@ package search
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -16,7 +15,8 @@ import (
 //	doc       a row of small numbers per document: what is filtered and sorted by
 //	body      the document itself
 //	fts       its terms, without their text
-//	tally     how many documents have which combination of counted fields
+//	tally     how many documents have which combination of counted fields,
+//	          kept by the writer batch by batch: a trigger costs more than the row
 //	name      numbers for strings that occur often: brands, states, people, tags
 //	position  how far the streams are contained
 //
@@ -42,18 +42,9 @@ func columns(prefix string, countedOnly bool) string {
 }
 
 func schema() []string {
-	counted := columns("", true)
 	covered := columns("", false)
 	covered = covered[:strings.Index(covered, ", f_number")] // what comes after has an index of its own
-	same := func(prefix string) string {
-		return "(" + counted + ") = (" + columns(prefix, true) + ")"
-	}
-	add := func(prefix string, n string) string {
-		return fmt.Sprintf("INSERT INTO tally VALUES (%s, %s) ON CONFLICT DO UPDATE SET n = n + excluded.n;", columns(prefix, true), n)
-	}
-	take := func(prefix string) string {
-		return fmt.Sprintf("UPDATE tally SET n = n - 1 WHERE %s;", same(prefix))
-	}
+	tallied := columns("", true)
 	return []string{
 		`CREATE TABLE layout (print TEXT NOT NULL)`,
 		`CREATE TABLE position (stream TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID`,
@@ -71,12 +62,7 @@ func schema() []string {
 		`CREATE INDEX by_story ON doc (f_story, f_brand, published) WHERE f_story > 0`,
 		`CREATE INDEX by_author ON doc (f_author, published) WHERE f_author > 0`,
 		`CREATE INDEX by_number ON doc (f_number) WHERE f_number > 0`,
-		`CREATE TABLE tally (` + counted + `, n INTEGER NOT NULL, PRIMARY KEY (` + counted + `)) WITHOUT ROWID`,
-		`CREATE TRIGGER doc_added AFTER INSERT ON doc BEGIN ` + add("new.", "1") + ` END`,
-		`CREATE TRIGGER doc_gone AFTER DELETE ON doc BEGIN ` + take("old.") + ` END`,
-		`CREATE TRIGGER doc_changed AFTER UPDATE ON doc
-			WHEN (` + columns("old.", true) + `) <> (` + columns("new.", true) + `)
-			BEGIN ` + take("old.") + " " + add("new.", "1") + ` END`,
+		`CREATE TABLE tally (` + tallied + `, n INTEGER NOT NULL, PRIMARY KEY (` + tallied + `)) WITHOUT ROWID`,
 	}
 }
 

@@ -4,20 +4,30 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/binary"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
-
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/earshot/earshot/pkg/mention"
 )
 
 // statements are the writer's, prepared once.
 type statements struct {
-	find, add, change, drop             *sql.Stmt
-	addBody, changeBody, dropBody       *sql.Stmt
-	addTerms, dropTerms, name, position *sql.Stmt
+	find, add, change, drop                    *sql.Stmt
+	addBody, changeBody, dropBody              *sql.Stmt
+	addTerms, dropTerms, name, position, tally *sql.Stmt
+}
+
+// each calls f with all of them.
+func (s *statements) each(f func(**sql.Stmt)) {
+	for _, stmt := range []**sql.Stmt{
+		&s.find, &s.add, &s.change, &s.drop, &s.addBody, &s.changeBody, &s.dropBody,
+		&s.addTerms, &s.dropTerms, &s.name, &s.position, &s.tally,
+	} {
+		f(stmt)
+	}
 }
 
 func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
@@ -30,7 +40,7 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 		text string
 	}{
 		{&s.find, `SELECT d.seq, b.doc FROM doc d JOIN body b USING (seq) WHERE d.id = ?`},
-		{&s.add, `INSERT INTO doc (` + cols + `, seq) VALUES (` + marks[2:] + `, ?)`},
+		{&s.add, `INSERT INTO doc (` + cols + `, seq) VALUES (` + marks[2:] + `, ?) ON CONFLICT DO NOTHING`},
 		{&s.change, `UPDATE doc SET (` + cols + `) = (` + marks[2:] + `) WHERE seq = ?`},
 		{&s.drop, `DELETE FROM doc WHERE seq = ?`},
 		{&s.addBody, `INSERT INTO body (doc, seq) VALUES (?, ?)`},
@@ -40,6 +50,7 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 		{&s.dropTerms, `INSERT INTO fts (fts, rowid, content, author) VALUES ('delete', ?, ?, ?)`},
 		{&s.name, `INSERT INTO name (id, field, value) VALUES (?, ?, ?)`},
 		{&s.position, `INSERT INTO position VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq`},
+		{&s.tally, `INSERT INTO tally VALUES (` + strings.Repeat("?, ", strings.Count(columns("", true), ",")+1) + `?) ON CONFLICT DO UPDATE SET n = n + excluded.n`},
 	} {
 		stmt, err := db.PrepareContext(ctx, p.text)
 		if err != nil {
@@ -51,14 +62,18 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 }
 
 func (s *statements) close() {
-	for _, stmt := range []*sql.Stmt{
-		s.find, s.add, s.change, s.drop, s.addBody, s.changeBody, s.dropBody, s.addTerms, s.dropTerms, s.name, s.position,
-	} {
-		if stmt != nil {
-			stmt.Close()
+	s.each(func(stmt **sql.Stmt) {
+		if *stmt != nil {
+			(*stmt).Close()
 		}
-	}
+	})
 	*s = statements{}
+}
+
+// in returns the statements as part of tx, with which they end.
+func (s statements) in(ctx context.Context, tx *sql.Tx) *statements {
+	s.each(func(stmt **sql.Stmt) { *stmt = tx.StmtContext(ctx, *stmt) })
+	return &s
 }
 
 // Write implements [Engine]: one transaction.
@@ -80,16 +95,25 @@ func (e *SQLite) Write(ctx context.Context, b Batch) error {
 		return sqliteError(err)
 	}
 	defer tx.Rollback()
-	w := writer{ctx: ctx, tx: tx, stmts: &e.stmts, names: names, words: &e.words}
+	// The driver starts a goroutine for each statement that may be cancelled;
+	// here the context is asked between documents.
+	whole := context.WithoutCancel(ctx)
+	w := writer{ctx: whole, stmts: e.stmts.in(whole, tx), names: names, words: &e.words, tally: map[string]int64{}}
 	for _, id := range b.Deletes {
 		if err := w.remove(id); err != nil {
 			return sqliteError(err)
 		}
 	}
 	for i := range docs {
+		if err := ctx.Err(); err != nil {
+			return sqliteError(err)
+		}
 		if err := w.put(&docs[i]); err != nil {
 			return sqliteError(err)
 		}
+	}
+	if err := w.putTally(); err != nil {
+		return sqliteError(err)
 	}
 	if err := w.putTerms(); err != nil {
 		return sqliteError(err)
@@ -113,8 +137,7 @@ func (e *SQLite) Write(ctx context.Context, b Batch) error {
 // writer applies one batch within a transaction.
 type writer struct {
 	ctx    context.Context
-	tx     *sql.Tx
-	stmts  *statements
+	stmts  *statements // of the transaction
 	names  *names
 	copied bool // names is ours and may be added to
 	words  *wordList
@@ -122,9 +145,12 @@ type writer struct {
 	// Changes to the table of terms wait until all else is written: every
 	// statement that could fail halfway makes that table flush what it holds.
 	gone, come []termed
+	// tally is how many documents more have a combination of counted values,
+	// which is the key as varints.
+	tally map[string]int64
 
-	blob []byte // reused
-	args []any
+	blob, key []byte // reused
+	args      []any
 }
 
 // termed is what can be found of a document.
@@ -136,13 +162,13 @@ type termed struct {
 func textOf(seq int64, d *Document) termed { return termed{seq, d.Content(), d.author()} }
 
 func (w *writer) exec(stmt *sql.Stmt, args ...any) (sql.Result, error) {
-	return w.tx.StmtContext(w.ctx, stmt).ExecContext(w.ctx, args...)
+	return stmt.ExecContext(w.ctx, args...)
 }
 
 // stored returns the document with the given id, or zero.
 func (w *writer) stored(id []byte) (seq int64, d Document, err error) {
 	var blob sql.RawBytes
-	rows, err := w.tx.StmtContext(w.ctx, w.stmts.find).QueryContext(w.ctx, id)
+	rows, err := w.stmts.find.QueryContext(w.ctx, id)
 	if err != nil {
 		return 0, d, err
 	}
@@ -170,6 +196,9 @@ func (w *writer) remove(id mention.ID) error {
 }
 
 func (w *writer) drop(seq int64, old *Document) error {
+	if err := w.count(old, -1); err != nil {
+		return err
+	}
 	w.gone = append(w.gone, textOf(seq, old))
 	if _, err := w.exec(w.stmts.dropBody, seq); err != nil {
 		return err
@@ -178,9 +207,19 @@ func (w *writer) drop(seq int64, old *Document) error {
 	return err
 }
 
+// put adds d, as most documents are new, and looks what is there only if that
+// doesn't do.
 func (w *writer) put(d *Document) error {
 	key, err := packID(d.ID)
 	if err != nil {
+		return err
+	}
+	wanted := d.Seq
+	if d.Seq == 0 {
+		d.Seq = derivedSeq(d.ID)
+	}
+	added, err := w.add(d, key)
+	if added || err != nil {
 		return err
 	}
 	seq, old, err := w.stored(key)
@@ -188,37 +227,46 @@ func (w *writer) put(d *Document) error {
 		return err
 	}
 	switch {
-	case seq != 0 && (d.Seq == 0 || int64(d.Seq) == seq):
+	case seq == 0:
+		// Another document has this Seq. Order suffers, nothing is lost.
+	case wanted == 0 || int64(wanted) == seq:
 		d.Seq = uint64(seq)
 		return w.change(d, &old, key)
-	case seq != 0:
+	default:
 		if err := w.drop(seq, &old); err != nil {
 			return err
 		}
-	case d.Seq == 0:
-		d.Seq = derivedSeq(d.ID)
+		if added, err = w.add(d, key); added || err != nil {
+			return err
+		}
 	}
-	return w.add(d, key)
+	d.Seq = derivedSeq(d.ID)
+	if added, err = w.add(d, key); err == nil && !added {
+		err = fmt.Errorf("no place for document %s", d.ID)
+	}
+	return err
 }
 
-func (w *writer) add(d *Document, key []byte) error {
+// add writes d unless its ID or its Seq is taken.
+func (w *writer) add(d *Document, key []byte) (added bool, err error) {
 	args, err := w.row(d, key)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = w.exec(w.stmts.add, args...)
-	if errorCode(err) == sqlite3.SQLITE_CONSTRAINT && d.Seq != derivedSeq(d.ID) {
-		// Another document has this Seq. Order suffers, nothing is lost.
-		d.Seq = derivedSeq(d.ID)
-		return w.add(d, key)
-	}
+	res, err := w.exec(w.stmts.add, args...)
 	if err != nil {
-		return err
+		return false, err
+	}
+	if n, err := res.RowsAffected(); n == 0 || err != nil {
+		return false, err
+	}
+	if err := w.count(d, 1); err != nil {
+		return false, err
 	}
 	w.blob = encode(w.blob[:0], d)
 	w.come = append(w.come, textOf(int64(d.Seq), d))
 	_, err = w.exec(w.stmts.addBody, w.blob, int64(d.Seq))
-	return err
+	return true, err
 }
 
 func (w *writer) change(d, old *Document, key []byte) error {
@@ -229,6 +277,12 @@ func (w *writer) change(d, old *Document, key []byte) error {
 	if _, err := w.exec(w.stmts.change, args...); err != nil {
 		return err
 	}
+	if err := w.count(old, -1); err != nil {
+		return err
+	}
+	if err := w.count(d, 1); err != nil {
+		return err
+	}
 	w.blob = encode(w.blob[:0], d)
 	if !d.sameText(old) {
 		w.gone = append(w.gone, textOf(int64(d.Seq), old))
@@ -236,6 +290,42 @@ func (w *writer) change(d, old *Document, key []byte) error {
 	}
 	_, err = w.exec(w.stmts.changeBody, w.blob, int64(d.Seq))
 	return err
+}
+
+// count notes n documents more with the counted values of d.
+func (w *writer) count(d *Document, n int64) error {
+	w.key = w.key[:0]
+	for _, f := range fields {
+		if !f.counted {
+			continue
+		}
+		v, err := w.cell(d, f.name)
+		if err != nil {
+			return err
+		}
+		w.key = binary.AppendVarint(w.key, v)
+	}
+	w.tally[string(w.key)] += n
+	return nil
+}
+
+// putTally brings the table of counts up to date: once for each combination,
+// of which a batch has few.
+func (w *writer) putTally() error {
+	for key, n := range w.tally {
+		if n == 0 {
+			continue
+		}
+		w.args = w.args[:0]
+		for rest := []byte(key); len(rest) > 0; {
+			v, size := binary.Varint(rest)
+			w.args, rest = append(w.args, v), rest[size:]
+		}
+		if _, err := w.exec(w.stmts.tally, append(w.args, n)...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // putTerms takes old texts out of the table of terms and puts new ones in, in

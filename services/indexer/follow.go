@@ -8,8 +8,9 @@ import (
 	"github.com/earshot/earshot/pkg/search"
 )
 
-// batchSize bounds what is written in one step.
-const batchSize = 1000
+// batchSize bounds what is written in one step: larger ones are cheaper for each
+// mention, smaller ones let others have their turn sooner.
+const batchSize = 2000
 
 // follow hands a stream's messages to the writer, from where the index stands,
 // and goes on after whatever interrupts it. It calls there when it has come to
