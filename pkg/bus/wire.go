@@ -112,7 +112,7 @@ func VerdictToWire(v *mention.Verdict) *pb.Verdict {
 	p := &pb.Verdict{
 		Model: v.Model, Pass: int32(v.Pass), Lang: v.Lang, Sentiment: string(v.Sentiment),
 		SentimentScore: v.SentimentScore, Intent: string(v.Intent), IntentScore: v.IntentScore,
-		Disposition: string(v.Disposition), Page: v.Page, PageReason: v.PageReason, Story: v.Story, Unread: v.Unread,
+		Disposition: string(v.Disposition), Page: v.Page, PageReason: v.PageReason, Story: v.Story, Unread: v.Unread, Partly: v.Partly,
 	}
 	for _, r := range v.Risks {
 		p.Risks = append(p.Risks, &pb.Risk{
@@ -133,7 +133,7 @@ func VerdictFromWire(p *pb.Verdict) mention.Verdict {
 		Model: p.Model, Pass: int(p.Pass), Lang: p.Lang, Sentiment: mention.Sentiment(p.Sentiment),
 		SentimentScore: p.SentimentScore, Intent: mention.Intent(p.Intent), IntentScore: p.IntentScore,
 		Disposition: mention.Disposition(p.Disposition), Page: p.Page, PageReason: p.PageReason,
-		Story: p.Story, Unread: p.Unread,
+		Story: p.Story, Unread: p.Unread, Partly: p.Partly,
 	}
 	for _, r := range p.Risks {
 		v.Risks = append(v.Risks, mention.Risk{

@@ -12,7 +12,9 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	gohash "hash"
 	"io/fs"
 	"path"
 	"sync"
@@ -27,15 +29,18 @@ var ruleFS embed.FS
 var lexiconFS embed.FS
 
 // codeVersion rises whenever the code changes what verdicts come out.
-const codeVersion = "2"
+const codeVersion = "3"
 
 // Options says what a classifier goes by.
 type Options struct {
 	// Rules are a company's own rule files, in addition to the embedded ones,
 	// whose lists and guards they may use.
 	Rules []RuleFile
-	// Model is what [Classifier.Train] returned; nil is the embedded one.
+	// Model is what [Train] returned; nil is the embedded one.
 	Model []byte
+	// Tell and Page replace probabilities of the model from which a risk is
+	// told, and from which a pageable one pages: see [Pageable].
+	Tell, Page map[mention.Category]float64
 }
 
 // Classifier gives verdicts. It is safe for concurrent use.
@@ -62,16 +67,43 @@ type cues struct {
 // New returns a classifier with the embedded rules and those of o. The error
 // names every mistake in the files of o.
 func New(o Options) (*Classifier, error) {
+	if o.Model == nil {
+		o.Model = embeddedModel
+	}
+	var m *model
+	var modelErr error
+	var wg sync.WaitGroup
+	wg.Go(func() { m, modelErr = readModel(o.Model) })
+	c, sum, err := untrained(o.Rules)
+	wg.Wait()
+	if err = errors.Join(modelErr, err); err != nil {
+		return nil, err
+	}
+	sum.Write(o.Model)
+	if err := m.set(&o); err != nil {
+		return nil, err
+	}
+	fmt.Fprint(sum, o.Tell, o.Page) // maps are printed in order
+	c.model, c.version = m, codeVersion+"-"+hex.EncodeToString(sum.Sum(nil)[:5])
+	return c, nil
+}
+
+// untrained returns a classifier without a model, with the embedded rules and
+// own, and a hash over all that it goes by.
+func untrained(own []RuleFile) (*Classifier, gohash.Hash, error) {
 	sum := sha256.New()
 	sum.Write([]byte(codeVersion))
 	files, err := embedded(ruleFS, "rules")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	files = append(files, o.Rules...)
+	for _, f := range own {
+		f.own = true
+		files = append(files, f)
+	}
 	lexicons, err := embedded(lexiconFS, "lexicon")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, all := range [][]RuleFile{files, lexicons} {
 		for _, f := range all {
@@ -79,29 +111,21 @@ func New(o Options) (*Classifier, error) {
 			sum.Write(f.Data)
 		}
 	}
-	if o.Model == nil {
-		o.Model = embeddedModel
-	}
-	sum.Write(o.Model)
-	weights, err := readModel(o.Model)
-	if err != nil {
-		return nil, err
-	}
-	c := &Classifier{rules: newRuleSet(), model: weights, version: "rules-" + codeVersion + "-" + hex.EncodeToString(sum.Sum(nil)[:5])}
+	c := &Classifier{rules: newRuleSet()}
 	if err := c.rules.load(files); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := c.bindCues(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, f := range lexicons {
 		if err := addLexicon(c.rules.sets.weaver, f); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	c.rules.index()
 	c.scratch.New = func() any { return c.newDocument() }
-	return c, nil
+	return c, sum, nil
 }
 
 func embedded(from embed.FS, dir string) ([]RuleFile, error) {
@@ -142,7 +166,7 @@ func (c *Classifier) bindCues() error {
 }
 
 func (c *Classifier) newDocument() *document {
-	d := &document{chain: make([]chain, c.rules.n), sums: make([]float64, labels)}
+	d := &document{chain: make([]chain, c.rules.n), ruled: make([]float64, labels)}
 	for i := range d.chain {
 		d.chain[i] = chain{-1, -1}
 	}
@@ -162,29 +186,32 @@ func (c *Classifier) Verdict(m *mention.Mention) mention.Verdict {
 	d := c.scratch.Get().(*document)
 	defer c.scratch.Put(d)
 	v := mention.Verdict{Model: c.version}
-	mood := c.findings(d, m, &v)
-	p := c.model.judge(d, c.signals(d, m, mood, &v))
-	v.Intent, v.IntentScore = best(mention.Intents, p[:intents])
-	v.Sentiment, v.SentimentScore = best(mention.Sentiments, p[intents:tempers])
-	v.Disposition = c.disposition(d, m, &v, p[tempers:])
-	v.Page, v.PageReason = c.page(d, m, mood, &v)
+	c.findings(d, m, &v)
+	c.model.read(d)
+	j := c.model.judge(v.Lang)
+	p := j.probabilities(d)
+	v.Intent, v.IntentScore = best(mention.Intents, p[intents:tempers])
+	v.Sentiment, v.SentimentScore = best(mention.Sentiments, p[tempers:wishes])
+	v.Disposition, _ = best(mention.Dispositions, p[wishes:rungs])
+	v.Risks = c.risks(d, m, j, &p, v.Lang)
+	v.Page, v.PageReason = c.page(d, j, &p, &v)
 	v.Story = d.storyKey(m)
+	v.Partly = len(m.Content()) > MaxRead
 	// A post that is only a picture needs eyes.
 	v.Unread = m.Content() == "" && m.Rating == 0 && !m.Deleted
 	return v
 }
 
-// findings reads m into d and enters language and risks into v. It returns the
-// mood.
-func (c *Classifier) findings(d *document, m *mention.Mention, v *mention.Verdict) int32 {
+// findings reads m into d, with everything that the model goes by.
+func (c *Classifier) findings(d *document, m *mention.Mention, v *mention.Verdict) {
 	content := m.Content()
 	d.note = m.Kind == mention.KindNote
 	d.read(content, c.rules.trie)
 	v.Lang = detectLanguage(content, d.fold.Text, m.Lang)
 	mood := c.mood(d, m.Rating)
 	c.match(d, mood)
-	v.Risks = c.risks(d, m, v.Lang)
-	return mood
+	c.signals(d, m, mood, v.Lang)
+	c.readFeatures(d, m)
 }
 
 // best returns the likeliest of names and its probability.

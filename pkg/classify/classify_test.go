@@ -7,7 +7,13 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 )
 
-var shared = mustNew()
+var shared *Classifier
+
+func init() {
+	if len(embeddedModel) > 0 {
+		shared = mustNew()
+	}
+}
 
 func mustNew() *Classifier {
 	c, err := New(Options{})
@@ -20,8 +26,8 @@ func mustNew() *Classifier {
 // fires tells whether the named rule holds for text.
 func fires(c *Classifier, name, text string) bool {
 	d := c.newDocument()
-	d.read(text, c.rules.trie)
-	c.match(d, c.mood(d, 0))
+	var v mention.Verdict
+	c.findings(d, &mention.Mention{Post: mention.Post{Text: text}}, &v)
 	for _, m := range d.matches {
 		if c.rules.rules[m.rule].name == name {
 			return true

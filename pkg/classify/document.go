@@ -29,16 +29,24 @@ type document struct {
 	chain []chain // by set
 	sets  []set   // with hits
 
-	grams    []uint16
+	feelings   []feeling
+	glad, sore int32 // sums of feelings, in hundredths
+	matches    []match
+	ruled      []float64 // by label, what the rules say
+
+	features []feature
+	tokens   []token // of one sentence
+	sums     []sums  // by sentence
 	signals  [signalCount]float64
-	feelings []feeling
-	matches  []match
-	sums     []float64 // by label
+	inputsOf [inputs]float64
+	loud     []float32 // by rune of a window
+	reading  reading
 	story    storyScratch
 }
 
 type sentence struct {
 	start, end int32
+	features   int32 // its first
 	question   bool
 }
 
@@ -48,6 +56,7 @@ type quote struct{ start, end int32 }
 // hit of the same set.
 type hit struct {
 	start, end, sent, next int32
+	set                    set
 }
 
 type chain struct{ first, last int32 }
@@ -88,7 +97,7 @@ func (d *document) reset() {
 	}
 	d.sets, d.hits, d.feelings = d.sets[:0], d.hits[:0], d.feelings[:0]
 	d.sents, d.quotes, d.matches = d.sents[:0], d.quotes[:0], d.matches[:0]
-	clear(d.sums)
+	clear(d.ruled)
 }
 
 // stops replaces each line end that ends a sentence, one code point for one, so
@@ -144,11 +153,11 @@ func (d *document) split() {
 		if !question && r == stop && i > start {
 			question = d.runes[i-1] == 'か'
 		}
-		d.sents = append(d.sents, sentence{start, i + 1, question})
+		d.sents = append(d.sents, sentence{start: start, end: i + 1, question: question})
 		start = i + 1
 	}
 	if start < n || len(d.sents) == 0 {
-		d.sents = append(d.sents, sentence{start, n, n > start && d.runes[n-1] == 'か'})
+		d.sents = append(d.sents, sentence{start: start, end: n, question: n > start && d.runes[n-1] == 'か'})
 	}
 }
 
@@ -275,7 +284,7 @@ func (d *document) hit(s set, start, end, sent int32) {
 		}
 		d.hits[c.last].next = i
 	}
-	d.hits = append(d.hits, hit{start, end, sent, -1})
+	d.hits = append(d.hits, hit{start, end, sent, -1, s})
 	c.last = i
 }
 

@@ -1,5 +1,7 @@
 package classify
 
+import "slices"
+
 // match is a rule that holds for runes start to end of a sentence.
 type match struct {
 	rule       int32
@@ -11,7 +13,8 @@ type match struct {
 // text stays cheap.
 const maxTries = 48
 
-// match finds every rule that holds, each at its first place.
+// match finds every rule that holds, each at its first place, in order of
+// sentences.
 func (c *Classifier) match(d *document, mood int32) {
 	for _, s := range d.sets {
 		last := int32(-1) // rules with many patterns on one set match once
@@ -27,6 +30,7 @@ func (c *Classifier) match(d *document, mood int32) {
 			}
 		}
 	}
+	slices.SortStableFunc(d.matches, func(a, b match) int { return int(a.sent - b.sent) })
 	c.sum(d)
 }
 
@@ -39,9 +43,9 @@ func (c *Classifier) sum(d *document) {
 		}
 		r := &c.rules.rules[m.rule]
 		if r.label < firstIntent {
-			d.sums[r.label] = 1 - (1-d.sums[r.label])*(1-r.weight)
+			d.ruled[r.label] = 1 - (1-d.ruled[r.label])*(1-r.weight)
 		} else {
-			d.sums[r.label] += r.weight
+			d.ruled[r.label] += r.weight
 		}
 	}
 }

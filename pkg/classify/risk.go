@@ -2,140 +2,185 @@ package classify
 
 import (
 	"math"
+	"slices"
 
 	"github.com/earshot/earshot/pkg/mention"
 )
 
-// riskFloor is the probability from which a risk is reported.
-const riskFloor = 0.5
-
-// maxProbability bounds what rules may claim: no phrase is proof.
+// maxProbability bounds what may be claimed: no wording is proof.
 const maxProbability = 0.98
 
-// risks returns the categories found, gravest first, each with the words of its
-// strongest rule.
-func (c *Classifier) risks(d *document, m *mention.Mention, lang string) []mention.Risk {
+// ownFloor is the weight from which a company's own rules tell a risk.
+const ownFloor = 0.5
+
+// publicity is the place of publicity threats among the risks.
+var publicity = slices.Index(mention.Categories, mention.PublicityThreat)
+
+// risks returns the risks that are told, gravest first, each with the words that
+// show it. The model decides. A company's own rules, which it has not learned,
+// count as independent evidence.
+func (c *Classifier) risks(d *document, m *mention.Mention, j *judgement, p *[decisions]float64, lang string) []mention.Risk {
 	var out []mention.Risk
-	for l := range firstIntent {
-		score := d.sums[l]
-		if score < riskFloor {
+	for k, category := range mention.Categories {
+		score := 1 - (1-p[k])*(1-c.ownWeight(d, k, nil))
+		if score < float64(j.Tell[k]) {
 			continue
 		}
-		best := c.strongest(d, l)
-		start, end := d.span(best.start, best.end)
-		risk := mention.Risk{
-			Category: mention.Categories[l],
-			Score:    round(min(score, maxProbability)),
-			Start:    start, End: end,
-			Rule: c.rules.rules[best.rule].name,
+		at := c.shown(d, k)
+		start, end := d.span(at.start, at.end)
+		risk := mention.Risk{Category: category, Score: round(min(score, maxProbability)), Start: start, End: end, Rule: modelRule}
+		if at.rule >= 0 {
+			risk.Rule = c.rules.rules[at.rule].name
 		}
-		if risk.Category == mention.PublicityThreat {
-			risk.Rung, risk.Deadline = c.rung(d, m, lang, best)
+		if k == publicity {
+			risk.Rung, risk.Deadline = c.rung(d, m, lang, at)
 		}
 		out = append(out, risk)
 	}
 	return out
 }
 
-// strongest returns the match of label l with the greatest weight, an explicit
-// one before others, the first of equals.
-func (c *Classifier) strongest(d *document, l label) match {
-	var best match
-	rank := -1.0
+// modelRule is the name of what has no rule: the words as the model weighs them.
+const modelRule = "model"
+
+// ownWeight is the weight of a company's own rules for risk k that hold and of
+// which is, if given, is true.
+func (c *Classifier) ownWeight(d *document, k int, is func(*rule) bool) float64 {
+	none := 1.0
+	for i, m := range d.matches {
+		if r := &c.rules.rules[m.rule]; r.own && int(r.label) == k && (is == nil || is(r)) && !repeated(d.matches[:i], m.rule) {
+			none *= 1 - r.weight
+		}
+	}
+	return 1 - none
+}
+
+// shown returns the words that show risk k: those of its strongest rule in the
+// window where the model heard it loudest, else those that spoke for it there.
+func (c *Classifier) shown(d *document, k int) match {
+	w := d.reading.window[k]
+	best, rank := match{rule: -1}, 0.0
 	for _, m := range d.matches {
 		r := &c.rules.rules[m.rule]
-		if r.label != l {
+		if int(r.label) != k || !r.own && (m.sent < w.first || m.sent >= w.end) {
 			continue
 		}
-		w := r.weight
-		if r.explicit || r.harm {
-			w++
+		weight := r.weight
+		if r.explicit || r.harm || r.own {
+			weight++
 		}
-		if w > rank || w == rank && m.start < best.start {
-			best, rank = m, w
+		if weight > rank || weight == rank && m.start < best.start {
+			best, rank = m, weight
 		}
+	}
+	if best.rule < 0 {
+		best.start, best.end, best.sent = c.model.spoke(d, w, k)
 	}
 	return best
 }
 
-// rung says how far the publicity threat at m has gone, and by when.
+// spoke returns the runes in w that speak loudest for output k: the run of
+// letters over which the weights of its features have the greatest sum.
+func (m *model) spoke(d *document, w window, k int) (start, end, sent int32) {
+	first, last := d.sents[w.first].start, d.sents[w.end-1].end
+	d.loud = d.loud[:0]
+	for range last - first {
+		d.loud = append(d.loud, -spanCost)
+	}
+	for i := w.first; i < w.end; i++ {
+		for _, f := range d.sentenceFeatures(i) {
+			if r := m.table.find(f.hash); r != nil && f.end > f.start {
+				share := float32(weightOf(r, k)) / float32(f.end-f.start)
+				for at := f.start; at < f.end; at++ {
+					d.loud[at-first] += share
+				}
+			}
+		}
+	}
+	best, sum, from := float32(0), float32(0), int32(0)
+	for i, x := range d.loud {
+		if sum <= 0 {
+			sum, from = 0, int32(i)
+		}
+		if sum += x; sum > best {
+			best, start, end = sum, first+from, first+int32(i)+1
+		}
+	}
+	if best == 0 {
+		start, end = first, last
+	}
+	start, end = d.trim(start, end)
+	for sent = w.first; sent+1 < w.end && d.sents[sent].end <= start; sent++ {
+	}
+	return start, end, sent
+}
+
+// spanCost is what a letter must bring to belong to a span, in steps of a row.
+const spanCost = 4
+
+// trim widens runes start to end to whole words and leaves out what is blank or
+// a stop at the ends.
+func (d *document) trim(start, end int32) (int32, int32) {
+	for start > 0 && isWord(d.runes[start]) && isWord(d.runes[start-1]) {
+		start--
+	}
+	for int(end) < len(d.runes) && isWord(d.runes[end]) && isWord(d.runes[end-1]) {
+		end++
+	}
+	blank := func(r rune) bool { return r == ' ' || r == stop || r == '.' || r == '!' || r == ',' || r == '、' }
+	for start+1 < end && blank(d.runes[start]) {
+		start++
+	}
+	for end-1 > start && blank(d.runes[end-1]) {
+		end--
+	}
+	return start, end
+}
+
+// rung says how far the publicity threat shown at m has gone, and by when.
 func (c *Classifier) rung(d *document, p *mention.Mention, lang string, m match) (rung mention.Rung, deadline deadlineTime) {
-	r := &c.rules.rules[m.rule]
-	deadline = c.deadline(d, p, lang, m.sent)
-	switch {
-	case r.rung == mention.Hint || r.rung == mention.Posted:
-		return r.rung, deadline
-	case !deadline.IsZero():
-		return mention.Deadline, deadline
-	case r.rung == mention.Conditional:
-		return r.rung, deadline
+	rung = mention.Rungs[likeliest(d.reading.outputs[rungs:tones])]
+	if m.rule >= 0 {
+		if r := &c.rules.rules[m.rule]; r.own && r.rung != "" {
+			rung = r.rung
+		}
 	}
-	s := &d.sents[m.sent]
-	if d.hasIn(c.cues.condition, s.start, s.end) {
-		return mention.Conditional, deadline
+	if rung == mention.Hint || rung == mention.Posted {
+		return rung, deadline
 	}
-	return mention.Announced, deadline
+	if deadline = c.deadline(d, p, lang, m.sent); !deadline.IsZero() {
+		rung = mention.Deadline
+	}
+	return rung, deadline
+}
+
+// alwaysPages tells whether PR must see a risk whatever else holds.
+func alwaysPages(c mention.Category) bool {
+	switch c {
+	case mention.ViolentThreat, mention.PrivacyBreach, mention.MediaInquiry, mention.AuthorityInquiry, mention.PersonAtRisk:
+		return true
+	}
+	return false
 }
 
 // page decides whether PR must see the mention, and why.
-func (c *Classifier) page(d *document, m *mention.Mention, mood int32, v *mention.Verdict) (bool, string) {
-	if v.Disposition == mention.NotForUs && !grave(v.Risks) {
-		return false, ""
-	}
+func (c *Classifier) page(d *document, j *judgement, p *[decisions]float64, v *mention.Verdict) (bool, string) {
 	for i := range v.Risks {
 		risk := &v.Risks[i]
-		switch risk.Category {
-		case mention.ViolentThreat, mention.PrivacyBreach, mention.MediaInquiry, mention.AuthorityInquiry, mention.PersonAtRisk:
-		case mention.SafetyHazard:
-			if !c.any(d, risk.Category, func(r *rule) bool { return r.harm }) {
-				continue
-			}
-		case mention.PublicityThreat, mention.LegalThreat:
-			if !c.any(d, risk.Category, func(r *rule) bool { return r.explicit }) || !c.aggrieved(d, m, mood, risk.Category, v) {
-				continue
-			}
-		default:
+		if alwaysPages(risk.Category) {
+			return true, string(risk.Category) + ": " + risk.Rule
+		}
+		k := slices.Index(Pageable[:], risk.Category)
+		if k < 0 {
 			continue
 		}
-		return true, string(risk.Category) + ": " + risk.Rule
+		grave := func(r *rule) bool { return r.harm || r.explicit }
+		label := slices.Index(mention.Categories, risk.Category)
+		if p[firstPage+k] >= float64(j.Page[k]) || c.ownWeight(d, label, grave) >= ownFloor {
+			return true, string(risk.Category) + ": " + risk.Rule
+		}
 	}
 	return false, ""
-}
-
-func grave(risks []mention.Risk) bool {
-	for i := range risks {
-		switch risks[i].Category {
-		case mention.ViolentThreat, mention.PersonAtRisk, mention.PrivacyBreach, mention.SafetyHazard:
-			return true
-		}
-	}
-	return false
-}
-
-func (c *Classifier) any(d *document, category mention.Category, is func(*rule) bool) bool {
-	for _, m := range d.matches {
-		r := &c.rules.rules[m.rule]
-		if r.label < firstIntent && mention.Categories[r.label] == category && is(r) {
-			return true
-		}
-	}
-	return false
-}
-
-// aggrieved tells whether the author has a real grievance, for a threat of
-// category. Who asks for a present with a threat, or does it for fun, has none
-// unless one is named.
-func (c *Classifier) aggrieved(d *document, m *mention.Mention, mood int32, category mention.Category, v *mention.Verdict) bool {
-	if d.has(c.cues.grievance) {
-		return true
-	}
-	if d.has(c.cues.extortion) {
-		return false
-	}
-	if category == mention.LegalThreat || len(v.Risks) > 1 {
-		return true
-	}
-	return mood < 0 || d.has(c.cues.condition) || m.Rating == 1 || m.Rating == 2
 }
 
 // round keeps probabilities to four digits, so that they read and compare well.

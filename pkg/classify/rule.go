@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -16,6 +17,7 @@ import (
 type RuleFile struct {
 	Name string
 	Data []byte
+	own  bool // of a company
 }
 
 // fileSpec is the form of a rule file. A file serves one label: a risk
@@ -27,6 +29,8 @@ type fileSpec struct {
 	Lists map[string][]string  `yaml:"lists"`
 	Defs  map[string]guardSpec `yaml:"define_guards"`
 	Rules []ruleSpec           `yaml:"rules"`
+
+	own bool // of a company
 }
 
 // guardSpec describes circumstances in which a match does not count. Distances
@@ -68,6 +72,8 @@ type ruleSpec struct {
 
 type rule struct {
 	name       string
+	hash       uint32 // of the name
+	own        bool   // of a company: the model has not learned it
 	label      label
 	weight     float64
 	rung       mention.Rung
@@ -135,13 +141,16 @@ var builtins = map[string]builtin{"quoted": quoted, "asked": asked, "pleased": p
 
 // ruleSet is everything that rule files say, compiled.
 type ruleSet struct {
-	sets   *sets // nil once indexed
-	trie   *trie
-	n      int                 // sets
-	guards map[string][]*guard // several files may add to one name
-	rules  []rule
-	names  map[string]bool
-	byKey  [][]trigger // for each set, the patterns that end with it
+	sets *sets // nil once indexed
+	trie *trie
+	n    int // sets
+	// listNames has, by set, the hash of a list's name, 0 for sets that are no
+	// list.
+	listNames []uint32
+	guards    map[string][]*guard // several files may add to one name
+	rules     []rule
+	names     map[string]bool
+	byKey     [][]trigger // for each set, the patterns that end with it
 }
 
 // trigger is a pattern of a rule, tried when its last segment was found.
@@ -183,9 +192,15 @@ func (rs *ruleSet) load(files []RuleFile) error {
 	}
 	wg.Wait()
 	for i := range specs {
+		specs[i].own = files[i].own
+	}
+	for i := range specs {
 		for name, entries := range specs[i].Lists {
 			rs.sets.parser.sources[name] = append(rs.sets.parser.sources[name], entries...)
 		}
+	}
+	if err := rs.bindLists(); err != nil {
+		return err
 	}
 	for i := range specs {
 		if err := rs.define(&specs[i]); err != nil {
@@ -200,6 +215,17 @@ func (rs *ruleSet) load(files []RuleFile) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// bindLists gives every list a set of its own, in a fixed order: lists are
+// features of the model.
+func (rs *ruleSet) bindLists() error {
+	for _, name := range slices.Sorted(maps.Keys(rs.sets.parser.sources)) {
+		if _, err := rs.sets.group([]string{"<" + name + ">"}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (rs *ruleSet) define(f *fileSpec) error {
@@ -240,7 +266,7 @@ func (rs *ruleSet) define(f *fileSpec) error {
 
 func (rs *ruleSet) add(f *fileSpec, spec *ruleSpec) error {
 	r := rule{
-		name: spec.Name, weight: spec.Weight, rung: mention.Rung(spec.Rung), explicit: spec.Explicit, harm: spec.Harm,
+		name: spec.Name, hash: hashOf(spec.Name), own: f.own, weight: spec.Weight, rung: mention.Rung(spec.Rung), explicit: spec.Explicit, harm: spec.Harm,
 		unless: noSet, unlessText: noSet, examples: spec.Examples, counter: spec.Counter,
 	}
 	name := spec.Label
@@ -308,6 +334,12 @@ func (rs *ruleSet) add(f *fileSpec, spec *ruleSpec) error {
 // what they were made from.
 func (rs *ruleSet) index() {
 	rs.trie, rs.n = rs.sets.weaver.trie(), rs.sets.n
+	rs.listNames = make([]uint32, rs.n)
+	for name := range rs.sets.parser.sources {
+		if id, ok := rs.sets.bySource["<"+name+">"]; ok {
+			rs.listNames[id] = hashOf(name)
+		}
+	}
 	rs.sets, rs.guards, rs.names = nil, nil, nil
 	rs.byKey = make([][]trigger, rs.n)
 	for i := range rs.rules {

@@ -70,7 +70,7 @@ const (
 // mood sums the feelings of the text, in hundredths, each turned by negation
 // and scaled by what stands before it, with the rating as a prior.
 func (c *Classifier) mood(d *document, rating int) int32 {
-	sum := int32(0)
+	d.glad, d.sore = 0, 0
 	for i := range d.feelings {
 		f := &d.feelings[i]
 		s := &d.sents[f.sent]
@@ -87,8 +87,13 @@ func (c *Classifier) mood(d *document, rating int) int32 {
 			!latin && d.hasIn(c.cues.negateAfter, f.end, min(s.end, f.end+negateAfterReach)) {
 			v = -v * 3 / 4
 		}
-		sum += v
+		if f.value = v; v > 0 {
+			d.glad += v
+		} else {
+			d.sore -= v
+		}
 	}
+	sum := d.glad - d.sore
 	if rating > 0 {
 		sum += int32(rating-3) * 160
 	}

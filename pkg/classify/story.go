@@ -55,9 +55,9 @@ func (d *document) storyKey(m *mention.Mention) string {
 // kanji a Japanese run has, the less often it is drawn: runs of kana are endings
 // that all texts share.
 func leastShingle(letters []rune, japanese bool) uint64 {
-	size := 9
+	size := 11
 	if japanese {
-		size = 5
+		size = 6
 	}
 	const base = 0x100000001b3
 	first := uint64(1) // what the letter that leaves a run counted for

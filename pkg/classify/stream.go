@@ -43,7 +43,9 @@ type Result struct {
 	Page           bool                `json:"page"`
 	PageReason     string              `json:"page_reason"`
 	Story          string              `json:"story"`
-	Model          string              `json:"model"`
+	// Partly: the text is longer than [MaxRead], and its rest was not judged.
+	Partly bool   `json:"partly,omitempty"`
+	Model  string `json:"model"`
 }
 
 // ResultRisk is a risk in a [Result]. Start and End count code points in the
@@ -85,7 +87,7 @@ func (c *Classifier) Result(r *Record) Result {
 	v := c.Verdict(&m)
 	out := Result{
 		ID: r.ID, Lang: v.Lang, Sentiment: v.Sentiment, SentimentScore: v.SentimentScore, Intent: v.Intent, IntentScore: v.IntentScore,
-		Disposition: v.Disposition, Risk: make([]ResultRisk, len(v.Risks)), Page: v.Page, PageReason: v.PageReason, Story: v.Story, Model: v.Model,
+		Disposition: v.Disposition, Risk: make([]ResultRisk, len(v.Risks)), Page: v.Page, PageReason: v.PageReason, Story: v.Story, Partly: v.Partly, Model: v.Model,
 	}
 	for i, k := range v.Risks {
 		out.Risk[i] = ResultRisk{k.Category, k.Score, k.Start, k.End, k.Rule, k.Rung, k.Deadline}

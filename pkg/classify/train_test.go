@@ -11,27 +11,52 @@ import (
 
 var update = flag.Bool("update", false, "train the embedded model anew and write it")
 
-// examples are the texts the embedded model learns from. Those that the rules
-// were written with at hand say too much for the rules and count less.
 func examples(tb testing.TB) []Example {
 	tb.Helper()
+	texts, err := Corpus(TrainPart)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	var all []Example
-	for _, name := range []string{"ja", "en", "another", "plain"} {
-		weight := 0.5
-		if name == "another" || name == "plain" {
-			weight = 1
-		}
-		for _, item := range corpus(tb, name) {
-			all = append(all, Example{Mention: item.Mention(), Intent: item.Intent, Sentiment: item.Sentiment, Disposition: item.Disposition, Weight: weight})
-		}
+	for i := range texts {
+		all = append(all, texts[i].Example())
 	}
 	return all
+}
+
+func trained(tb testing.TB, all []Example) []byte {
+	tb.Helper()
+	model, err := Train(all, Prior())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return model
+}
+
+// TestEmbeddedModelIsWhatTheCorpusTeaches trains anew: with -update it writes
+// the model, else it compares.
+//
+//	go test -run EmbeddedModel -update ./pkg/classify
+func TestEmbeddedModelIsWhatTheCorpusTeaches(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	model := trained(t, examples(t))
+	if *update {
+		if err := os.WriteFile("model.bin", model, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if !bytes.Equal(model, embeddedModel) {
+		t.Error("model.bin is not what the corpus and the rules teach; run make model")
+	}
 }
 
 func TestTrainingIsReproducible(t *testing.T) {
 	t.Parallel()
 	few := examples(t)[:200]
-	if !bytes.Equal(shared.Train(few), shared.Train(few)) {
+	if !bytes.Equal(trained(t, few), trained(t, few)) {
 		t.Error("the same examples give two models")
 	}
 }
@@ -41,10 +66,10 @@ func TestModelLearnsWhatItIsTold(t *testing.T) {
 	told := func(text string, intent mention.Intent, sentiment mention.Sentiment) Example {
 		return Example{Mention: mention.Mention{Post: mention.Post{Text: text}}, Intent: intent, Sentiment: sentiment, Weight: 5}
 	}
-	all := append(examples(t),
+	all := append(examples(t)[:600],
 		told("the wug is glorp", mention.Praise, mention.Positive), told("what a glorp wug", mention.Praise, mention.Positive),
 		told("my blicket went florp", mention.BugReport, mention.Negative), told("florp blicket again", mention.BugReport, mention.Negative))
-	c, err := New(Options{Model: shared.Train(all)})
+	c, err := New(Options{Model: trained(t, all)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,9 +86,10 @@ func TestModelLearnsWhatItIsTold(t *testing.T) {
 
 func TestDamagedModelsAreRefused(t *testing.T) {
 	t.Parallel()
+	damaged := bytes.Clone(embeddedModel)
+	damaged[len(damaged)/2] ^= 0x55
 	for name, data := range map[string][]byte{
-		"empty": {}, "cut off": embeddedModel[:len(embeddedModel)-1], "too long": append(bytes.Clone(embeddedModel), 0),
-		"of another kind": append([]byte("something"), embeddedModel[9:]...),
+		"empty": {}, "cut off": embeddedModel[:len(embeddedModel)-1], "damaged": damaged, "something else": []byte("something else"),
 	} {
 		if _, err := New(Options{Model: data}); err == nil {
 			t.Errorf("%s: no error", name)
@@ -71,14 +97,24 @@ func TestDamagedModelsAreRefused(t *testing.T) {
 	}
 }
 
-// TestUpdateModel is how the embedded model is made:
-//
-//	go test -run UpdateModel -update ./pkg/classify
-func TestUpdateModel(t *testing.T) {
-	if !*update {
-		t.Skip("with -update only")
+func TestThresholdsAreChecked(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]Options{
+		"no such risk":      {Tell: map[mention.Category]float64{"boredom": 0.5}},
+		"never pages alone": {Page: map[mention.Category]float64{mention.Churn: 0.5}},
+		"no probability":    {Tell: map[mention.Category]float64{mention.Churn: 1.5}},
+	} {
+		if _, err := New(o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
 	}
-	if err := os.WriteFile("model.bin", shared.Train(examples(t)), 0o644); err != nil {
+	never, err := New(Options{Tell: map[mention.Category]float64{mention.ViolentThreat: 1}})
+	if err != nil {
 		t.Fatal(err)
+	}
+	text := "お前んとこの店、火つけたろか"
+	m := mention.Mention{Post: mention.Post{Text: text}}
+	if before, after := verdict(text), never.Verdict(&m); !before.Has(mention.ViolentThreat) || after.Has(mention.ViolentThreat) {
+		t.Errorf("told %v before and %v after the threshold was raised", before.Risks, after.Risks)
 	}
 }

@@ -111,6 +111,9 @@ type Verdict struct {
 	Story string
 	// Unread marks a mention the classifier could not read: a person must.
 	Unread bool
+	// Partly marks a mention too long to be read whole: what follows its
+	// beginning was not judged.
+	Partly bool
 }
 
 // Has tells whether the verdict carries category c.

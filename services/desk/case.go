@@ -198,7 +198,7 @@ func (c *call) verdict(s *casework.State) verdictView {
 	out := verdictView{
 		Disposition: string(s.Triage.Disposition), DispositionName: l.say("disposition." + string(cmp.Or(s.Triage.Disposition, mention.Answer))),
 		Intent: l.say("intent." + string(cmp.Or(v.Intent, mention.OtherIntent))), IntentP: v.IntentScore,
-		Sentiment: string(cmp.Or(v.Sentiment, mention.Neutral)), SentimentP: v.SentimentScore, Page: v.Page, Model: v.Model, Unread: v.Unread,
+		Sentiment: string(cmp.Or(v.Sentiment, mention.Neutral)), SentimentP: v.SentimentScore, Page: v.Page, Model: v.Model, Unread: v.Unread, Partly: v.Partly,
 	}
 	out.SentimentName = l.say("sentiment." + out.Sentiment)
 	cause, rule := escalation.Cause(v)

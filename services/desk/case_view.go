@@ -95,6 +95,7 @@ type verdictView struct {
 	PageReason      string
 	Model           string
 	Unread          bool
+	Partly          bool
 }
 
 // riskView is one risk found, with the words that show it.

@@ -515,6 +515,7 @@ type Verdict struct {
 	PageReason     string                 `protobuf:"bytes,11,opt,name=page_reason,json=pageReason,proto3" json:"page_reason,omitempty"`
 	Story          string                 `protobuf:"bytes,12,opt,name=story,proto3" json:"story,omitempty"`    // key under which near-copies fold together
 	Unread         bool                   `protobuf:"varint,13,opt,name=unread,proto3" json:"unread,omitempty"` // the classifier could not read it: a person must
+	Partly         bool                   `protobuf:"varint,14,opt,name=partly,proto3" json:"partly,omitempty"` // too long to be read whole: what follows the beginning was not judged
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -636,6 +637,13 @@ func (x *Verdict) GetStory() string {
 func (x *Verdict) GetUnread() bool {
 	if x != nil {
 		return x.Unread
+	}
+	return false
+}
+
+func (x *Verdict) GetPartly() bool {
+	if x != nil {
+		return x.Partly
 	}
 	return false
 }
@@ -845,7 +853,7 @@ const file_earshot_v1_mention_proto_rawDesc = "" +
 	"\x06parent\x18\x02 \x01(\tR\x06parent\x12#\n" +
 	"\rparent_author\x18\x03 \x01(\tR\fparentAuthor\x12\x1f\n" +
 	"\vparent_text\x18\x04 \x01(\tR\n" +
-	"parentText\"\xf6\x02\n" +
+	"parentText\"\x8e\x03\n" +
 	"\aVerdict\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x12\n" +
 	"\x04pass\x18\x02 \x01(\x05R\x04pass\x12\x12\n" +
@@ -861,7 +869,8 @@ const file_earshot_v1_mention_proto_rawDesc = "" +
 	"\vpage_reason\x18\v \x01(\tR\n" +
 	"pageReason\x12\x14\n" +
 	"\x05story\x18\f \x01(\tR\x05story\x12\x16\n" +
-	"\x06unread\x18\r \x01(\bR\x06unread\"\xa4\x01\n" +
+	"\x06unread\x18\r \x01(\bR\x06unread\x12\x16\n" +
+	"\x06partly\x18\x0e \x01(\bR\x06partly\"\xa4\x01\n" +
 	"\x04Risk\x12\x1a\n" +
 	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x14\n" +
 	"\x05score\x18\x02 \x01(\x01R\x05score\x12\x14\n" +
