@@ -61,7 +61,16 @@ e2e: ## end-to-end tests only: all-in-one and split, in a real browser
 
 .PHONY: bench
 bench: ## measure throughput, latency, start and memory; wants an idle machine
+	go test -run '^$$' -bench 'ShortPosts|Worst|New' -cpu 1 ./pkg/classify
 	go run ./services/earshot bench
+
+.PHONY: quality
+quality: ## how good verdicts are, on texts that nothing was learned from
+	go run ./services/earshot quality --channels --errors 3
+
+.PHONY: model
+model: ## train the embedded model anew, after its corpus or rules have changed
+	go test -count=1 -run EmbeddedModel -update ./pkg/classify
 
 # One fuzzer runs in one package at a time, so each gets a process of its own
 # with one worker, as many at once as there are cores. A run that its time limit

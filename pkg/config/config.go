@@ -26,13 +26,14 @@ import (
 // Each single value can be overridden by an environment variable: bus.url by
 // EARSHOT_BUS_URL, and so on.
 type File struct {
-	Data   string `yaml:"data" doc:"Folder for everything the process keeps: embedded bus, embedded index, socket of the command line."`
-	Listen string `yaml:"listen" doc:"Address of the desk and the HTTP API. Port 0 picks a free one and prints it."`
-	URL    string `yaml:"url" doc:"Address under which people reach the desk, for the links in pages and e-mails. Empty: made from listen."`
-	Log    Log    `yaml:"log" doc:"Logging, to standard error."`
-	Bus    Bus    `yaml:"bus" doc:"The message bus, NATS JetStream: the only system of record."`
-	Search Search `yaml:"search" doc:"The search index. It can be rebuilt from the bus at any time."`
-	Limits Limits `yaml:"limits" doc:"What bounds the process."`
+	Data       string     `yaml:"data" doc:"Folder for everything the process keeps: embedded bus, embedded index, socket of the command line."`
+	Listen     string     `yaml:"listen" doc:"Address of the desk and the HTTP API. Port 0 picks a free one and prints it."`
+	URL        string     `yaml:"url" doc:"Address under which people reach the desk, for the links in pages and e-mails. Empty: made from listen."`
+	Log        Log        `yaml:"log" doc:"Logging, to standard error."`
+	Bus        Bus        `yaml:"bus" doc:"The message bus, NATS JetStream: the only system of record."`
+	Search     Search     `yaml:"search" doc:"The search index. It can be rebuilt from the bus at any time."`
+	Classifier Classifier `yaml:"classifier" doc:"What verdicts go by."`
+	Limits     Limits     `yaml:"limits" doc:"What bounds the process."`
 }
 
 // Log configures logging.
@@ -57,6 +58,14 @@ type Search struct {
 	URL    string `yaml:"url" doc:"Address of the Meilisearch server."`
 	Key    Secret `yaml:"key" doc:"Key of the Meilisearch server."`
 	Prefix string `yaml:"prefix" doc:"Put before the names of Meilisearch indexes, so that installations can share a server."`
+}
+
+// Classifier says what verdicts go by beside what is embedded.
+type Classifier struct {
+	Rules []string `yaml:"rules" doc:"Paths of rule files of your own, in addition to the embedded ones; docs/extend/classifier.md has the notation."`
+	Model string   `yaml:"model" doc:"Path of a model that earshot train has written. Empty: the embedded one."`
+	Tell  []string `yaml:"tell" doc:"Probabilities from which a risk is told, as churn=0.7. Those that are left out are the model's own."`
+	Page  []string `yaml:"page" doc:"Probabilities from which a hazard or a threat pages, as publicity_threat=0.8: of safety_hazard that somebody is hurt or something burns, of publicity_threat and legal_threat that it is stated by somebody with a grievance."`
 }
 
 // Limits bounds the process.

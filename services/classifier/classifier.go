@@ -6,7 +6,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime/debug"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,6 +17,7 @@ import (
 	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/classify"
+	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/mention"
 )
 
@@ -25,9 +29,9 @@ var Service = app.Service{Name: "classifier", Run: run}
 const timeout = 5 * time.Second
 
 func run(ctx context.Context, env *app.Env) error {
-	judge, err := classify.New(classify.Options{})
+	judge, err := Open(env.Config().Classifier)
 	if err != nil {
-		return fmt.Errorf("rules: %w", err)
+		return err
 	}
 	c := &classifier{judge: judge, bus: env.Bus(), log: env.Log, now: env.Now}
 	g, ctx := errgroup.WithContext(ctx)
@@ -43,6 +47,50 @@ func run(ctx context.Context, env *app.Env) error {
 	})
 	env.Ready()
 	return g.Wait()
+}
+
+// Open returns the classifier that cfg describes.
+func Open(cfg config.Classifier) (*classify.Classifier, error) {
+	var o classify.Options
+	for _, name := range cfg.Rules {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("classifier.rules: %w", err)
+		}
+		o.Rules = append(o.Rules, classify.RuleFile{Name: name, Data: data})
+	}
+	if cfg.Model != "" {
+		var err error
+		if o.Model, err = os.ReadFile(cfg.Model); err != nil {
+			return nil, fmt.Errorf("classifier.model: %w", err)
+		}
+	}
+	var err error
+	if o.Tell, err = thresholds("classifier.tell", cfg.Tell); err != nil {
+		return nil, err
+	}
+	if o.Page, err = thresholds("classifier.page", cfg.Page); err != nil {
+		return nil, err
+	}
+	c, err := classify.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("classifier: %w", err)
+	}
+	return c, nil
+}
+
+// thresholds reads entries of the form category=probability.
+func thresholds(field string, entries []string) (map[mention.Category]float64, error) {
+	all := map[mention.Category]float64{}
+	for _, e := range entries {
+		name, value, _ := strings.Cut(e, "=")
+		p, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q: want a risk and a probability, as churn=0.7", field, e)
+		}
+		all[mention.Category(name)] = p
+	}
+	return all, nil
 }
 
 type classifier struct {

@@ -14,7 +14,6 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/earshot/earshot/pkg/bus"
-	"github.com/earshot/earshot/pkg/classify"
 	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
@@ -89,37 +88,6 @@ func read(c *call, name string) ([]byte, error) {
 // noBrand is a flag that names a brand which is not set up.
 func noBrand(flag, id string) error {
 	return usageError(fmt.Sprintf("%s %q: there is no such brand; set it up in the desk, or with earshot apply", flag, id))
-}
-
-var classifyCommand = command{
-	name: "classify", alone: true,
-	short: "Read posts on standard input, write their verdicts on standard output",
-	long: `Input is one JSON object a line with text and optionally id, lang, channel, author,
-rating, title and published_at; with --text every line is a text. Output is one JSON
-object a line, in the same order. A line that can't be read gives an object with
-"error". Nothing is stored, no instance is needed.
-
-  echo '{"text":"ボタンを押したら火花が出ました"}' | earshot classify`,
-	flags: func(c *call) {
-		c.opts = c.fs.Bool("text", false, "every line is a text, not JSON")
-	},
-	run: func(ctx context.Context, c *call) error {
-		judge, err := classify.New(classify.Options{})
-		if err != nil {
-			return err
-		}
-		o := classify.StreamOptions{Text: *c.opts.(*bool)}
-		if terminal(c.err) && !terminal(c.out) {
-			o.Progress = func(p classify.Progress) {
-				fmt.Fprintf(c.err, "\r\033[K%d lines, %d unreadable", p.Lines, p.Errors)
-			}
-		}
-		done, err := judge.Stream(ctx, c.in, c.out, o)
-		if o.Progress != nil {
-			fmt.Fprintf(c.err, "\r\033[K%d lines, %d unreadable\n", done.Lines, done.Errors)
-		}
-		return err
-	},
 }
 
 type tokenOptions struct {

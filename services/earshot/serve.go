@@ -216,8 +216,8 @@ configured: earshot docs.`,
 
 // commands are the program's, in the order people meet them.
 var commands = []command{
-	serveCommand, checkCommand, applyCommand, importCommand, classifyCommand, tokenCommand, reindexCommand,
-	eraseCommand, deadCommand, benchCommand, healthCommand, docsCommand, versionCommand,
+	serveCommand, checkCommand, applyCommand, importCommand, classifyCommand, trainCommand, qualityCommand, backtestCommand,
+	tokenCommand, reindexCommand, eraseCommand, deadCommand, benchCommand, healthCommand, docsCommand, versionCommand,
 }
 
 // terminal tells whether f shows progress well.
