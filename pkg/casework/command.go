@@ -25,6 +25,7 @@ type decision struct {
 	templates func(id string) (Template, bool)
 	rules     Rules
 	check     func(*State, *Draft) error
+	triage    func(*mention.Mention, *mention.Verdict) Triage
 	hold      time.Duration
 }
 

@@ -138,7 +138,8 @@ func (s *Store) redact(ctx context.Context, by identity.Viewer, brand string, id
 	}
 }
 
-// bare keeps of an event who did what when, and what binds it to others.
+// bare keeps of an event who did what when, and what binds it to others; of a
+// judgement the labels, on which figures rest.
 func bare(e Event) Event {
 	b := Event{
 		ID: e.ID, Seq: e.Seq, At: e.At, Actor: e.Actor, Kind: e.Kind, Hash: e.Hash, Attempt: e.Attempt,
@@ -149,6 +150,8 @@ func bare(e Event) Event {
 		b.To = e.To
 	case Redacted:
 		b.Text = e.Text
+	case Judged:
+		b.Verdict, b.Labels, b.Sample = labelsOf(e.Verdict), labelsOf(e.Labels), e.Sample
 	}
 	if d := e.Draft; d != nil {
 		b.Draft = &Draft{

@@ -49,6 +49,8 @@ const (
 	PromiseDue   Kind = "promise_due"
 	DeadlineNear Kind = "deadline_warned"
 	Redacted     Kind = "redacted" // replaces everything before it, without outsiders' words
+	Judged       Kind = "judged"   // a person said what the labels are
+	Unjudged     Kind = "unjudged" // the last judgement was taken back
 	Archived     Kind = "archived" // the case is put away as it stands; only restored or redacted comes after it
 	Restored     Kind = "restored" // the case as it was put away, before somebody works on it again
 )
@@ -58,7 +60,7 @@ var Kinds = []Kind{
 	Opened, Claimed, Released, ClaimLapsed, Drafted, Submitted, Approved, SentBack, ApprovalLost,
 	SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, Posted, Noted, HandedOver, Returned,
 	Snoozed, Woke, Watched, Excluded, Closed, Reopened, Revised, MergedInto, Absorbed, Escalated,
-	Promised, PromiseDue, DeadlineNear, Redacted, Archived, Restored,
+	Promised, PromiseDue, DeadlineNear, Judged, Unjudged, Redacted, Archived, Restored,
 }
 
 // Event is one thing that happened to a mention. ID, At, Actor and Kind are
@@ -71,9 +73,11 @@ type Event struct {
 	Kind  Kind
 
 	Mention *mention.Mention // opened, revised
-	Verdict *mention.Verdict // opened, revised
+	Verdict *mention.Verdict // opened, revised; judged: what was told
 	Tagged  uint64           // opened, revised: the sequence in TAGGED that they were read from
-	Triage  Triage           // opened, revised
+	Triage  Triage           // opened, revised, judged, unjudged
+	Labels  *mention.Verdict // judged: what a person says of it
+	Sample  string           // judged: the [Sample] it was judged for, blind; else empty
 	Draft   *Draft           // drafted, send_asked, posted: the reply as it stood
 	Hash    string           // submitted, approved, send_asked: what the approval is bound to
 	Attempt string           // send_asked, sending, sent, send_failed, send_unsure: the reply's key

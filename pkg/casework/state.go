@@ -43,6 +43,9 @@ type State struct {
 	Verdict mention.Verdict
 	Tagged  []uint64 // sequences in TAGGED that hold this mention's texts
 	Triage  Triage
+	// Judgements are what people said of the labels, the one in force last; see
+	// [State.Judged] and [State.InForce].
+	Judgements []Judgement
 	// Decided tells that a person has set the disposition: verdicts that come
 	// later leave it alone.
 	Decided bool
@@ -254,6 +257,8 @@ func (s *State) happen(e *Event) {
 	case MergedInto:
 		s.close("merged")
 		s.Merged = mention.ID(e.To)
+	case Judged, Unjudged:
+		s.judge(e)
 	case Absorbed:
 		s.Absorbed = append(s.Absorbed, mention.ID(e.To))
 	case Escalated:

@@ -120,7 +120,7 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 		now := s.now()
 		d := &decision{
 			by: by, now: now, fold: state, state: state.At(now), templates: s.src.Template,
-			rules: s.src.Rules(), check: s.src.Check, hold: s.src.Hold(state.Mention.Brand),
+			rules: s.src.Rules(), check: s.src.Check, triage: s.src.Triage, hold: s.src.Hold(state.Mention.Brand),
 		}
 		e, err := decide(d)
 		if errors.Is(err, ErrUnknown) {

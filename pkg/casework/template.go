@@ -224,6 +224,7 @@ func Suggest(templates []Template, s *State) []Template {
 		points int
 	}
 	var fit []scored
+	v := s.InForce()
 	for _, t := range templates {
 		if t.InForce() == nil || !t.Serves(s.Mention.Brand, s.Mention.Platform) {
 			continue
@@ -232,12 +233,12 @@ func Suggest(templates []Template, s *State) []Template {
 		if t.Lang == s.Verdict.Lang {
 			points += 8
 		}
-		if slices.ContainsFunc(t.Risks, s.Verdict.Has) {
+		if slices.ContainsFunc(t.Risks, v.Has) {
 			points += 6
 		} else if len(t.Risks) > 0 {
 			points -= 4
 		}
-		if slices.Contains(t.Intents, s.Verdict.Intent) {
+		if slices.Contains(t.Intents, v.Intent) {
 			points += 3
 		}
 		if len(t.Platforms) > 0 {

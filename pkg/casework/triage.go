@@ -188,7 +188,10 @@ func Tick(s *State, now time.Time) (Event, bool) {
 	return Event{}, false
 }
 
-// Has tells whether the verdict in force carries any of the categories.
+// Has tells whether the mention carries any of the categories, by its verdict or
+// by what a person says of it: a correction must not loosen what a risk asks
+// for.
 func (s *State) Has(categories ...mention.Category) bool {
-	return slices.ContainsFunc(categories, s.Verdict.Has)
+	v := s.InForce()
+	return slices.ContainsFunc(categories, func(c mention.Category) bool { return s.Verdict.Has(c) || v.Has(c) })
 }

@@ -18,12 +18,16 @@ func toWire(e *Event) *pb.CaseEvent {
 		Disposition: string(e.Triage.Disposition), Priority: int32(e.Triage.Priority), DueAt: bus.Millis(e.Triage.DueAt),
 		Hash: e.Hash, Attempt: e.Attempt, Until: bus.Millis(e.Until), EveryMs: e.Every.Milliseconds(),
 		Url: e.URL, Native: e.Native, To: e.To, Text: e.Text, Outcome: e.Outcome, Level: e.Level, Number: e.Number,
+		Sample: e.Sample,
 	}
 	if e.Mention != nil {
 		p.Mention = bus.MentionToWire(e.Mention)
 	}
 	if e.Verdict != nil {
 		p.Verdict = bus.VerdictToWire(e.Verdict)
+	}
+	if e.Labels != nil {
+		p.Labels = bus.VerdictToWire(e.Labels)
 	}
 	if d := e.Draft; d != nil {
 		p.Draft = &pb.Draft{
@@ -47,6 +51,7 @@ func fromWire(p *pb.CaseEvent) Event {
 		Triage: Triage{Disposition: mention.Disposition(p.Disposition), Priority: int(p.Priority), DueAt: bus.Time(p.DueAt)},
 		Hash:   p.Hash, Attempt: p.Attempt, Until: bus.Time(p.Until), Every: time.Duration(p.EveryMs) * time.Millisecond,
 		URL: p.Url, Native: p.Native, To: p.To, Text: p.Text, Outcome: p.Outcome, Level: p.Level, Number: p.Number,
+		Sample: p.Sample,
 	}
 	if p.Mention != nil {
 		m := bus.MentionFromWire(p.Mention)
@@ -55,6 +60,10 @@ func fromWire(p *pb.CaseEvent) Event {
 	if p.Verdict != nil {
 		v := bus.VerdictFromWire(p.Verdict)
 		e.Verdict = &v
+	}
+	if p.Labels != nil {
+		l := bus.VerdictFromWire(p.Labels)
+		e.Labels = &l
 	}
 	if d := p.Draft; d != nil {
 		e.Draft = &Draft{

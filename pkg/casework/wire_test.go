@@ -103,6 +103,14 @@ func golden(k Kind) Event {
 		e.To = string(mention.NewID("acme", "sandbox", "p2"))
 	case Promised:
 		e.Until, e.Every = at(3*24*60), 72*time.Hour
+	case Judged:
+		e.Verdict, e.Sample, e.Triage = v, "2026-w47 told", Triage{Disposition: mention.Watch, Priority: 420}
+		e.Labels = &mention.Verdict{
+			Sentiment: mention.Negative, Intent: mention.BugReport, Disposition: mention.Watch,
+			Risks: []mention.Risk{{Category: mention.PublicityThreat, Start: 0, End: 4, Rung: mention.Hint}},
+		}
+	case Unjudged:
+		e.Triage = Triage{Disposition: mention.Answer, Priority: 880, DueAt: at(59)}
 	case PromiseDue:
 		e.Level = "half"
 	case Redacted, Archived, Restored:

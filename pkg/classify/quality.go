@@ -137,7 +137,7 @@ func (q *Quality) Print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  intent macro-F1 %.3f · sentiment macro-recall %.3f · disposition macro-F1 %.3f · mean F1 of risks %.3f\n",
 		MeanF1(q.Intents), MeanRecall(q.Sentiments), MeanF1(q.Disposals), MeanF1(q.Risks))
-	low, high := wilson(q.PlainPages, q.Plain)
+	low, high := Interval(q.PlainPages, q.Plain)
 	fmt.Fprintf(w, "  false pages among %d ordinary texts: %d, that is %.1f of 10,000 (%.1f to %.1f)\n",
 		q.Plain, q.PlainPages, 1e4*ratio(q.PlainPages, max(q.Plain, 1)), 1e4*low, 1e4*high)
 }
@@ -166,12 +166,13 @@ func shorten(s string, n int) string {
 }
 
 func withInterval(n, of int) string {
-	low, high := wilson(n, of)
+	low, high := Interval(n, of)
 	return fmt.Sprintf("%.2f (%.2f to %.2f)", ratio(n, of), low, high)
 }
 
-// wilson is the 95 % interval of a share n of m, by Wilson's score.
-func wilson(n, of int) (low, high float64) {
+// Interval is the 95 % interval of a share n of m, by Wilson's score: 0 to 1 where
+// m is 0.
+func Interval(n, of int) (low, high float64) {
 	if of == 0 {
 		return 0, 1
 	}

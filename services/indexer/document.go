@@ -22,7 +22,8 @@ func ofMention(t *mention.Tagged, triage casework.Triage, seq uint64) search.Doc
 
 // ofCase is the document of a case.
 func ofCase(s *casework.State, now time.Time) search.Document {
-	d := base(&s.Mention, &s.Verdict, s.Triage)
+	v := s.InForce()
+	d := base(&s.Mention, &v, s.Triage)
 	d.ID, d.Number, d.Owner, d.CaseSeq = s.ID, s.Number, search.OwnerCase, s.Last
 	at := s.At(now)
 	d.Status, d.Holder, d.Team = string(at.Status), at.Holder, at.Team
@@ -35,6 +36,7 @@ func ofCase(s *casework.State, now time.Time) search.Document {
 	if n := len(s.Replies); n > 0 {
 		d.Template = s.Replies[n-1].Draft.Template
 	}
+	d.Tags = s.Tags()
 	if s.Merged != "" {
 		d.Story = "merged " + string(s.Merged)
 	}

@@ -219,9 +219,10 @@ func (x *indexer) revise(ctx context.Context, e *bus.Entry[mention.Tagged]) (era
 		if s.Redacted || s.ReadOnly != "" || t.Compare(&was) <= 0 {
 			return casework.Event{}, false
 		}
+		v := s.Correct(&t.Mention, &t.Verdict)
 		return casework.Event{
 			Kind: casework.Revised, Mention: &t.Mention, Verdict: &t.Verdict, Tagged: e.Seq,
-			Triage: x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{}),
+			Triage: x.settings.Triage(&t.Mention, &v, casework.Signals{}),
 		}, true
 	})
 	return s.Redacted, err

@@ -297,7 +297,7 @@ func (p *pager) happened(ctx context.Context, m *bus.Msg[casework.Event]) error 
 	if err != nil || !ok || s.Redacted {
 		return err
 	}
-	t := &mention.Tagged{Mention: s.Mention, Verdict: s.Verdict}
+	t := &mention.Tagged{Mention: s.Mention, Verdict: s.InForce()}
 	policy := p.settings.Policy()
 	category, rule := escalation.Cause(&t.Verdict)
 	urgency := policy.Urgency(escalation.Reason{Brand: s.Mention.Brand, Category: category, Origin: origin}, p.now())

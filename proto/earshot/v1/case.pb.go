@@ -51,6 +51,8 @@ type CaseEvent struct {
 	History       []*CaseEvent           `protobuf:"bytes,23,rep,name=history,proto3" json:"history,omitempty"` // redacted, archived, restored
 	Number        uint64                 `protobuf:"varint,24,opt,name=number,proto3" json:"number,omitempty"`
 	Sequence      uint64                 `protobuf:"varint,25,opt,name=sequence,proto3" json:"sequence,omitempty"` // where the event stood; only within history and in ARCHIVE
+	Labels        *Verdict               `protobuf:"bytes,26,opt,name=labels,proto3" json:"labels,omitempty"`      // judged: what a person says of it; verdict is then what was told
+	Sample        string                 `protobuf:"bytes,27,opt,name=sample,proto3" json:"sample,omitempty"`      // judged: the weekly sample it was judged for, without sight of the verdict
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -260,6 +262,20 @@ func (x *CaseEvent) GetSequence() uint64 {
 	return 0
 }
 
+func (x *CaseEvent) GetLabels() *Verdict {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *CaseEvent) GetSample() string {
+	if x != nil {
+		return x.Sample
+	}
+	return ""
+}
+
 // Draft is a reply being written.
 type Draft struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -459,7 +475,7 @@ var File_earshot_v1_case_proto protoreflect.FileDescriptor
 const file_earshot_v1_case_proto_rawDesc = "" +
 	"\n" +
 	"\x15earshot/v1/case.proto\x12\n" +
-	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\xb3\x05\n" +
+	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\xf8\x05\n" +
 	"\tCaseEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x14\n" +
@@ -486,7 +502,9 @@ const file_earshot_v1_case_proto_rawDesc = "" +
 	"\x05level\x18\x16 \x01(\tR\x05level\x12/\n" +
 	"\ahistory\x18\x17 \x03(\v2\x15.earshot.v1.CaseEventR\ahistory\x12\x16\n" +
 	"\x06number\x18\x18 \x01(\x04R\x06number\x12\x1a\n" +
-	"\bsequence\x18\x19 \x01(\x04R\bsequence\"\xec\x02\n" +
+	"\bsequence\x18\x19 \x01(\x04R\bsequence\x12+\n" +
+	"\x06labels\x18\x1a \x01(\v2\x13.earshot.v1.VerdictR\x06labels\x12\x16\n" +
+	"\x06sample\x18\x1b \x01(\tR\x06sample\"\xec\x02\n" +
 	"\x05Draft\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
@@ -537,12 +555,13 @@ var file_earshot_v1_case_proto_depIdxs = []int32{
 	1, // 2: earshot.v1.CaseEvent.draft:type_name -> earshot.v1.Draft
 	2, // 3: earshot.v1.CaseEvent.files:type_name -> earshot.v1.File
 	0, // 4: earshot.v1.CaseEvent.history:type_name -> earshot.v1.CaseEvent
-	3, // 5: earshot.v1.Draft.slots:type_name -> earshot.v1.Draft.SlotsEntry
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	5, // 5: earshot.v1.CaseEvent.labels:type_name -> earshot.v1.Verdict
+	3, // 6: earshot.v1.Draft.slots:type_name -> earshot.v1.Draft.SlotsEntry
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_earshot_v1_case_proto_init() }
