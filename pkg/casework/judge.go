@@ -342,3 +342,17 @@ func (j *Judgement) WordsMoved(c mention.Category) bool {
 	}
 	return told != nil && is != nil && told.End > 0 && is.End > 0 && (is.Start >= told.End || told.Start >= is.End)
 }
+
+// Same tells whether the person found the verdict right as it is.
+func (j *Judgement) Same() bool {
+	t, l := &j.Told, &j.Labels
+	if t.Sentiment != l.Sentiment || t.Intent != l.Intent || t.Disposition != l.Disposition || t.Page != l.Page {
+		return false
+	}
+	for _, c := range mention.Categories {
+		if t.Has(c) != l.Has(c) || j.WordsMoved(c) {
+			return false
+		}
+	}
+	return true
+}

@@ -120,6 +120,9 @@ func (s *Signer) Sign(p Paged) string {
 	return body + "." + b64(s.mac(body))
 }
 
+// Derive returns bytes that only this key and purpose give.
+func (s *Signer) Derive(purpose string) []byte { return s.mac("derive " + purpose) }
+
 // Open returns what [Signer.Sign] was given, or [ErrLink] if the token was not
 // made with this key or has expired at now.
 func (s *Signer) Open(token string, now time.Time) (Paged, error) {

@@ -26,6 +26,7 @@ const (
 	Word      Action = "word"      // edit and approve templates, playbooks and word lists
 	Page      Action = "page"      // run escalations that one isn't paged for
 	Wish      Action = "wish"      // edit wishes and their status
+	Quality   Action = "quality"   // see how good verdicts are
 	Intake    Action = "intake"    // bring mentions in from outside
 	Configure Action = "configure" // brands, queries, sources, routes, policies, dead letters
 	Manage    Action = "manage"    // staff and tokens
@@ -34,7 +35,7 @@ const (
 
 // Actions lists all actions.
 var Actions = []Action{
-	View, Comment, Handle, Send, Approve, Lead, Word, Page, Wish, Intake, Configure, Manage, Erase,
+	View, Comment, Handle, Send, Approve, Lead, Word, Page, Wish, Quality, Intake, Configure, Manage, Erase,
 }
 
 // Role is a set of actions that belong to a job.
@@ -55,9 +56,9 @@ var Roles = []Role{Agent, Approver, PRLead, Product, Admin}
 var roleActions = map[Role][]Action{
 	Agent:    {View, Comment, Handle, Send},
 	Approver: {View, Comment, Handle, Send, Approve, Lead, Word},
-	PRLead:   {View, Comment, Handle, Send, Approve, Lead, Word, Page},
-	Product:  {View, Comment, Wish},
-	Admin:    {View, Comment, Intake, Configure, Manage, Erase},
+	PRLead:   {View, Comment, Handle, Send, Approve, Lead, Word, Page, Quality},
+	Product:  {View, Comment, Wish, Quality},
+	Admin:    {View, Comment, Quality, Intake, Configure, Manage, Erase},
 }
 
 // Scope is what an API token may be used for.
@@ -79,7 +80,7 @@ var scopeActions = map[Scope][]Action{
 	ScopeIntake: {Intake},
 	ScopeRead:   {View},
 	ScopeDesk:   {View, Comment, Handle},
-	ScopeAdmin:  {View, Comment, Handle, Lead, Word, Page, Wish, Intake, Configure, Manage, Erase},
+	ScopeAdmin:  {View, Comment, Handle, Lead, Word, Page, Wish, Quality, Intake, Configure, Manage, Erase},
 }
 
 // Can tells whether role r allows a.

@@ -54,6 +54,7 @@ type escalationView struct {
 	Close       string
 	Wrong       string // "should not have woken me"
 	WrongSaid   bool
+	Labels      string // where to say what it is instead
 	Note        *notice
 }
 

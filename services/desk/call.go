@@ -400,7 +400,7 @@ func refusalStatus(code string) int {
 	switch code {
 	case casework.CodeForbidden:
 		return http.StatusForbidden
-	case casework.CodeInput:
+	case casework.CodeInput, "labels":
 		return http.StatusUnprocessableEntity
 	case casework.CodeErased:
 		return http.StatusGone

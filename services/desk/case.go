@@ -23,6 +23,8 @@ type caseOptions struct {
 	composer *reply // what stands in the composer; nil for the stored draft
 	confirm  *confirmView
 	ask      *askView
+	labels   *typedLabels    // the form of labels is open, as this fills it
+	sample   casework.Sample // it is judged for, blind
 }
 
 // caseAlone is the page of one case.
@@ -38,7 +40,11 @@ func (c *call) caseAlone() error {
 	if err != nil {
 		return err
 	}
-	v := &casePage{Case: c.caseOf(&s, caseOptions{mode: c.r.URL.Query().Get("mode"), back: "/queue"})}
+	o, err := c.blind(&s, caseOptions{mode: c.r.URL.Query().Get("mode"), back: "/queue"})
+	if err != nil {
+		return err
+	}
+	v := &casePage{Case: c.caseOf(&s, o)}
 	v.frame = c.frame(cmp.Or(v.Case.Number, c.l.say("case.untouched")), "/queue")
 	v.Wide = true
 	return c.show(http.StatusOK, "case", "page", v)
@@ -51,7 +57,11 @@ func (c *call) casePart(status int, id mention.ID) error {
 		return err
 	}
 	q := c.r.URL.Query()
-	return c.showCase(status, &s, caseOptions{mode: q.Get("mode"), back: withQuery(c.r.URL, map[string]string{"case": "", "mode": ""})}, nil)
+	o, err := c.blind(&s, caseOptions{mode: q.Get("mode"), back: withQuery(c.r.URL, map[string]string{"case": "", "mode": ""})})
+	if err != nil {
+		return err
+	}
+	return c.showCase(status, &s, o, nil)
 }
 
 func (c *call) rowPart(id mention.ID) error {
@@ -63,6 +73,11 @@ func (c *call) rowPart(id mention.ID) error {
 		return errNotFound
 	}
 	row := c.row(&search.Hit{Document: docs[0]}, "/queue?case="+string(id))
+	if c.fromSample() {
+		row = c.sampleRow(&docs[0], false)
+		row.Seen = true // its state comes with the list
+		return c.show(http.StatusOK, "queue", "part-row", &queueView{frame: frame{locale: c.l}, Row: &row})
+	}
 	if s, err := c.Cases.Get(c.ctx, c.viewer, id); err == nil {
 		if now, ok := c.overlay(&s); ok {
 			row = now
@@ -81,10 +96,41 @@ func (c *call) showCase(status int, s *casework.State, o caseOptions, f *flash) 
 		return c.show(status, "case", "page", v)
 	}
 	v := &queueView{frame: frame{locale: c.l, Flash: f}, Case: c.caseOf(s, o)}
+	if c.fromSample() {
+		return c.showOfSample(status, s, v)
+	}
 	if row, ok := c.overlay(s); ok {
 		v.Row = &row
 	}
 	return c.show(status, "queue", "part-case", v)
+}
+
+// showOfSample answers with a case of the sample, and how many are left in it.
+func (c *call) showOfSample(status int, s *casework.State, v *queueView) error {
+	items, left, err := c.sampleItems()
+	if err != nil {
+		return err
+	}
+	v.Left = c.l.say("sample.left", left, len(items))
+	for i := range items {
+		if items[i].ID == s.ID {
+			row := c.sampleRow(&items[i].doc, items[i].done)
+			v.Row = &row
+		}
+	}
+	return c.show(status, "queue", "part-case", v)
+}
+
+// blinded is a case as whoever judges it for the sample sees it: what was said,
+// and nothing that tells what we think of it.
+func (c *call) blinded(s *casework.State, v *caseView) *caseView {
+	bare := *s
+	bare.Verdict, bare.Judgements = mention.Verdict{Lang: s.Verdict.Lang}, nil
+	out := &caseView{
+		ID: v.ID, Href: v.Href + "?view=" + viewSample, Back: v.Back, Revision: v.Revision, Brand: v.Brand, Place: v.Place,
+		Parent: v.Parent, Post: c.post(&bare, nil), Labels: v.Labels, Blind: true, Present: c.presentOn(s.ID),
+	}
+	return out
 }
 
 // overlay is the list's line of a case as the case stands, which the index may
@@ -93,7 +139,8 @@ func (c *call) overlay(s *casework.State) (rowView, bool) {
 	if s.Number == 0 {
 		return rowView{}, false
 	}
-	m, v := &s.Mention, &s.Verdict
+	m, in := &s.Mention, s.InForce()
+	v := &in
 	h := search.Hit{Document: search.Document{
 		ID: s.ID, Brand: m.Brand, Platform: m.Platform, Lang: v.Lang, Title: m.Title, Text: m.Text,
 		AuthorHandle: m.Author.Handle, AuthorName: m.Author.Name, Status: string(s.Status), Disposition: s.Triage.Disposition,
@@ -130,11 +177,17 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 			v.Promise.Every = l.say("case.every", int(p.Every/time.Hour))
 		}
 	}
-	v.Verdict = c.verdict(s)
-	v.Post = c.post(s, v.Verdict.Risks)
 	if m.Thread.ParentText != "" {
 		v.Parent = &postView{Author: authorOf(m.Thread.ParentAuthor, ""), PlatformName: c.platform(m.Platform), Body: linked(m.Thread.ParentText)}
 	}
+	if o.labels != nil {
+		v.Labels = c.labelsForm(s, o.labels, o.sample, o.back)
+	}
+	if o.sample != "" {
+		return c.blinded(s, v)
+	}
+	v.Verdict = c.verdict(s)
+	v.Post = c.post(s, v.Verdict.Risks)
 	for _, r := range s.Replies {
 		v.After = append(v.After, c.ourReply(s, &r))
 	}
@@ -145,7 +198,7 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	v.Escalation = c.escalationOf(s)
 	v.History = c.history(s)
 	v.Actions = c.actions(s)
-	if o.confirm == nil && o.ask == nil {
+	if o.confirm == nil && o.ask == nil && o.labels == nil {
 		v.Composer = c.composer(s, o)
 	}
 	return v
@@ -194,13 +247,18 @@ func lastOf(s *casework.State, k casework.Kind) (casework.Event, bool) {
 
 // verdict is what the classifier says of a case, the gravest risk first.
 func (c *call) verdict(s *casework.State) verdictView {
-	l, v := c.l, &s.Verdict
+	l, in := c.l, s.InForce()
+	v := &in
+	v.Risks = slices.Clone(v.Risks)
 	out := verdictView{
 		Disposition: string(s.Triage.Disposition), DispositionName: l.say("disposition." + string(cmp.Or(s.Triage.Disposition, mention.Answer))),
 		Intent: l.say("intent." + string(cmp.Or(v.Intent, mention.OtherIntent))), IntentP: v.IntentScore,
 		Sentiment: string(cmp.Or(v.Sentiment, mention.Neutral)), SentimentP: v.SentimentScore, Page: v.Page, Model: v.Model, Unread: v.Unread, Partly: v.Partly,
 	}
 	out.SentimentName = l.say("sentiment." + out.Sentiment)
+	if out.Judged = c.judged(s); out.Judged != nil {
+		out.IntentP, out.SentimentP = 0, 0 // a person's word has no probability
+	}
 	cause, rule := escalation.Cause(v)
 	if v.Page && cause != "" {
 		out.PageReason = l.say("risk."+string(cause)) + " · " + rule
@@ -213,6 +271,13 @@ func (c *call) verdict(s *casework.State) verdictView {
 		risk := riskView{
 			Note: itoa(i + 1), Name: string(r.Category), Label: l.say("risk." + string(r.Category)), Step: stepOf(v.Page && r.Category == cause, r.Category),
 			Words: shorten(between(content, r.Start, r.End), 120), Rule: r.Rule, P: r.Score, Deadline: l.at(r.Deadline),
+			start: r.Start, end: r.End,
+		}
+		if out.Judged != nil {
+			risk.P = 0
+		}
+		if r.Rule == casework.PersonRule {
+			risk.Rule = ""
 		}
 		if r.Rung != "" {
 			risk.Rung = l.say("rung." + string(r.Rung))
@@ -237,7 +302,7 @@ func (c *call) post(s *casework.State, risks []riskView) postView {
 	if m.Author.Name != "" && m.Author.Name == m.Author.Handle {
 		p.Handle = ""
 	}
-	p.Title, p.Body = postSpans(&m.Post, risks, s.Verdict.Risks)
+	p.Title, p.Body = postSpans(&m.Post, risks)
 	if f := m.Author.Followers; f != nil {
 		p.Followers = l.compact(*f)
 	}
@@ -263,7 +328,7 @@ func (c *call) post(s *casework.State, risks []riskView) postView {
 	if m.Author.Avatar != "" {
 		p.Avatar = "/cases/" + string(s.ID) + "/avatar"
 	}
-	if !c.look.Open && s.Has(harsh...) {
+	if v := s.InForce(); !c.look.Open && slices.ContainsFunc(harsh, v.Has) {
 		p.Folded = l.say("post.harsh")
 	}
 	return p
@@ -284,8 +349,9 @@ func (c *call) ourReply(s *casework.State, r *casework.Reply) postView {
 // steps are those of the playbook for the gravest risk that has one.
 func (c *call) steps(s *casework.State) []stepView {
 	books := settings.Playbooks.List(c.Settings)
+	v := s.InForce()
 	for _, cat := range mention.Categories {
-		if !s.Verdict.Has(cat) {
+		if !v.Has(cat) {
 			continue
 		}
 		for _, b := range books {
@@ -422,6 +488,7 @@ func (c *call) actions(s *casework.State) []actionView {
 	add(work && !closed, "exclude", "x", more)
 	add(work && !closed, "merge", "", path("ask/merge"), asks, more)
 	add(mine, "release", "c", more)
+	add(may(identity.Handle) && c.viewer.Person() && s.Mention.Content() != "", "labels", "l", path("labels"), asks, more)
 	add(may(identity.Comment), "escalate", "", path("ask/escalate"), asks, more, func(a *actionView) { a.Danger = true })
 	return out
 }

@@ -39,6 +39,8 @@ type caseView struct {
 	Composer   *composerView
 	Confirm    *confirmView
 	Ask        *askView
+	Labels     *labelsView
+	Blind      bool // what we think of it is not shown
 }
 
 // Initials stand for the holder.
@@ -96,6 +98,7 @@ type verdictView struct {
 	Model           string
 	Unread          bool
 	Partly          bool
+	Judged          *judgedView // a person's word; nil where there is none
 }
 
 // riskView is one risk found, with the words that show it.
@@ -109,6 +112,8 @@ type riskView struct {
 	P        float64
 	Rung     string
 	Deadline moment
+
+	start, end int // of the words, in code points
 }
 
 // promiseView is a report promised to the author.

@@ -103,6 +103,9 @@ type Desk struct {
 	Options
 	pages *renderer
 	live  *hub
+
+	weekly  weekly
+	figures judgedCache
 }
 
 // New makes a desk.

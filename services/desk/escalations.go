@@ -148,6 +148,9 @@ func (c *call) escalation() error {
 	if c.staff != nil {
 		v.Wrong = href + "/wrong"
 	}
+	if wrongPage(&s) && c.viewer.Can(identity.Handle, s.Brand) {
+		v.Labels = "/cases/" + string(s.Mention) + "/labels"
+	}
 	if v.Posts, v.Case = c.escalationPost(c.viewer, &s); len(v.Posts) > 0 {
 		v.Subject = "" // the post shows its title
 	}

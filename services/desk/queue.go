@@ -44,7 +44,7 @@ type asked struct {
 func (c *call) asked() asked {
 	q := c.r.URL.Query()
 	a := asked{view: q.Get("view"), values: q}
-	if !slices.Contains(standing, a.view) {
+	if !slices.Contains(standing, a.view) && a.view != viewSample {
 		a.view = "answer"
 	}
 	a.query = c.standing(a.view)
@@ -116,6 +116,12 @@ func (c *call) standing(view string) search.Query {
 func (c *call) queue() error {
 	a := c.asked()
 	title := c.l.say("nav.queue")
+	if a.view == viewSample && c.part() != "case" {
+		if c.part() == "fresh" {
+			return c.show(http.StatusOK, "queue", "part-fresh", &queueView{frame: frame{locale: c.l, Path: "/queue"}})
+		}
+		return c.sampleView(a)
+	}
 	switch c.part() {
 	case "case":
 		return c.casePart(http.StatusOK, mention.ID(a.values.Get("case")))
@@ -421,6 +427,13 @@ func (c *call) tabs(a asked) []chip {
 			t.Count = int(counts[i])
 		}
 		out = append(out, t)
+	}
+	items, left, err := c.sampleItems()
+	if err != nil {
+		c.Log.Warn("weekly sample not drawn", "error", err)
+	}
+	if len(items) > 0 || a.view == viewSample {
+		out = append(out, chip{Label: c.l.say("view.sample"), Href: "/queue?view=" + viewSample, On: a.view == viewSample, Count: left})
 	}
 	return out
 }

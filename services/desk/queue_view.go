@@ -14,6 +14,8 @@ type queueView struct {
 	Back   string   // the list without an open case
 	Row    *rowView // with a part: the line of the open case
 	New    int      // how many came since the list was made
+	Sample bool     // it is the weekly sample
+	Left   string   // how many of the sample wait
 }
 
 // pair is a name and value carried through a form.

@@ -170,7 +170,8 @@ func TestEveryWordOfTheDomainHasAText(t *testing.T) {
 	add("scope.", texts(identity.Scopes)...)
 	add("policy.", texts(escalation.Urgencies)...)
 	add("origin.", texts(escalation.Origins)...)
-	add("view.", standing...)
+	add("view.", append(standing, viewSample)...)
+	add("label.is.", texts(mention.Categories)...)
 	add("why.", "risk", "reach", "edited")
 	for _, r := range identity.Roles {
 		add("role."+string(r), "_hint")
@@ -180,7 +181,7 @@ func TestEveryWordOfTheDomainHasAText(t *testing.T) {
 		casework.SentBack, casework.ApprovalLost, casework.SendAsked, casework.SendStopped, casework.Sending, casework.Sent, casework.SendFailed,
 		casework.SendUnsure, casework.Posted, casework.Noted, casework.HandedOver, casework.Returned, casework.Snoozed, casework.Woke,
 		casework.Watched, casework.Excluded, casework.Closed, casework.Reopened, casework.Revised, casework.MergedInto, casework.Absorbed,
-		casework.Escalated, casework.Promised, casework.PromiseDue, casework.DeadlineNear, casework.Redacted, casework.Archived,
+		casework.Escalated, casework.Promised, casework.PromiseDue, casework.DeadlineNear, casework.Judged, casework.Unjudged, casework.Redacted, casework.Archived,
 	} {
 		add("event.", string(k))
 	}

@@ -12,6 +12,7 @@ func (d *Desk) routes() []route {
 		send, approve          = identity.Send, identity.Approve
 		word, configure        = identity.Word, identity.Configure
 		manage, pages, bringIn = identity.Manage, identity.Page, identity.Intake
+		quality                = identity.Quality
 	)
 	return []route{
 		{"GET /{$}", "", false, (*call).home},
@@ -57,6 +58,9 @@ func (d *Desk) routes() []route {
 		{"POST /cases/{id}/exclude", handle, false, (*call).exclude},
 		{"POST /cases/{id}/close", handle, false, (*call).closeCase},
 		{"POST /cases/{id}/reopen", handle, false, (*call).reopen},
+		{"GET /cases/{id}/labels", handle, false, (*call).labels},
+		{"POST /cases/{id}/judge", handle, false, (*call).saveLabels},
+		{"POST /cases/{id}/unjudge", handle, false, (*call).unjudge},
 		{"POST /cases/{id}/merge", handle, false, (*call).merge},
 
 		{"GET /escalations", view, false, (*call).escalations},
@@ -67,6 +71,9 @@ func (d *Desk) routes() []route {
 		{"GET /ack/{token}", "", true, (*call).acknowledge},
 		{"POST /ack/{token}", "", true, (*call).doAcknowledge},
 		{"POST /ack/{token}/wrong", "", true, (*call).doWrong},
+
+		{"GET /quality", quality, false, (*call).quality},
+		{"GET /quality/cases", quality, false, (*call).qualityCases},
 
 		{"GET /note", comment, false, (*call).note},
 		{"POST /note", comment, false, (*call).saveNote},

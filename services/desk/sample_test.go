@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/settings"
 )
 
@@ -204,6 +206,33 @@ func sampleCase(l *locale) *caseView {
 	}
 }
 
+// sampleQuality are figures of some weeks.
+func sampleQuality(l *locale, f frame) *qualityView {
+	v := &qualityView{
+		frame: f, Judged: 87, Same: 61, Small: true, Alarms: &countLink{3, "#"}, Sample: &qualitySample{Weeks: 3, Judged: 88, Any: 44},
+		Tabs:   []chip{{Label: l.say("quality.days", 7), Href: "#"}, {Label: l.say("quality.days", 30), Href: "#", On: true}, {Label: l.say("quality.days", 90), Href: "#"}},
+		Facets: []facet{{Name: "lang", Label: l.say("facet.lang"), Chips: []chip{{Label: l.say("lang.ja"), Href: "#"}, {Label: l.say("lang.en"), Href: "#"}}}},
+	}
+	for i, x := range []struct {
+		key                          string
+		right, of, ja, wrong, missed int
+	}{{"quality.page", 11, 15, 9, 4, 1}, {"risk.safety_hazard", 9, 10, 6, 1, 0}, {"risk.publicity_threat", 14, 17, 11, 3, 2}, {"risk.churn", 3, 5, 2, 2, 4}, {"risk.media_inquiry", 0, 0, 0, 0, 1}} {
+		href := func(n int) countLink {
+			if n == 0 {
+				return countLink{}
+			}
+			return countLink{n, "#"}
+		}
+		r := qualityRow{Label: l.say(x.key), Page: i == 0, Share: share{x.right, x.of}, Wrong: href(x.wrong), Missed: href(x.missed), Moved: href(i % 2), Rate: share{x.missed / 2, 44}, Langs: []share{{x.ja, min(x.ja+1, x.of)}, {x.right - x.ja, x.of - min(x.ja+1, x.of)}}}
+		v.Rows, v.Sample.Rows = append(v.Rows, r), append(v.Sample.Rows, r)
+	}
+	for _, what := range []string{"sentiment", "intent", "disposition"} {
+		v.Labels = append(v.Labels, qualityRow{Label: l.say("verdict." + what), Share: share{80, 87}, Wrong: countLink{7, "#"}, Langs: []share{{50, 54}, {30, 33}}})
+	}
+	v.Sample.Labels = v.Labels
+	return v
+}
+
 // samples returns one or more of every view, by a name for its picture.
 func samples(l *locale) map[string]any {
 	at := func(d time.Duration) moment { return l.at(sampleNow.Add(-d)) }
@@ -238,6 +267,27 @@ func samples(l *locale) map[string]any {
 	acked := *ack
 	acked.AckedBy, acked.AckedAt, acked.WrongSaid = "佐藤 香織", at(time.Minute), true
 
+	labelled, blind := sampleQueue(l), sampleQueue(l)
+	c := &call{l: l}
+	s := &casework.State{ID: "mfrggzdfmztwq2lknnwg23tpoa", Verdict: mention.Verdict{Risks: []mention.Risk{{Category: mention.PublicityThreat}, {Category: mention.RepeatContact}}}}
+	labelled.Case.Labels = c.labelsForm(s, &typedLabels{
+		sentiment: "negative", intent: "complaint", disposition: "answer", page: "yes", rung: "deadline",
+		words: map[mention.Category]string{mention.PublicityThreat: "明日までに返金の連絡がなければ、録音も含めて全部公開します", mention.RepeatContact: "四回電話しても"},
+		wrong: map[mention.Category]string{mention.RepeatContact: l.say("label.not_found")},
+	}, "", "/queue")
+	blind.Sample, blind.Left, blind.Facets, blind.Tabs = true, l.say("sample.left", 12, 30), nil, []chip{{Label: l.say("view.answer"), Href: "/queue", Count: 23}, {Label: l.say("view.all"), Href: "/queue?view=all"}, {Label: l.say("view.sample"), Href: "?", On: true, Count: 12}}
+	for i := range blind.List.Rows {
+		r := &blind.List.Rows[i]
+		*r = rowView{ID: r.ID, Href: r.Href, Text: r.Text, Lang: r.Lang, Author: r.Author, PlatformName: r.PlatformName, At: r.At, Open: r.Open, Intent: l.say("sample.open"), Story: 1, Waits: true}
+	}
+	bare := samplePost(l)
+	bare.Body = []span{{Text: joined(bare.Body)}}
+	blind.Case = &caseView{ID: "x", Href: "/cases/x", Back: "/queue?view=sample", Brand: "Kumo Café", Post: bare, Blind: true, Labels: c.labelsForm(s, &typedLabels{}, "2026-w47 any", "/queue?view=sample")}
+	judged := &casePage{frame: sheet("K-2417", "/cases/x"), Case: sampleCase(l)}
+	judged.Wide = true
+	judged.Case.Verdict.Judged = &judgedView{By: "佐藤 香織", At: at(3 * time.Minute), Was: []string{l.say("label.was", l.say("verdict.disposition"), l.say("disposition.watch")), l.say("label.was_missed", l.say("risk.repeat_contact")), l.say("label.was_page_no")}}
+	judged.Case.Verdict.IntentP, judged.Case.Verdict.SentimentP = 0, 0
+
 	return map[string]any{
 		"queue": queue, "queue-compact": compact, "queue-empty": empty, "queue-failed": failed, "queue-flash": flashed,
 		"queue-confirm": confirm, "queue-ask": ask, "queue-note": note, "queue-pending": pending, "case": alone,
@@ -264,7 +314,10 @@ func samples(l *locale) map[string]any {
 		"staff":             &staffView{frame: sheet(l.say("nav.staff"), "/staff"), May: true, Rows: []staffRow{{Href: "/staff/sato", Login: "sato", Name: "佐藤 香織", Public: "香織", Roles: []string{"agent", "approver"}, Brands: []string{"Kumo Café"}}, {Href: "/staff/okada", Login: "okada", Name: "M. Okada", Public: "Mika", Roles: []string{"pr_lead", "admin"}}}, Tokens: []tokenRow{{ID: "1", Name: "shop system", Scopes: []string{"intake"}, Created: at(40 * 24 * time.Hour), Used: at(9 * time.Minute), Expires: l.at(sampleNow.Add(90 * 24 * time.Hour)), Action: "/tokens/1/revoke"}}, Invited: &secretView{l.say("token.once"), l.say("token.once_text"), "esh_9f2kq7w1v8"}},
 		"form-note": &formView{frame: sheet(l.say("note.title"), "/note"), Lead: l.say("note.lead"), Action: "/note", Button: l.say("note.save"), Upload: true, Groups: []fieldGroup{{Fields: []field{
 			{Name: "how", Label: l.say("note.how"), Type: "radio", Options: []option{{Value: "phone", Label: l.say("note.phone"), On: true}, {Value: "visit", Label: l.say("note.visit")}}}, {Name: "who", Label: l.say("note.who"), Hint: l.say("note.who_hint")}, {Name: "text", Label: l.say("note.text"), Hint: l.say("note.text_hint"), Type: "textarea", Rows: 6, Required: true, Error: l.say("form.required")}, {Name: "files", Label: l.say("note.files"), Hint: l.say("note.files_hint"), Type: "file"}}}}},
-		"form-me":       &formView{frame: sheet(l.say("me.title"), "/me"), Action: "/me", Button: l.say("me.save"), Groups: []fieldGroup{{Fields: []field{{Name: "name", Label: l.say("me.name"), Value: "佐藤 香織", Required: true}, {Name: "lang", Label: l.say("me.lang"), Type: "select", Required: true, Options: []option{{Value: "ja", Label: "日本語", On: true}, {Value: "en", Label: "English"}}}}}, {Label: l.say("me.look"), Fields: []field{{Name: "theme", Label: l.say("me.theme"), Type: "radio", Options: []option{{Value: "", Label: l.say("me.theme_system"), On: true}, {Value: "light", Label: l.say("me.theme_light")}, {Value: "dark", Label: l.say("me.theme_dark")}}}, {Name: "keys", Label: l.say("me.keys"), Type: "check", Options: []option{{Value: "on", Label: l.say("me.keys_on"), On: true}}}}}}},
+		"form-me":      &formView{frame: sheet(l.say("me.title"), "/me"), Action: "/me", Button: l.say("me.save"), Groups: []fieldGroup{{Fields: []field{{Name: "name", Label: l.say("me.name"), Value: "佐藤 香織", Required: true}, {Name: "lang", Label: l.say("me.lang"), Type: "select", Required: true, Options: []option{{Value: "ja", Label: "日本語", On: true}, {Value: "en", Label: "English"}}}}}, {Label: l.say("me.look"), Fields: []field{{Name: "theme", Label: l.say("me.theme"), Type: "radio", Options: []option{{Value: "", Label: l.say("me.theme_system"), On: true}, {Value: "light", Label: l.say("me.theme_light")}, {Value: "dark", Label: l.say("me.theme_dark")}}}, {Name: "keys", Label: l.say("me.keys"), Type: "check", Options: []option{{Value: "on", Label: l.say("me.keys_on"), On: true}}}}}}},
+		"queue-labels": labelled, "queue-sample": blind, "case-judged": judged,
+		"quality": sampleQuality(l, sheet(l.say("nav.quality"), "/quality")), "quality-empty": &qualityView{frame: sheet(l.say("nav.quality"), "/quality"), Notice: &notice{Kind: "empty", Title: l.say("quality.none"), Text: l.say("quality.none_text")}},
+		"judged":        &qualityCasesView{frame: sheet(l.say("risk.churn")+": "+l.say("quality.what_wrong"), "/quality"), Back: link{l.say("nav.quality"), "/quality"}, Lead: l.say("quality.days", 30), List: listView{Rows: sampleList(l).Rows[:4]}, Erase: 1},
 		"sandbox":       &sandboxView{frame: sheet(l.say("sandbox.title"), "/sandbox"), Posts: []postView{samplePost(l), {Author: "Kumo Café", Handle: "kumocafe", PlatformName: "Sandbox", Lang: "ja", At: at(3 * time.Minute), Ours: true, Body: []span{{Text: "みどり様\nご連絡が遅れ、ご心配をおかけしております。"}}}}},
 		"signin":        &signInView{frame: frame{locale: l, Title: l.say("signin.title"), Path: "/sign-in"}, Action: "/sign-in", Button: l.say("signin.button"), Error: l.say("signin.wrong"), Fields: []field{{Name: "login", Label: l.say("signin.email"), Required: true, Auto: "username"}, {Name: "password", Label: l.say("signin.password"), Type: "password", Required: true, Auto: "current-password"}}},
 		"signin-setup":  &signInView{frame: frame{locale: l, Title: l.say("setup.title"), Path: "/setup"}, Lead: l.say("setup.lead"), Action: "/setup/x", Button: l.say("setup.button"), Fields: []field{{Name: "name", Label: l.say("me.name"), Required: true}, {Name: "login", Label: l.say("signin.email"), Required: true}, {Name: "password", Label: l.say("me.password_new"), Hint: l.say("me.password_hint"), Type: "password", Required: true}}},

@@ -53,7 +53,7 @@ func (c *call) nav(path string) []navGroup {
 	if c.Sandbox {
 		sandbox = item("sandbox", "x", identity.View, false)
 	}
-	add("nav.operate", item("sources", "s", identity.View, true), item("notifiers", "o", identity.Configure, false), item("dead", "d", identity.Configure, true), item("rules", "r", decides(c), false), item("staff", "p", identity.Manage, false), sandbox)
+	add("nav.operate", item("sources", "s", identity.View, true), item("notifiers", "o", identity.Configure, false), item("dead", "d", identity.Configure, true), item("rules", "r", decides(c), false), item("quality", "f", identity.Quality, false), item("staff", "p", identity.Manage, false), sandbox)
 	return groups
 }
 

@@ -119,13 +119,12 @@ func linked(text string) []span {
 	}
 }
 
-// postSpans are title and text of a post with the words behind its risks, and
-// the risks' numbers by index.
-func postSpans(p *mention.Post, risks []riskView, of []mention.Risk) (title, body []span) {
+// postSpans are title and text of a post with the words behind its risks.
+func postSpans(p *mention.Post, risks []riskView) (title, body []span) {
 	var marks []found
-	for i, r := range of {
-		if r.End > r.Start {
-			marks = append(marks, found{r.Start, r.End, risks[i].Note, risks[i].Step, risks[i].Label})
+	for _, r := range risks {
+		if r.end > r.start {
+			marks = append(marks, found{r.start, r.end, r.Note, r.Step, r.Label})
 		}
 	}
 	content := []rune(p.Content())

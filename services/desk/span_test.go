@@ -22,9 +22,9 @@ func TestWordsBehindAVerdictAreMarkedOnceEach(t *testing.T) {
 	risks := []mention.Risk{{Start: 12, End: 17}, {Start: 5, End: 14}, {Start: 0, End: 4}, {Start: 40, End: 99}, {Start: 3, End: 1}}
 	views := make([]riskView, len(risks))
 	for i := range views {
-		views[i] = riskView{Note: itoa(i + 1)}
+		views[i] = riskView{Note: itoa(i + 1), start: risks[i].Start, end: risks[i].End}
 	}
-	title, body := postSpans(&p, views, risks)
+	title, body := postSpans(&p, views)
 	if joined(title) != p.Title || joined(body) != p.Text {
 		t.Errorf("text became %q and %q", joined(title), joined(body))
 	}
@@ -66,8 +66,7 @@ func FuzzSpans(f *testing.F) {
 			t.Skip()
 		}
 		p := mention.Post{Title: title, Text: text}
-		risks := []mention.Risk{{Start: a, End: b}, {Start: c, End: d}}
-		head, body := postSpans(&p, []riskView{{Note: "1"}, {Note: "2"}}, risks)
+		head, body := postSpans(&p, []riskView{{Note: "1", start: a, end: b}, {Note: "2", start: c, end: d}})
 		if joined(head) != title || joined(body) != text {
 			t.Fatalf("%q, %q became %q, %q", title, text, joined(head), joined(body))
 		}

@@ -142,7 +142,26 @@
       if (kept !== null && kept !== el.value) { el.value = kept; if (el.form?.dataset.composer) check(el.form); }
     }
     for (const el of $$("[data-copy-from]", root)) el.hidden = !navigator.clipboard;
+    for (const el of $$("[data-take]", root)) el.hidden = false;
     tick();
+  }
+
+  // Words of the post that are selected can be taken into a field of the form of
+  // labels; what the desk put between them is left out.
+  let picked = "";
+  document.addEventListener("selectionchange", () => {
+    const sel = getSelection(), said = $("#case .said");
+    if (!sel.rangeCount || sel.isCollapsed || !said?.contains(sel.anchorNode) || !said.contains(sel.focusNode)) return;
+    const part = sel.getRangeAt(0).cloneContents();
+    for (const el of $$("sup", part)) el.remove();
+    picked = part.textContent.replaceAll("\u2060", "").trim();
+    for (const el of $$("[data-take]")) el.classList.add("primary");
+  });
+  function take(button) {
+    const field = document.getElementById(button.dataset.take);
+    if (picked) { field.value = picked; document.getElementById(field.dataset.words).checked = true; picked = ""; getSelection().removeAllRanges(); }
+    for (const el of $$("[data-take]")) el.classList.remove("primary");
+    field.focus();
   }
 
   // Search as you type; nothing is asked while an input method composes.
@@ -161,6 +180,7 @@
     const el = e.target;
     if (el.dataset.keep) { sessionStorage.setItem(keepKey(el), el.value); if (Date.now() - typed > 20000) setTimeout(sign, 100); typed = Date.now(); }
     if (e.isComposing) return;
+    if (el.dataset.words && el.value) document.getElementById(el.dataset.words).checked = true;
     if (el.id === "q" && el.form?.matches("[data-search]")) search(el.form);
     else if (el.form?.dataset.composer && !("refill" in el.dataset)) check(el.form);
   });
@@ -192,6 +212,8 @@
     if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
     const copy = e.target.closest("[data-copy-from]");
     if (copy) { await navigator.clipboard.writeText(document.getElementById(copy.dataset.copyFrom).textContent); say(words.copied); copy.classList.add("copied"); return; }
+    const taker = e.target.closest("[data-take]");
+    if (taker) { take(taker); return; }
     const a = e.target.closest("a[href]");
     if (!a) return;
     const row = a.closest("#rows > .row");
@@ -261,7 +283,7 @@
   });
   const keys = {
     j: () => step(1), k: () => step(-1),
-    o: () => { const id = $("#case")?.dataset.id; if (id) location.assign("/cases/" + id); },
+    o: () => { const a = $("#case [data-alone]"); if (a) location.assign(a.href); },
     u: () => { const back = $("[data-back]"); if (back) location.assign(back.href); },
     "/": () => { const q = $("#q"); if (q) { q.focus(); q.select(); } },
     "?": () => $("#sheet")?.showModal(),
@@ -303,6 +325,7 @@
       changed.delete(id);
       const here = $("#case")?.dataset.id === id;
       if (!here && !document.getElementById("row-" + id)) continue;
+      if (here && $(".labels")) continue; // what is ticked there is not stored
       if (here && dirty()) { say(words.changed); flash(words.changed); continue; }
       if (here && $("#composer")?.contains(document.activeElement)) continue;
       try { const got = await load("/cases/" + id + location.search, here ? "case" : "row"); if (got?.ok) swap(got.html); } catch (err) { /* as above */ }
