@@ -125,6 +125,26 @@ func TestCommands(t *testing.T) {
 		{"an empty note", nil, ann, c(AddNote{Text: "\n"}), CodeInput},
 		{"a note while another holds it", []deed{does(bob, Claim{})}, ann, c(AddNote{Text: "seen"}), Noted},
 
+		{"labels", nil, ann, c(labels()), Judged},
+		{"labels while another holds it", []deed{does(bob, Claim{})}, ann, c(labels()), Judged},
+		{"labels of what is done", []deed{does(ann, Close{})}, ann, c(labels()), Judged},
+		{"product may not label", nil, pat, c(labels()), CodeForbidden},
+		{"a program is no person", nil, program, c(labels()), CodeForbidden},
+		{"labels without a feeling", nil, ann, c(labels(func(l *Label) { l.Sentiment = "" })), CodeInput},
+		{"labels without a kind", nil, ann, c(labels(func(l *Label) { l.Intent = "rant" })), CodeInput},
+		{"labels without a disposition", nil, ann, c(labels(func(l *Label) { l.Disposition = "" })), CodeInput},
+		{"a risk there isn't", nil, ann, c(labels(func(l *Label) { l.Risks = []mention.Risk{{Category: "doom"}} })), CodeInput},
+		{"a risk twice", nil, ann, c(labels(func(l *Label) { l.Risks = []mention.Risk{{Category: mention.Churn}, {Category: mention.Churn}} })), CodeInput},
+		{"words beyond the text", nil, ann, c(labels(func(l *Label) { l.Risks = []mention.Risk{{Category: mention.Churn, Start: 2, End: 99}} })), CodeInput},
+		{"a sample there isn't", nil, ann, c(labels(func(l *Label) { l.Sample = "last week" })), CodeInput},
+		{"labels of a post that is gone", []deed{func(_ *testing.T, d *desk) {
+			m := complaint("").Mention
+			m.Deleted = true
+			d.add("system", Event{Kind: Revised, Mention: &m})
+		}}, ann, c(labels()), CodeState},
+		{"labels taken back", []deed{does(ann, labels())}, bob, c(Unlabel{}), Unjudged},
+		{"labels taken back that nobody gave", nil, ann, c(Unlabel{}), CodeState},
+
 		{"hand over", nil, ann, c(HandOver{To: "factory"}), HandedOver},
 		{"hand over to nobody", nil, ann, c(HandOver{}), CodeInput},
 		{"hand over what another holds", []deed{does(bob, Claim{})}, ann, c(HandOver{To: "factory"}), CodeHeld},

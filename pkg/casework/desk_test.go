@@ -82,6 +82,7 @@ func (d *desk) do(by identity.Viewer, c Command) (Kind, error) {
 	dec := &decision{
 		by: by, now: d.now, fold: fold, state: fold.At(d.now), hold: 10 * time.Second, rules: d.rules,
 		templates: func(id string) (Template, bool) { t, ok := d.templates[id]; return t, ok },
+		triage:    func(m *mention.Mention, v *mention.Verdict) Triage { return Judge(Response{}, m, v, Signals{}) },
 		check: func(*State, *Draft) error {
 			if d.tooLong {
 				return errors.New("too long")

@@ -146,7 +146,7 @@ answer for it.
 Commands:
 `)
 	for _, c := range commands {
-		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.short)
+		fmt.Fprintf(w, "  %-11s %s\n", c.name, c.short)
 	}
 	fmt.Fprint(w, "\nearshot COMMAND --help says more. Commands reach a running instance, its folder\nor a bus (bus.url in the configuration) alike.\n")
 }
