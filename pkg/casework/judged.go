@@ -72,8 +72,10 @@ func (e *Event) judges() bool {
 	return e.Kind == Judged || slices.ContainsFunc(e.History, func(h Event) bool { return h.Kind == Judged })
 }
 
-// SampleSize is how many mentions a weekly sample has, half of either part.
+// SampleSize is how many mentions a weekly sample has.
 const SampleSize = 30
+
+const half = SampleSize / 2
 
 // Drawn is a mention in a weekly sample.
 type Drawn struct {
@@ -82,15 +84,15 @@ type Drawn struct {
 	Sample Sample
 }
 
-// drawAtMost bounds how many messages are looked at for the part of a sample that
-// was told a risk, where such mentions are rare.
+// drawAtMost bounds how many messages are looked at, where few were told a risk.
 const drawAtMost = 3000
 
 // DrawSample draws the sample of the ISO week in which week lies: half from
 // everything that was archived in that week, half from what was told to carry a
 // risk, or paged. The same seed and week give the same sample, but for what was
-// erased since. It is in an order that tells nothing. A week with less gives a
-// smaller sample.
+// erased since. It is in an order that tells nothing. Where too few were told to
+// fill their half, more is drawn from everything; a week with less gives a smaller
+// sample.
 func DrawSample(ctx context.Context, c *bus.Conn, seed []byte, week time.Time) ([]Drawn, error) {
 	monday := Monday(week)
 	from, err := firstSince(ctx, c, monday)
@@ -102,11 +104,15 @@ func DrawSample(ctx context.Context, c *bus.Conn, seed []byte, week time.Time) (
 		return nil, fmt.Errorf("weekly sample: %w", err)
 	}
 	seed = append(slices.Clone(seed), monday.Format(time.DateOnly)...)
-	var drawn []Drawn
+	type item struct {
+		Drawn
+		told bool
+	}
+	var walk []item
 	looked := map[mention.ID]bool{}
-	left := map[string]int{SampleAny: SampleSize / 2, SampleTold: SampleSize / 2}
+	told := 0 // of them, told and beyond the first half
 	for n, seq := range shuffled(seed, from, to) {
-		if left[SampleTold] == 0 && left[SampleAny] == 0 || n >= drawAtMost {
+		if n >= drawAtMost || len(walk) >= half && told == half {
 			break
 		}
 		t, err := bus.Tagged.Get(ctx, c, seq)
@@ -121,14 +127,30 @@ func DrawSample(ctx context.Context, c *bus.Conn, seed []byte, week time.Time) (
 			continue
 		}
 		looked[m.ID] = true
-		part := SampleAny
-		if left[part] == 0 {
-			if part = SampleTold; left[part] == 0 || len(v.Risks) == 0 && !v.Page {
+		it := item{Drawn{m.ID, m.Brand, ""}, len(v.Risks) > 0 || v.Page}
+		if walk = append(walk, it); it.told && len(walk) > half {
+			told++
+		}
+	}
+	// The first ones are drawn from everything; what the told ones behind them
+	// don't fill is drawn from everything, too.
+	var drawn []Drawn
+	for k := min(half, len(walk)); ; k++ {
+		drawn = drawn[:0]
+		for i, it := range walk {
+			switch {
+			case i < k:
+				it.Sample = SampleOf(monday, SampleAny)
+			case it.told && len(drawn) < min(k+half, SampleSize):
+				it.Sample = SampleOf(monday, SampleTold)
+			default:
 				continue
 			}
+			drawn = append(drawn, it.Drawn)
 		}
-		left[part]--
-		drawn = append(drawn, Drawn{m.ID, m.Brand, SampleOf(monday, part)})
+		if len(drawn) >= SampleSize || k >= len(walk) {
+			break
+		}
 	}
 	slices.SortFunc(drawn, func(a, b Drawn) int {
 		ha, hb := hashOf(seed, string(a.ID)), hashOf(seed, string(b.ID))

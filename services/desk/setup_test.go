@@ -29,12 +29,14 @@ import (
 // bench is a desk on a real bus and a real index.
 type bench struct {
 	*Desk
-	t      *testing.T
-	server *httptest.Server
+	t       *testing.T
+	server  *httptest.Server
+	indexed bool // an indexer runs
 }
 
-// newBench starts a desk. The index is filled by hand: no indexer runs.
-func newBench(t *testing.T) *bench {
+// newBench starts a desk. The index is filled by hand, unless an indexer is
+// among the services that run beside it.
+func newBench(t *testing.T, beside ...app.Service) *bench {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
@@ -45,7 +47,7 @@ func newBench(t *testing.T) *bench {
 		<-ctx.Done()
 		return nil
 	}}
-	a, err := app.Start(t.Context(), app.Options{Config: cfg, Services: []app.Service{probe}, Log: log, Sandbox: true})
+	a, err := app.Start(t.Context(), app.Options{Config: cfg, Services: append(beside, probe), Log: log, Sandbox: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +79,7 @@ func newBench(t *testing.T) *bench {
 	if err := d.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{Desk: d, t: t, server: httptest.NewServer(d.Handler())}
+	b := &bench{Desk: d, t: t, server: httptest.NewServer(d.Handler()), indexed: len(beside) > 0}
 	t.Cleanup(b.server.Close)
 	b.put(settings.Brands.Put(t.Context(), d.Settings, "cli", "kumo", 0, settings.Brand{ID: "kumo", Name: "Kumo Café", Query: "kumo"}))
 	b.put(settings.Brands.Put(t.Context(), d.Settings, "cli", "hoshi", 0, settings.Brand{ID: "hoshi", Name: "Hoshi", Query: "hoshi"}))
@@ -206,6 +208,10 @@ func (b *bench) mention(p mention.Post, verdict mention.Verdict) mention.Mention
 	b.put(bus.Tagged.Publish(b.t.Context(), b.Bus, &tagged))
 	seq, err := bus.Tagged.Last(b.t.Context(), b.Bus)
 	b.put(err)
+	if b.indexed {
+		b.put(b.Index.Wait(b.t.Context(), bus.Tagged.Stream(), seq))
+		return m
+	}
 	triage := b.Settings.Triage(&m, &verdict, casework.Signals{})
 	doc := search.Document{
 		ID: m.ID, Seq: seq, Brand: m.Brand, Platform: m.Platform, Source: m.Source, Kind: m.Kind, Intake: m.Intake, Lang: verdict.Lang,
