@@ -367,6 +367,7 @@ type apiCase struct {
 	Deleted     bool                `json:"deleted,omitempty"`
 	Media       []apiMedia          `json:"media,omitempty"`
 	Verdict     apiVerdict          `json:"verdict"`
+	Judged      *apiJudged          `json:"judged,omitempty"`
 	Draft       *apiDraft           `json:"draft,omitempty"`
 	Submitted   string              `json:"submitted,omitempty"`
 	Replies     []apiReply          `json:"replies"`
@@ -392,6 +393,17 @@ type apiRisk struct {
 	Rule     string           `json:"rule"`
 	Rung     mention.Rung     `json:"rung,omitempty"`
 	Deadline *time.Time       `json:"deadline,omitempty"`
+}
+
+// apiJudged is what a person says of a mention.
+type apiJudged struct {
+	By          string              `json:"by"`
+	At          time.Time           `json:"at"`
+	Sentiment   mention.Sentiment   `json:"sentiment"`
+	Intent      mention.Intent      `json:"intent"`
+	Disposition mention.Disposition `json:"disposition"`
+	Page        bool                `json:"page"`
+	Risks       []mention.Category  `json:"risks"`
 }
 
 type apiDraft struct {
@@ -436,6 +448,13 @@ func apiCaseOf(s *casework.State) apiCase {
 	}
 	for _, r := range v.Risks {
 		out.Verdict.Risks = append(out.Verdict.Risks, apiRisk{r.Category, r.Score, r.Start, r.End, r.Rule, r.Rung, timeOrNil(r.Deadline)})
+	}
+	if j := s.Judged(); j != nil {
+		l := &j.Labels
+		out.Judged = &apiJudged{j.By, j.At, l.Sentiment, l.Intent, l.Disposition, l.Page, []mention.Category{}}
+		for _, r := range l.Risks {
+			out.Judged.Risks = append(out.Judged.Risks, r.Category)
+		}
 	}
 	if d := s.Draft; d != nil {
 		out.Draft = &apiDraft{d.Version, d.Text, d.Kind, d.Account, d.Template, d.Author, d.At, s.Hash(d)}

@@ -107,7 +107,7 @@ func (c *call) showCase(status int, s *casework.State, o caseOptions, f *flash) 
 
 // showOfSample answers with a case of the sample, and how many are left in it.
 func (c *call) showOfSample(status int, s *casework.State, v *queueView) error {
-	items, left, err := c.sampleItems()
+	items, left, err := c.sampleItems(c.ctx)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -428,8 +429,10 @@ func (c *call) tabs(a asked) []chip {
 		}
 		out = append(out, t)
 	}
-	items, left, err := c.sampleItems()
-	if err != nil {
+	ctx, cancel := c.within(settle)
+	defer cancel()
+	items, left, err := c.sampleItems(ctx)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) { // it may take long, once a week
 		c.Log.Warn("weekly sample not drawn", "error", err)
 	}
 	if len(items) > 0 || a.view == viewSample {

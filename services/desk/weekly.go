@@ -23,7 +23,14 @@ type weekly struct {
 	week  string
 	drawn []casework.Drawn
 	done  map[mention.ID]bool // judged through this process; the index may not know yet
+	// drawing is closed when the draw that is under way has ended; nil when none
+	// is.
+	drawing chan struct{}
+	failed  error // of the last draw
 }
+
+// drawTime bounds a draw: thousands of messages may have to be looked at.
+const drawTime = time.Minute
 
 func (w *weekly) mark(id mention.ID, done bool) {
 	w.mu.Lock()
@@ -34,21 +41,44 @@ func (w *weekly) mark(id mention.ID, done bool) {
 	w.done[id] = done
 }
 
-// sample is the sample of the week before now.
+// sample is the sample of the week before now. Its draw goes on when ctx ends.
 func (d *Desk) sample(ctx context.Context, now time.Time) ([]casework.Drawn, error) {
 	last := casework.Monday(now).AddDate(0, 0, -7)
 	week := casework.SampleOf(last, casework.SampleAny).Week()
-	d.weekly.mu.Lock()
-	defer d.weekly.mu.Unlock()
-	if d.weekly.week == week {
-		return d.weekly.drawn, nil
+	w := &d.weekly
+	w.mu.Lock()
+	if w.week == week {
+		defer w.mu.Unlock()
+		return w.drawn, nil
 	}
+	if w.drawing == nil {
+		w.drawing = make(chan struct{})
+		go d.draw(context.WithoutCancel(ctx), last, week)
+	}
+	drawing := w.drawing
+	w.mu.Unlock()
+	select {
+	case <-drawing:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.drawn, w.failed
+}
+
+func (d *Desk) draw(ctx context.Context, last time.Time, week string) {
+	ctx, cancel := context.WithTimeout(ctx, drawTime)
+	defer cancel()
 	drawn, err := casework.DrawSample(ctx, d.Bus, d.Signer.Derive("weekly sample"), last)
-	if err != nil {
-		return nil, err
+	w := &d.weekly
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed = err; err == nil {
+		w.week, w.drawn, w.done = week, drawn, nil
 	}
-	d.weekly.week, d.weekly.drawn, d.weekly.done = week, drawn, nil
-	return drawn, nil
+	close(w.drawing)
+	w.drawing = nil
 }
 
 // sampleItem is a mention of the sample.
@@ -60,11 +90,11 @@ type sampleItem struct {
 
 // sampleItems are the mentions of the sample that the caller may judge, and how
 // many of them nobody has.
-func (c *call) sampleItems() (items []sampleItem, left int, err error) {
+func (c *call) sampleItems(ctx context.Context) (items []sampleItem, left int, err error) {
 	if !c.viewer.CanSomewhere(identity.Handle) || !c.viewer.Person() {
 		return nil, 0, nil
 	}
-	drawn, err := c.sample(c.ctx, c.l.now)
+	drawn, err := c.sample(ctx, c.l.now)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -78,7 +108,7 @@ func (c *call) sampleItems() (items []sampleItem, left int, err error) {
 	if len(ids) == 0 {
 		return nil, 0, nil
 	}
-	docs, err := c.Index.Get(c.ctx, c.sees(), ids...)
+	docs, err := c.Index.Get(ctx, c.sees(), ids...)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -142,7 +172,7 @@ func (c *call) sampleView(a asked) error {
 	v.Wide = true
 	v.Back = "/queue?view=" + viewSample
 	v.Path = v.Back
-	items, left, err := c.sampleItems()
+	items, left, err := c.sampleItems(c.ctx)
 	if err != nil {
 		return err
 	}
