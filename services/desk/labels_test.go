@@ -198,6 +198,27 @@ func TestTheSampleIsWorkedByKeyboard(t *testing.T) {
 	w.until(fmt.Sprintf(`document.querySelector("#row-%s").innerText.includes("judged")`, m.ID))
 }
 
+// A row of the cases behind a figure leads to its case: there is no pane for it.
+func TestACaseBehindAFigureOpens(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	m := b.angry()
+	_, err := b.Cases.Do(t.Context(), b.person("aya"), m.ID, casework.Label{Sentiment: mention.Negative, Intent: mention.Complaint, Disposition: mention.Answer})
+	b.put(err)
+	b.now(m.ID)
+	w := b.window(t, b.as("mio", everywhere, identity.PRLead))
+	w.run(chromedp.Navigate(b.server.URL + "/quality"))
+	w.run(chromedp.Click(`a[href*="label=publicity_threat"][href*="what=wrong"]`))
+	w.until(fmt.Sprintf(`document.querySelector("#row-%s a")`, m.ID))
+	w.run(chromedp.Click("#row-" + string(m.ID) + " a"))
+	w.until(fmt.Sprintf(`location.pathname === "/cases/%s" && document.querySelector(".judged")?.innerText.includes("Threat to publish, and it is not")`, m.ID))
+}
+
+// person is an agent as the store of cases knows them.
+func (b *bench) person(id string) identity.Viewer {
+	s := identity.Staff{ID: id, Name: id, Grants: []identity.Grant{{Role: identity.Agent, Brands: everywhere}}}
+	return s.Viewer()
+}
+
 func TestQualitySaysWhatPeopleSaid(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, indexer.Service)

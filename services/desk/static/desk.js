@@ -49,6 +49,7 @@
   }
 
   // The list and the case beside it.
+  const beside = () => wide() && !!$("#case"); // a list alone leads to the case's own page
   const rows = () => $$("#rows > .row");
   const current = () => $("#rows a[aria-current]")?.closest(".row");
   let opening;
@@ -77,7 +78,7 @@
   function step(by) {
     const all = rows(), at = all.indexOf(current());
     const to = all[at < 0 ? 0 : at + by];
-    if (to) wide() ? open(to) : $("a", to).focus();
+    if (to) beside() ? open(to) : $("a", to).focus();
   }
   // The one after a case that has just been finished.
   function next() {
@@ -217,7 +218,7 @@
     const a = e.target.closest("a[href]");
     if (!a) return;
     const row = a.closest("#rows > .row");
-    if (row && wide()) { e.preventDefault(); open(row); return; }
+    if (row && beside()) { e.preventDefault(); open(row); return; }
     if (a.matches("[data-more]")) {
       e.preventDefault();
       try {
