@@ -85,7 +85,7 @@ type Drawn struct {
 }
 
 // drawAtMost bounds how many messages are looked at, where few were told a risk.
-const drawAtMost = 3000
+const drawAtMost = 10_000
 
 // DrawSample draws the sample of the ISO week in which week lies: half from
 // everything that was archived in that week, half from what was told to carry a
