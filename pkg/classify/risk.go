@@ -154,20 +154,16 @@ func (c *Classifier) rung(d *document, p *mention.Mention, lang string, m match)
 	return rung, deadline
 }
 
-// alwaysPages tells whether PR must see a risk whatever else holds.
-func alwaysPages(c mention.Category) bool {
-	switch c {
-	case mention.ViolentThreat, mention.PrivacyBreach, mention.MediaInquiry, mention.AuthorityInquiry, mention.PersonAtRisk:
-		return true
-	}
-	return false
+// alwaysPage are the risks that page wherever they are told.
+var alwaysPage = []mention.Category{
+	mention.ViolentThreat, mention.PrivacyBreach, mention.MediaInquiry, mention.AuthorityInquiry, mention.PersonAtRisk,
 }
 
 // page decides whether PR must see the mention, and why.
 func (c *Classifier) page(d *document, j *judgement, p *[decisions]float64, v *mention.Verdict) (bool, string) {
 	for i := range v.Risks {
 		risk := &v.Risks[i]
-		if alwaysPages(risk.Category) {
+		if slices.Contains(alwaysPage, risk.Category) {
 			return true, string(risk.Category) + ": " + risk.Rule
 		}
 		k := slices.Index(Pageable[:], risk.Category)

@@ -274,7 +274,7 @@ func (e *Example) mark(w *windowLesson, start, end int) {
 	others := 0 // risks for which it may page
 	for _, r := range e.Risks {
 		switch {
-		case alwaysPages(r.Category):
+		case slices.Contains(alwaysPage, r.Category):
 			others += 2
 		case slices.Contains(Pageable[:], r.Category):
 			others++

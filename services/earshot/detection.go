@@ -87,8 +87,8 @@ forbids to train on. What you say counts three times as much as the corpus. Take
 seconds; the same input gives the same model, bit for bit.
 
   earshot corrections > own.jsonl
-  earshot train --own own.jsonl --out model.bin.gz
-  earshot quality --model model.bin.gz own.jsonl
+  earshot train --own own.jsonl --out model.bin
+  earshot quality --model model.bin own.jsonl
 
 Put its path under classifier.model in the configuration, and look with earshot backtest
 at what would change.`,
@@ -96,7 +96,7 @@ at what would change.`,
 		o := &trainOptions{}
 		c.opts = o
 		c.fs.Var(&o.own, "own", "`FILE` of labelled texts of your own; repeatable")
-		c.fs.StringVar(&o.out, "out", "model.bin.gz", "`FILE` to write the model to")
+		c.fs.StringVar(&o.out, "out", "model.bin", "`FILE` to write the model to")
 		c.fs.StringVar(&o.prior, "prior", "", "model `FILE` to start from; default an embedded one that knows how English words feel")
 		c.fs.BoolVar(&o.corpus, "corpus", true, "learn from the embedded corpus too")
 	},
