@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -66,6 +67,18 @@ type Classifier struct {
 	Model string   `yaml:"model" doc:"Path of a model that earshot train has written. Empty: the embedded one."`
 	Tell  []string `yaml:"tell" doc:"Probabilities from which a risk is told, as churn=0.7. Those that are left out are the model's own."`
 	Page  []string `yaml:"page" doc:"Probabilities from which a hazard or a threat pages, as publicity_threat=0.8: of safety_hazard that somebody is hurt or something burns, of publicity_threat and legal_threat that it is stated by somebody with a grievance."`
+
+	Opinion Opinion `yaml:"opinion" doc:"A second opinion on mentions of which the classifier is not sure, from an endpoint that speaks the OpenAI protocol. Off without url. docs/extend/classifier.md says what leaves the house."`
+}
+
+// Opinion says whom to ask for a second opinion, and how much.
+type Opinion struct {
+	URL          string        `yaml:"url" doc:"Address of the endpoint, as https://api.example.com/v1; /chat/completions is added. Empty: nobody is asked. http:// is for hosts in limits.allow_private alone."`
+	Model        string        `yaml:"model" doc:"Name of the model there. It must be able to answer by a JSON schema."`
+	Key          Secret        `yaml:"key" doc:"Key of the endpoint, sent as a bearer token. Empty: none."`
+	PerHour      int           `yaml:"per_hour" doc:"Most questions in an hour. The last quarter is kept for mentions that may page."`
+	TokensPerDay int           `yaml:"tokens_per_day" doc:"Most tokens in a day (UTC), asked and answered, as the endpoint counts them. The last quarter is kept for mentions that may page."`
+	Timeout      time.Duration `yaml:"timeout" doc:"Longest wait for an answer. Nothing but the opinion waits for it."`
 }
 
 // Limits bounds the process.
@@ -88,6 +101,9 @@ func Default() File {
 		Log:    Log{Format: "auto"},
 		Bus:    Bus{Replicas: 1, Sync: time.Second},
 		Search: Search{Engine: "embedded", Prefix: "earshot"},
+		Classifier: Classifier{
+			Opinion: Opinion{PerHour: 60, TokensPerDay: 500_000, Timeout: time.Minute},
+		},
 		Limits: Limits{
 			Retention: 400 * 24 * time.Hour, Backlog: 1 << 30, IntakeBody: 8 << 20,
 			FetchBody: 10 << 20, FetchTimeout: 30 * time.Second,
@@ -181,6 +197,7 @@ func (f *File) Validate() error {
 	case f.Search.Engine == "embedded" && f.Search.URL != "":
 		bad("search.url", "only used with search.engine meilisearch")
 	}
+	f.opinion(bad)
 	for _, w := range []struct {
 		key     string
 		ok      bool
@@ -209,6 +226,52 @@ func (f *File) Validate() error {
 		bad("limits.proxy", "must start with http:// or https://")
 	}
 	return errors.Join(errs...)
+}
+
+func (f *File) opinion(bad func(key, format string, args ...any)) {
+	const at = "classifier.opinion."
+	o := &f.Classifier.Opinion
+	u, err := url.Parse(o.URL)
+	switch {
+	case o.URL == "":
+		if o.Model != "" {
+			bad(at+"model", "only used with "+at+"url")
+		}
+		if !o.Key.IsZero() {
+			bad(at+"key", "only used with "+at+"url")
+		}
+	case err != nil || !webAddress(o.URL):
+		bad(at+"url", "must start with https://, as https://api.example.com/v1")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		bad(at+"url", "must have neither user nor query; the key goes into "+at+"key")
+	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/chat/completions"):
+		bad(at+"url", "must end before /chat/completions, which is added")
+	case u.Scheme == "http" && !f.Limits.allows(u):
+		bad(at+"url", "must start with https://, or its host must be in limits.allow_private: else people's posts cross the network in the clear")
+	case o.Model == "":
+		bad(at+"model", "required with "+at+"url")
+	}
+	if o.PerHour < 1 {
+		bad(at+"per_hour", "must be at least 1; leave out "+at+"url to ask nobody")
+	}
+	if o.TokensPerDay < 10_000 {
+		bad(at+"tokens_per_day", "must be at least 10000, a few questions")
+	}
+	if o.Timeout < time.Second || o.Timeout > 10*time.Minute {
+		bad(at+"timeout", "must be between 1s and 10m")
+	}
+}
+
+// allows tells whether u is among what may be reached although it is private,
+// as it is written there.
+func (l *Limits) allows(u *url.URL) bool {
+	addr, _ := netip.ParseAddr(u.Hostname())
+	return slices.ContainsFunc(l.AllowPrivate, func(a string) bool {
+		if p, err := netip.ParsePrefix(a); err == nil {
+			return p.Contains(addr)
+		}
+		return strings.EqualFold(a, u.Hostname()) || strings.EqualFold(a, u.Host)
+	})
 }
 
 func webAddress(s string) bool {

@@ -48,12 +48,20 @@ func TestEveryValueOfAFullFileArrives(t *testing.T) {
 	if f.Search.Key.IsZero() {
 		t.Error("search.key is empty")
 	}
-	f.Search.Key = Secret{}
+	if f.Classifier.Opinion.Key.IsZero() {
+		t.Error("classifier.opinion.key is empty")
+	}
+	f.Search.Key, f.Classifier.Opinion.Key = Secret{}, Secret{}
 	want := File{
 		Data: "/var/lib/earshot", Listen: "0.0.0.0:8080", URL: "https://desk.example.com",
 		Log:    Log{Level: slog.LevelDebug, Format: "json"},
 		Bus:    Bus{URL: "nats://a:4222,nats://b:4222", Credentials: "/run/secrets/nats.creds", Replicas: 3},
 		Search: Search{Engine: "meilisearch", URL: "http://meilisearch:7700", Prefix: "acme"},
+		Classifier: Classifier{
+			Rules: []string{"/etc/earshot/acme.yaml"}, Model: "/var/lib/earshot/model.bin",
+			Tell: []string{"churn=0.7"}, Page: []string{"publicity_threat=0.8"},
+			Opinion: Opinion{URL: "http://10.1.2.3:8000/v1", Model: "small-model", PerHour: 20, TokensPerDay: 100_000, Timeout: 2 * time.Minute},
+		},
 		Limits: Limits{
 			Retention: 30 * 24 * time.Hour, Backlog: 512 << 20, IntakeBody: 1e6, FetchBody: 1 << 20, FetchTimeout: 90 * time.Second,
 			AllowPrivate: []string{"intranet.example.com", "wiki:8080", "10.1.0.0/16"}, Proxy: "http://proxy:3128",
@@ -97,6 +105,31 @@ func TestBadFilesSayWhatIsWrong(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestWhomToAskForAnOpinion(t *testing.T) {
+	for _, c := range []struct{ yaml, problem string }{
+		{"url: https://api.example.com/v1, model: m", ""},
+		{"url: 'http://[fd00::1]:8000/v1', model: m", ""},
+		{"url: http://localhost:11434/v1, model: m", ""},
+		{"model: m", "classifier.opinion.model: only used with classifier.opinion.url"},
+		{"key: k", "classifier.opinion.key: only used"},
+		{"url: https://api.example.com/v1", "classifier.opinion.model: required"},
+		{"url: api.example.com, model: m", "classifier.opinion.url: must start with https://"},
+		{"url: http://api.example.com/v1, model: m", "in the clear"},
+		{"url: http://10.2.0.1/v1, model: m", "in the clear"},
+		{"url: https://me:pw@api.example.com/v1, model: m", "neither user nor query"},
+		{"url: 'https://api.example.com/v1?key=k', model: m", "neither user nor query"},
+		{"url: https://api.example.com/v1/chat/completions, model: m", "must end before /chat/completions"},
+		{"per_hour: 0", "classifier.opinion.per_hour: must be at least 1"},
+		{"tokens_per_day: 50", "classifier.opinion.tokens_per_day: must be at least 10000"},
+		{"timeout: 1h", "classifier.opinion.timeout: must be between"},
+	} {
+		raw := "classifier:\n  opinion: {" + c.yaml + "}\nlimits:\n  allow_private: ['fd00::/8', 'localhost:11434', 10.1.0.0/16]\n"
+		if _, err := load([]byte(raw), noEnv); (err == nil) != (c.problem == "") || err != nil && !strings.Contains(err.Error(), c.problem) {
+			t.Errorf("%s: %v; want %q", c.yaml, err, c.problem)
+		}
 	}
 }
 

@@ -91,6 +91,15 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
+// Within returns a client that differs from c in how long a whole request may
+// take, silence included, and in how large an answer may be. Hosts, and the
+// pauses they asked for, are shared.
+func (c *Client) Within(timeout time.Duration, maxBody int64) *Client {
+	other := *c
+	other.opts.Timeout, other.opts.IdleTimeout, other.opts.MaxBody = timeout, timeout, maxBody
+	return &other
+}
+
 // Response is an answer with its body read. Its status is 2xx or 304.
 type Response struct {
 	Status int

@@ -356,9 +356,13 @@ func TestTimeLimits(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+	_, err := open(t, Options{}).Within(50*time.Millisecond, 10).Get(t.Context(), s.URL+"/hung", nil)
+	if err == nil || !strings.Contains(err.Error(), "50ms") {
+		t.Errorf("a client that is told to wait no longer: %v", err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err := open(t, Options{}).Get(ctx, s.URL+"/hung", nil)
+	_, err = open(t, Options{}).Get(ctx, s.URL+"/hung", nil)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the caller's own deadline: %v", err)
 	}
