@@ -10,12 +10,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// buckets are the key-value buckets: cursors, sessions and leases, nothing
-// that history depends on.
+// buckets are the key-value buckets: cursors, sessions, leases and answers that
+// need not be asked for again, nothing that history depends on.
 var buckets = []jetstream.KeyValueConfig{
 	{Bucket: string(Cursors), Description: "where each source goes on"},
 	{Bucket: string(Sessions), Description: "who is signed in"},
 	{Bucket: string(Leases), Description: "which process runs what runs once"},
+	{Bucket: string(Opinions), Description: "answers to questions for a second opinion", TTL: 7 * 24 * time.Hour},
 }
 
 // Bucket is a set of keys with one JSON value each.
@@ -26,6 +27,7 @@ const (
 	Cursors  Bucket = "CURSORS"
 	Sessions Bucket = "SESSIONS"
 	Leases   Bucket = "LEASES"
+	Opinions Bucket = "OPINIONS" // forgets after seven days
 )
 
 func (c *Conn) bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {

@@ -28,7 +28,7 @@ const (
 const (
 	schemaKey   = "earshot.schema"
 	schemaMajor = 1
-	schemaMinor = 1
+	schemaMinor = 2
 )
 
 // streams are the declarations, complete: what isn't set here has the server's

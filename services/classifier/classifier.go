@@ -1,5 +1,7 @@
 // Package classifier is the service that gives mentions their verdicts: it
-// takes them from MENTIONS and hands them, tagged, to TAGGED.
+// takes them from MENTIONS and hands them, tagged, to TAGGED. Where that is
+// configured it asks for a second opinion on what it is not sure of, and tags it
+// again.
 package classifier
 
 import (
@@ -45,6 +47,19 @@ func run(ctx context.Context, env *app.Env) error {
 			Durable: "classifier-bulk-v1", Filter: bus.BulkMentions, Timeout: timeout,
 		}, c.handle)
 	})
+	if cfg := env.Config().Classifier.Opinion; cfg.URL != "" {
+		o, err := newOpinions(judge, env, cfg)
+		if err != nil {
+			return err
+		}
+		// What is tagged from here on is not missed.
+		if _, err := bus.Tagged.Subscribe(ctx, c.bus, opinionConsumer); err != nil {
+			c.log.Error("no opinions are asked for yet", "error", err)
+		}
+		g.Go(func() error { o.run(ctx); return nil })
+	} else {
+		g.Go(func() error { forget(ctx, c.bus, c.log); return nil })
+	}
 	env.Ready()
 	return g.Wait()
 }

@@ -86,15 +86,23 @@ func carry(text string, cuts []cut, limit int) redacted {
 	return out
 }
 
-// find returns where words stand first, in runes of the original.
+// find returns where words stand first, in runes of r.text.
 func (r *redacted) find(words string) (start, end int, ok bool) {
 	at := strings.Index(r.text, words)
 	if at < 0 || words == "" {
 		return 0, 0, false
 	}
-	first := utf8.RuneCountInString(r.text[:at])
-	last := first + utf8.RuneCountInString(words) - 1
-	return r.from[first], r.to[last], true
+	start = utf8.RuneCountInString(r.text[:at])
+	return start, start + utf8.RuneCountInString(words), true
+}
+
+// back returns the runes of the original that stand at start to end of r.text; ok
+// is false if there is nothing there.
+func (r *redacted) back(start, end int) (from, to int, ok bool) {
+	if start < 0 || start >= end || end > len(r.from) {
+		return 0, 0, false
+	}
+	return r.from[start], r.to[end-1], true
 }
 
 // addNames cuts out name wherever it stands as a word. Short ones could be any

@@ -68,6 +68,9 @@ func TestWordsOfARedactedTextAreFoundInTheOriginal(t *testing.T) {
 		"殴られた": "殴られた", "[name]さんに": "佐藤さんに", "[number]に": "03-1234-5678に", r.text: text, "account": "@taro_y", "電話しろ": "電話しろ",
 	} {
 		start, end, ok := r.find(words)
+		if ok {
+			start, end, ok = r.back(start, end)
+		}
 		if !ok || string(runes[start:end]) != want {
 			t.Errorf("%q is found at %d to %d, want %q", words, start, end, want)
 		}
