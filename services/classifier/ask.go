@@ -159,9 +159,11 @@ type endpoint struct {
 // is not told. An error is an [*outbound.Error], an errAnswer, of ctx, or of the
 // key.
 func (e *endpoint) ask(ctx context.Context, q *question) (answer, int, error) {
-	resp, err := e.send(ctx, q)
-	if refusal, ok := errors.AsType[*outbound.Error](err); ok && refusal.Status == http.StatusBadRequest && tooWarm(refusal.Body) && !e.warm.Swap(true) {
-		resp, err = e.send(ctx, q)
+	warm := e.warm.Load()
+	resp, err := e.send(ctx, q, warm)
+	if refusal, ok := errors.AsType[*outbound.Error](err); ok && !warm && refusal.Status == http.StatusBadRequest && aboutWarmth(refusal.Body) {
+		e.warm.Store(true)
+		resp, err = e.send(ctx, q, true)
 	}
 	if err != nil {
 		return answer{}, 0, err
@@ -196,9 +198,9 @@ func (e *endpoint) ask(ctx context.Context, q *question) (answer, int, error) {
 	}
 }
 
-// tooWarm tells whether a refusal is about the temperature, which models that
+// aboutWarmth tells whether a refusal is about the temperature, which models that
 // think don't take.
-func tooWarm(body []byte) bool {
+func aboutWarmth(body []byte) bool {
 	var refusal struct {
 		Error struct {
 			Param string `json:"param"`
@@ -207,12 +209,12 @@ func tooWarm(body []byte) bool {
 	return json.Unmarshal(body, &refusal) == nil && refusal.Error.Param == "temperature"
 }
 
-func (e *endpoint) send(ctx context.Context, q *question) (*outbound.Response, error) {
+func (e *endpoint) send(ctx context.Context, q *question, warm bool) (*outbound.Response, error) {
 	key, err := e.cfg.Key.Reveal()
 	if err != nil {
 		return nil, fmt.Errorf("classifier.opinion.key: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(e.cfg.URL, "/")+"/chat/completions", bytes.NewReader(e.body(q)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(e.cfg.URL, "/")+"/chat/completions", bytes.NewReader(e.body(q, warm)))
 	if err != nil {
 		return nil, fmt.Errorf("classifier.opinion.url: %w", err)
 	}
@@ -223,7 +225,7 @@ func (e *endpoint) send(ctx context.Context, q *question) (*outbound.Response, e
 	return e.http.Do(ctx, req)
 }
 
-func (e *endpoint) body(q *question) []byte {
+func (e *endpoint) body(q *question, warm bool) []byte {
 	type message struct {
 		Role    string `json:"role"`
 		Content string `json:"content"`
@@ -244,10 +246,10 @@ func (e *endpoint) body(q *question) []byte {
 		MaxTokens   int       `json:"max_completion_tokens"`
 		Temperature *float64  `json:"temperature,omitempty"`
 	}{
-		e.cfg.Model, []message{{"system", guide}, {"user", q.message}}, format{"json_schema", named{"opinion", true, schema}}, maxTokens, new(float64),
+		e.cfg.Model, []message{{"system", guide}, {"user", q.message}}, format{"json_schema", named{"opinion", true, schema}}, maxTokens, nil,
 	}
-	if e.warm.Load() {
-		body.Temperature = nil
+	if !warm {
+		body.Temperature = new(float64)
 	}
 	raw, err := json.Marshal(body)
 	if err != nil {

@@ -247,7 +247,7 @@ func (o *opinions) answer(ctx context.Context, t *mention.Tagged, q *question, u
 		}
 		// What is spent is noted before it is, and put right after: a crash
 		// between the two errs on the side of having spent it.
-		might := len(o.endpoint.body(q))/3 + maxTokens
+		might := len(o.endpoint.body(q, true))/3 + maxTokens
 		within, asked := false, o.now()
 		if err := o.change(ctx, func(s *classify.Asked) bool {
 			within = s.Spend(asked, might, urgent)

@@ -541,8 +541,9 @@ func TestAnEndpointThatFails(t *testing.T) {
 }
 
 func TestAModelThatTakesNoTemperatureIsAskedWithout(t *testing.T) {
-	o := newOracle(t, func(w http.ResponseWriter, n int) {
-		if n == 1 {
+	var o *oracle
+	o = newOracle(t, func(w http.ResponseWriter, n int) {
+		if o.questions()[n-1].Temperature != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(w, `{"error":{"message":"unsupported value","type":"invalid_request_error","param":"temperature"}}`)
 			return
