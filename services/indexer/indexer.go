@@ -159,7 +159,9 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 		return err
 	}
 	for i := range batch {
-		x.bus.Age("indexed", batch[i].Value.Mention.SeenAt, x.now())
+		if t := &batch[i].Value; t.Verdict.Pass == 0 { // one that is judged again is late for another reason
+			x.bus.Age("indexed", t.Mention.SeenAt, x.now())
+		}
 	}
 	return nil
 }

@@ -118,7 +118,9 @@ func (p *pager) tagged(ctx context.Context, m *bus.Msg[mention.Tagged]) error {
 	t, now := &m.Value, p.now()
 	p.volume.Add(t)
 	size := p.stories.Add(t, now)
-	p.bus.Age("paged", m.Seen, now)
+	if t.Verdict.Pass == 0 { // one that is judged again is late for another reason
+		p.bus.Age("paged", m.Seen, now)
+	}
 	if !escalation.Admit(t, now) {
 		return nil
 	}
@@ -231,11 +233,13 @@ func (p *pager) join(ctx context.Context, s escalation.State, t *mention.Tagged,
 		}
 		p.joined[s.Key] = members
 	}
-	if members[t.Mention.ID] {
+	graver := wanted && urgency.Stronger(s.Urgency)
+	n := max(s.Count, len(members))
+	if !members[t.Mention.ID] {
+		n++
+	} else if !graver {
 		return nil
 	}
-	n := max(s.Count, len(members)) + 1
-	graver := wanted && urgency.Stronger(s.Urgency)
 	if !escalation.Milestone(n) && !graver {
 		members[t.Mention.ID] = true
 		return nil

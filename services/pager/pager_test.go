@@ -299,6 +299,43 @@ func TestAnIncidentBecomesGraver(t *testing.T) {
 	}
 }
 
+// A mention that is judged again, and is graver than it was thought, pages: once,
+// also where it belongs to an escalation already.
+func TestASecondVerdict(t *testing.T) {
+	t.Parallel()
+	violent := func(m *mention.Tagged) *mention.Tagged {
+		again := *m
+		v := &again.Verdict
+		v.Pass, v.Model = 1, "1+other"
+		v.Risks, v.Page, v.PageReason = []mention.Risk{{Category: mention.ViolentThreat, Rule: "opinion"}}, true, "violent_threat: opinion"
+		return &again
+	}
+	b := newBench(t)
+	alone := b.hazard(mild)
+	b.hears(alone, violent(alone), violent(alone))
+	if got, s := b.got(), b.all(); got != "trigger" || len(s) != 1 || s[0].Rule != "opinion" {
+		t.Errorf("by itself: pages %q, %+v", got, s)
+	}
+	for name, more := range map[string][]func(*mention.Tagged){"the opener": nil, "a member": {mild}} {
+		b := newBench(t)
+		threat := func(t *mention.Tagged) {
+			t.Verdict.Risks, t.Verdict.PageReason = []mention.Risk{{Category: mention.LegalThreat}}, "legal_threat: court"
+		}
+		m := b.hazard(threat, like("s1"))
+		b.hears(m)
+		if more != nil {
+			m = b.hazard(append(more, like("s1"))...)
+			b.hears(m)
+		}
+		count := b.all()[0].Count
+		b.says(escalation.Event{Kind: escalation.Acknowledged, Via: "link"})
+		b.hears(violent(m))
+		if got, s := b.got(), b.all(); got != "trigger acknowledge trigger" || len(s) != 1 || s[0].Urgency != escalation.Wake || s[0].Count != count {
+			t.Errorf("%s: pages %q, %d mentions before, %+v", name, got, count, s)
+		}
+	}
+}
+
 func TestWhatNeverPages(t *testing.T) {
 	t.Parallel()
 	for name, with := range map[string]func(*mention.Tagged){
