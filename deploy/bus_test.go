@@ -179,6 +179,37 @@ func TestEachServiceCanDoItsWork(t *testing.T) {
 					})
 			})
 		}},
+		{"classifier", "asks for a second opinion", func(ctx context.Context, c *bus.Conn) error {
+			var n int
+			rev, err := bus.Cursors.Update(ctx, c, "opinion", 1, 0)
+			if err == nil {
+				_, err = bus.Cursors.Update(ctx, c, "opinion", 2, rev)
+			}
+			_, err2 := bus.Cursors.Get(ctx, c, "opinion", &n)
+			err3 := bus.Cursors.Delete(ctx, c, "opinion")
+			_, err4 := bus.Cursors.Update(ctx, c, "opinion", 3, 0) // switched on again
+			err5 := bus.Opinions.Put(ctx, c, "key", "answer")
+			var answer string
+			_, err6 := bus.Opinions.Get(ctx, c, "key", &answer)
+			if n != 2 || answer != "answer" {
+				err6 = fmt.Errorf("cursor %d, answer %q: %w", n, answer, err6)
+			}
+			if _, err := bus.Opinions.Get(ctx, c, "none", &answer); !errors.Is(err, bus.ErrNotFound) {
+				return fmt.Errorf("an answer that isn't there: %w", err)
+			}
+			if err := errors.Join(err, err2, err3, err4, err5, err6); err != nil {
+				return err
+			}
+			return until(ctx, 1, func(ctx context.Context, one func()) error {
+				return bus.Tagged.Consume(ctx, c, bus.Consumer{Durable: "classifier-opinion-v1"},
+					bus.Each(func(context.Context, *bus.Msg[mention.Tagged]) error { one(); return nil }))
+			})
+		}},
+		{"desk", "reads how asking fares", func(ctx context.Context, c *bus.Conn) error {
+			var n int
+			_, err := bus.Cursors.Get(ctx, c, "opinion", &n)
+			return err
+		}},
 		{"indexer", "reads settings", readSettings},
 		{"indexer", "runs once", runOnce},
 		{"indexer", "follows the archive", func(ctx context.Context, c *bus.Conn) error { return follow(ctx, c, bus.Tagged) }},
@@ -398,7 +429,7 @@ func TestNobodyCanDoMore(t *testing.T) {
 	subjects := []string{
 		"mention.live.x", "tagged.acme", "case.a", "escalation.a", "setting.staff.a", "setting.sealkey.pager", "archive.acme.202611",
 		"ctl.replier.post", "ctl.indexer.erase", "ctl.indexer.known",
-		"$KV.CURSORS.a", "$JS.API.DIRECT.GET.KV_CURSORS.$KV.CURSORS.source.a", "$KV.SESSIONS.a", "$KV.LEASES.a",
+		"$KV.CURSORS.a", "$KV.CURSORS.opinion", "$JS.API.DIRECT.GET.KV_CURSORS.$KV.CURSORS.source.a", "$KV.OPINIONS.a", "$KV.SESSIONS.a", "$KV.LEASES.a",
 		"$JS.API.STREAM.MSG.GET.SETTINGS", "$JS.API.STREAM.MSG.GET.TAGGED", "$JS.API.STREAM.MSG.GET.CASES",
 		"$JS.API.STREAM.MSG.GET.ESCALATIONS", "$JS.API.STREAM.MSG.GET.DEAD", "$JS.API.STREAM.MSG.GET.KV_SESSIONS",
 		"$JS.API.CONSUMER.CREATE.MENTIONS.a", "$JS.API.CONSUMER.CREATE.CASES.a", "$JS.API.CONSUMER.DELETE.MENTIONS.a",
