@@ -198,9 +198,17 @@ type sourcePreview struct {
 // sourcesView shows whether each source still hears anything.
 type sourcesView struct {
 	frame
-	May    bool
-	Rows   []sourceRow
-	Notice *notice
+	May     bool
+	Rows    []sourceRow
+	Notice  *notice
+	Opinion *opinionView // nil where nobody is asked for one
+}
+
+// opinionView shows whether second opinions are to be had.
+type opinionView struct {
+	Text                 string // who is asked, and how much was
+	Success, Since, Next moment
+	Error                string // since Since
 }
 
 type sourceRow struct {

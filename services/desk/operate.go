@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/classify"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/source"
@@ -48,7 +49,25 @@ func (c *call) sources() error {
 	if len(v.Rows) == 0 {
 		v.Notice = &notice{Kind: "empty", Title: say("source.none"), Text: say("source.none_text")}
 	}
+	v.Opinion = c.opinion()
 	return c.show(http.StatusOK, "sources", "page", v)
+}
+
+// opinion shows how asking for second opinions fares, if somebody is asked.
+func (c *call) opinion() *opinionView {
+	var a classify.Asked
+	if _, err := bus.Cursors.Get(c.ctx, c.Bus, classify.AskedKey, &a); err != nil {
+		if !errors.Is(err, bus.ErrNotFound) {
+			c.Log.Warn("how asking for opinions fares is not read", "error", err)
+		}
+		return nil
+	}
+	a.Turn(c.l.now)
+	l := c.l
+	return &opinionView{
+		Text:    l.say("source.opinion", a.Model, number(a.Questions), number(a.PerHour), number(a.Tokens), number(a.PerDay)),
+		Success: l.at(a.Success), Since: l.at(a.Since), Next: l.at(a.Next), Error: a.Error,
+	}
 }
 
 func (c *call) sourceRow(s settings.Source, p source.Progress) sourceRow {
