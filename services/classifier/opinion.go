@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
@@ -27,7 +26,7 @@ const (
 	// tooLate is the age, since it was first seen, from which a mention is not
 	// asked about any more.
 	tooLate = 6 * time.Hour
-	// askers is how many questions are under way at once.
+	// askers is how many questions a process has under way at once.
 	askers = 4
 	// tries is how often a question is asked that gets no answer.
 	tries = 3
@@ -57,6 +56,7 @@ type opinions struct {
 	now      func() time.Time
 	brand    func(id string) (names []string, peer bool)
 	first    time.Duration // pause after the first failure
+	slots    chan struct{} // one for each question under way
 
 	outcomes *prometheus.CounterVec
 	tokens   prometheus.Counter
@@ -72,6 +72,7 @@ func newOpinions(judge *classify.Classifier, env *app.Env, cfg config.Opinion) (
 	o := &opinions{
 		judge: judge, endpoint: &endpoint{http: env.HTTP().Within(cfg.Timeout, maxAnswer), cfg: cfg},
 		bus: env.Bus(), log: env.Log, now: env.Now, brand: brands(env.Settings()), first: firstPause,
+		slots: make(chan struct{}, askers),
 	}
 	o.measure()
 	for _, m := range []prometheus.Collector{o.outcomes, o.tokens} {
@@ -108,8 +109,10 @@ func brands(s *settings.Store) func(id string) ([]string, bool) {
 	}
 }
 
-// opinionConsumer begins with what is tagged after it was first switched on.
-var opinionConsumer = bus.Consumer{Durable: "classifier-opinion-v1", New: true, Batch: 64}
+// opinionConsumer begins with what is tagged after it was first switched on. Its
+// batches are small and side by side, because each lasts as long as the slowest
+// answer to it.
+var opinionConsumer = bus.Consumer{Durable: "classifier-opinion-v1", New: true, Batch: 16, Workers: askers}
 
 // run works until ctx ends. An error of the bus, as rights that are missing, is no
 // reason to stop the classifier.
@@ -158,17 +161,14 @@ func forget(ctx context.Context, c *bus.Conn, log *slog.Logger) {
 }
 
 func (o *opinions) handle(ctx context.Context, batch []*bus.Msg[mention.Tagged]) error {
-	var g errgroup.Group
-	g.SetLimit(askers)
+	var wg sync.WaitGroup
 	for _, m := range batch {
 		if o.asksAbout(&m.Value) {
-			g.Go(func() error {
-				m.Err = o.opine(ctx, &m.Value)
-				return nil
-			})
+			wg.Go(func() { m.Err = o.opine(ctx, &m.Value) })
 		}
 	}
-	return g.Wait()
+	wg.Wait()
+	return nil
 }
 
 // asksAbout tells whether t is one of those about which somebody may be asked: it
@@ -237,6 +237,12 @@ func (o *opinions) answer(ctx context.Context, t *mention.Tagged, q *question, u
 		return a, "", nil
 	} else if !errors.Is(err, bus.ErrNotFound) {
 		o.log.Debug("kept answers are not read", "error", err)
+	}
+	select {
+	case o.slots <- struct{}{}:
+		defer func() { <-o.slots }()
+	case <-ctx.Done():
+		return a, "", ctx.Err()
 	}
 	for n := 1; ; n++ {
 		if err := o.wait(ctx, t); err != nil {

@@ -172,7 +172,7 @@ func (b *bench) process(c *bus.Conn, url string, change ...func(*config.Opinion)
 	}
 	o := &opinions{
 		judge: judge(), endpoint: &endpoint{http: client.Within(cfg.Timeout, maxAnswer), cfg: cfg}, bus: c, log: bustest.Log(b.t), now: b.clock.Now,
-		brand: func(id string) ([]string, bool) { return []string{"Acme"}, id == "peer" }, first: time.Millisecond,
+		brand: func(id string) ([]string, bool) { return []string{"Acme"}, id == "peer" }, first: time.Millisecond, slots: make(chan struct{}, askers),
 	}
 	o.measure()
 	b.reg = prometheus.NewRegistry()
