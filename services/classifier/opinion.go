@@ -44,6 +44,7 @@ const (
 	outcomeFailed  = "failed"  // there was no answer
 	outcomeBudget  = "budget"  // too much was asked already
 	outcomeLate    = "late"    // it was too old when its turn came
+	outcomeGone    = "gone"    // it was erased meanwhile
 )
 
 // opinions follows TAGGED, asks about what the classifier is not sure of, and
@@ -86,7 +87,7 @@ func newOpinions(judge *classify.Classifier, env *app.Env, cfg config.Opinion) (
 func (o *opinions) measure() {
 	o.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "earshot_opinions_total",
-		Help: "Mentions in doubt, by outcome (changed, agreed, invalid, failed, budget, late).",
+		Help: "Mentions in doubt, by outcome (changed, agreed, invalid, failed, budget, late, gone).",
 	}, []string{"outcome"})
 	o.tokens = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "earshot_opinion_tokens_total",
@@ -164,7 +165,7 @@ func (o *opinions) handle(ctx context.Context, batch []*bus.Msg[mention.Tagged])
 	var wg sync.WaitGroup
 	for _, m := range batch {
 		if o.asksAbout(&m.Value) {
-			wg.Go(func() { m.Err = o.opine(ctx, &m.Value) })
+			wg.Go(func() { m.Err = o.opine(ctx, m.Seq, &m.Value) })
 		}
 	}
 	wg.Wait()
@@ -179,9 +180,9 @@ func (o *opinions) asksAbout(t *mention.Tagged) bool {
 		source.DutiesOf(m.Platform).MayLeave && o.now().Sub(m.SeenAt) < tooLate
 }
 
-// opine tags t again, if there is doubt and an opinion that settles it. An error
-// means that the bus did not take it.
-func (o *opinions) opine(ctx context.Context, t *mention.Tagged) (err error) {
+// opine tags t, message seq, again, if there is doubt and an opinion that settles
+// it. An error means that the bus did not take it.
+func (o *opinions) opine(ctx context.Context, seq uint64, t *mention.Tagged) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			o.log.Error("no opinion on a mention", "mention_id", t.Mention.ID, "panic", p, "stack", string(debug.Stack()))
@@ -219,6 +220,13 @@ func (o *opinions) opine(ctx context.Context, t *mention.Tagged) (err error) {
 	if !changed {
 		o.count(outcomeAgreed)
 		return nil
+	}
+	// What was erased while somebody thought about it must not come back.
+	if _, err := bus.Tagged.Get(ctx, o.bus, seq); errors.Is(err, bus.ErrNotFound) {
+		o.count(outcomeGone)
+		return nil
+	} else if err != nil {
+		return err
 	}
 	if err := bus.Tagged.Publish(ctx, o.bus, &mention.Tagged{Mention: t.Mention, Verdict: settled}); err != nil {
 		return err

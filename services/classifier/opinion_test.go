@@ -633,14 +633,34 @@ func TestADeathBetweenAnswerAndTagging(t *testing.T) {
 	}
 	// Dead here. Another process is given the mention.
 	b.opinions = b.process(b.bus, o.url)
+	b.publish(m)
 	for range 2 { // and dies again before it has acknowledged
-		if err := b.opine(t.Context(), m); err != nil {
+		if err := b.opine(t.Context(), 1, m); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.publish(m)
 	if again := b.passes(2); len(again) != 1 || again[0].Verdict.Pass != 1 || len(o.questions()) != 1 {
 		t.Errorf("%d times tagged again after %d questions", len(again), len(o.questions()))
+	}
+}
+
+func TestWhatWasErasedMeanwhileDoesNotComeBack(t *testing.T) {
+	o := newOracle(t, nil)
+	b := newBench(t, o.url)
+	o.reply = func(w http.ResponseWriter, n int) {
+		if err := bus.Tagged.Erase(context.Background(), b.bus, 1); err != nil {
+			t.Error(err)
+		}
+		says(breach)(w, n)
+	}
+	b.start()
+	b.publish(b.mention(zorbly))
+	if got := b.settled(1); got != "gone 1" {
+		t.Error(got)
+	}
+	b.publish(b.mention("Best coffee in town, thank you!"))
+	if again := b.passes(2); len(again) != 0 {
+		t.Errorf("%+v", again)
 	}
 }
 

@@ -122,7 +122,8 @@ func (ch *change) add(was, is bool) {
 }
 
 func (r *replayed) take(judge *classify.Classifier, t *mention.Tagged) {
-	if t.Mention.Deleted {
+	// What an opinion made of it is beside what the classifier said.
+	if t.Mention.Deleted || t.Verdict.Pass > 0 {
 		return
 	}
 	now := judge.Verdict(&t.Mention)
