@@ -68,7 +68,7 @@ type Classifier struct {
 	Tell  []string `yaml:"tell" doc:"Probabilities from which a risk is told, as churn=0.7. Those that are left out are the model's own."`
 	Page  []string `yaml:"page" doc:"Probabilities from which a hazard or a threat pages, as publicity_threat=0.8: of safety_hazard that somebody is hurt or something burns, of publicity_threat and legal_threat that it is stated by somebody with a grievance."`
 
-	Opinion Opinion `yaml:"opinion" doc:"A second opinion on mentions of which the classifier is not sure, from an endpoint that speaks the OpenAI protocol. Off without url. docs/extend/classifier.md says what leaves the house."`
+	Opinion Opinion `yaml:"opinion" doc:"A second opinion on mentions of which the classifier is not sure, from an endpoint that speaks the OpenAI protocol. Off without url. docs/run/second-opinion.md says what leaves the house."`
 }
 
 // Opinion says whom to ask for a second opinion, and how much.

@@ -48,6 +48,9 @@ func TestPersonalDataIsCutOut(t *testing.T) {
 		{"I asked the manager The answer was no", "I asked the manager The answer was no"},
 		{"Awful.\n- Peter Jones", "Awful.\n- [name]"},
 		{"ミルファーネさん、しっかりして", "ミルファーネさん、しっかりして"}, // the brand
+		// What rules can't find, as docs/run/second-opinion.md says
+		{"佐藤に怒鳴られた。たなかさんは笑ってた", "佐藤に怒鳴られた。たなかさんは笑ってた"},
+		{"Kevin was rude, write to taro at example dot com", "Kevin was rude, write to taro at example dot com"},
 		// From elsewhere
 		{"はなこ です。HanaDesu をよろしく", "[name] です。[name] をよろしく"},
 		{"HanaDesuka", "HanaDesuka"},
