@@ -10,11 +10,10 @@ const AskedKey = "opinion"
 type Asked struct {
 	Model string `json:"model"`
 	// Success is when an answer last came that could be used. Error is why the
-	// last question got none, empty when it did; Since is when that began, and
-	// Next until when nobody is asked.
+	// last question got none, empty when it did. Next is until when nobody is
+	// asked.
 	Success time.Time `json:"success,omitzero"`
 	Error   string    `json:"error,omitempty"`
-	Since   time.Time `json:"since,omitzero"`
 	Next    time.Time `json:"next,omitzero"`
 	// Questions were asked in Hour, of at most PerHour; Tokens were spent on
 	// Day, of at most PerDay. Both are those of the last question.

@@ -139,7 +139,7 @@ func (o *opinions) begin(ctx context.Context) error {
 	cfg := o.endpoint.cfg
 	return o.change(ctx, func(a *classify.Asked) bool {
 		if a.Model != cfg.Model {
-			a.Error, a.Since, a.Next = "", time.Time{}, time.Time{}
+			a.Error, a.Next = "", time.Time{}
 		}
 		a.Model, a.PerHour, a.PerDay = cfg.Model, cfg.PerHour, cfg.TokensPerDay
 		o.mu.Lock()
@@ -364,13 +364,9 @@ func (o *opinions) settle(ctx context.Context, asked time.Time, might, tokens in
 		if a.Day.Equal(asked.UTC().Truncate(24 * time.Hour)) { // or it was another day's
 			a.Tokens = max(0, a.Tokens-might+tokens)
 		}
-		switch {
-		case err == nil:
-			a.Success, a.Error, a.Since, a.Next = now, "", time.Time{}, time.Time{}
-		default:
-			if a.Error == "" {
-				a.Since = now
-			}
+		if err == nil {
+			a.Success, a.Error, a.Next = now, "", time.Time{}
+		} else {
 			a.Error, a.Next = err.Error(), pause
 		}
 		return true

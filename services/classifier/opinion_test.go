@@ -710,3 +710,29 @@ func TestTheGuideHasTheLabels(t *testing.T) {
 		}
 	}
 }
+
+// FuzzAnswer: whatever an endpoint says, what is taken of it exists and lies
+// within the text.
+func FuzzAnswer(f *testing.F) {
+	f.Add(zorbly, breach)
+	f.Add("佐藤さんへ @taro_y zorbly thing", calm)
+	f.Add("", `{"sentiment":"negative","intent":"complaint","disposition":"answer","risks":[{"category":"churn","words":" ","grave":true}]}`)
+	f.Add("x", "null")
+	f.Fuzz(func(t *testing.T, text, content string) {
+		m := mention.Of("acme", mention.Post{Text: text, SeenAt: noon})
+		q := newQuestion(&m, "en", nil)
+		a, err := q.check([]byte(content))
+		if err != nil {
+			return
+		}
+		if !slices.Contains(mention.Sentiments, a.Sentiment) || !slices.Contains(mention.Intents, a.Intent) || !slices.Contains(mention.Dispositions, a.Disposition) {
+			t.Fatalf("labels %+v", a)
+		}
+		for _, r := range a.Risks {
+			start, end, ok := q.text.back(r.Start, r.End)
+			if !ok || start >= end || end > len([]rune(text)) || !slices.Contains(mention.Categories, r.Category) {
+				t.Fatalf("%+v stands at %d to %d of %q", r, start, end, text)
+			}
+		}
+	})
+}

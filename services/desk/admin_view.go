@@ -198,17 +198,9 @@ type sourcePreview struct {
 // sourcesView shows whether each source still hears anything.
 type sourcesView struct {
 	frame
-	May     bool
-	Rows    []sourceRow
-	Notice  *notice
-	Opinion *opinionView // nil where nobody is asked for one
-}
-
-// opinionView shows whether second opinions are to be had.
-type opinionView struct {
-	Text                 string // who is asked, and how much was
-	Success, Since, Next moment
-	Error                string // since Since
+	May    bool
+	Rows   []sourceRow // the last one may be that of second opinions
+	Notice *notice
 }
 
 type sourceRow struct {

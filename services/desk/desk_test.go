@@ -379,15 +379,15 @@ func TestColleaguesSeeWhoIsOnACase(t *testing.T) {
 func TestSourcesTellHowAskingForOpinionsFares(t *testing.T) {
 	b := newBench(t)
 	v := b.as("aya", everywhere, identity.Admin)
-	v.want(v.get("/sources"), 200, `!id="opinion"`)
+	v.want(v.get("/sources"), 200, "!Second opinion")
 	a := classify.Asked{Model: "small-<model>", PerHour: 60, PerDay: 500_000}
 	a.Turn(time.Now())
 	a.Questions, a.Tokens, a.Success = 12, 31_400, time.Now()
 	b.put(bus.Cursors.Put(t.Context(), b.Bus, classify.AskedKey, a))
-	v.want(v.get("/sources"), 200, `id="opinion"`, "small-&lt;model&gt;", "12 of 60 questions", "31,400 of 500,000 tokens", "!No second opinion")
-	a.Error, a.Since, a.Next = "POST https://api.example.com: 429", time.Now(), time.Now().Add(time.Hour)
+	v.want(v.get("/sources"), 200, "Second opinion", "small-&lt;model&gt;", "48 / 60", "31,400 of 500,000 tokens", "Listening", "!Failing")
+	a.Error, a.Next = "POST https://api.example.com: 429", time.Now().Add(time.Hour)
 	b.put(bus.Cursors.Put(t.Context(), b.Bus, classify.AskedKey, a))
-	v.want(v.get("/sources"), 200, "No second opinion comes", "https://api.example.com: 429")
+	v.want(v.get("/sources"), 200, "Failing", "https://api.example.com: 429")
 }
 
 func TestASourceIsSetUpFromItsKindsForm(t *testing.T) {

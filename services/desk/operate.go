@@ -49,25 +49,36 @@ func (c *call) sources() error {
 	if len(v.Rows) == 0 {
 		v.Notice = &notice{Kind: "empty", Title: say("source.none"), Text: say("source.none_text")}
 	}
-	v.Opinion = c.opinion()
+	if row, ok := c.opinionRow(); ok {
+		v.Rows = append(v.Rows, row)
+	}
 	return c.show(http.StatusOK, "sources", "page", v)
 }
 
-// opinion shows how asking for second opinions fares, if somebody is asked.
-func (c *call) opinion() *opinionView {
+// opinionRow shows how asking for second opinions fares, if somebody is asked.
+func (c *call) opinionRow() (sourceRow, bool) {
 	var a classify.Asked
 	if _, err := bus.Cursors.Get(c.ctx, c.Bus, classify.AskedKey, &a); err != nil {
 		if !errors.Is(err, bus.ErrNotFound) {
 			c.Log.Warn("how asking for opinions fares is not read", "error", err)
 		}
-		return nil
+		return sourceRow{}, false
 	}
-	a.Turn(c.l.now)
 	l := c.l
-	return &opinionView{
-		Text:    l.say("source.opinion", a.Model, number(a.Questions), number(a.PerHour), number(a.Tokens), number(a.PerDay)),
-		Success: l.at(a.Success), Since: l.at(a.Since), Next: l.at(a.Next), Error: a.Error,
+	a.Turn(l.now)
+	r := sourceRow{
+		ID: classify.AskedKey, Name: l.say("source.opinion"), Kind: a.Model, Detail: l.say("source.opinion_tokens", number(a.Tokens), number(a.PerDay)),
+		State: "ok", Success: l.at(a.Success), Item: l.at(a.Success), Next: l.at(a.Next), Error: a.Error,
+		Quota: number(max(0, a.PerHour-a.Questions)) + " / " + number(a.PerHour),
 	}
+	switch {
+	case a.Error != "":
+		r.State = "failing"
+	case a.Success.IsZero():
+		r.State = "waiting"
+	}
+	r.StateName = l.say("source.state_" + r.State)
+	return r, true
 }
 
 func (c *call) sourceRow(s settings.Source, p source.Progress) sourceRow {
