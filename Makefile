@@ -70,7 +70,7 @@ quality: ## how good verdicts are, on texts that nothing was learned from
 
 .PHONY: model
 model: ## train the embedded model anew, after its corpus or rules have changed
-	go test -count=1 -run EmbeddedModel -update ./pkg/classify
+	go test -count=1 -run EmbeddedModel ./pkg/classify -update
 
 # One fuzzer runs in one package at a time, so each gets a process of its own
 # with one worker, as many at once as there are cores. A run that its time limit

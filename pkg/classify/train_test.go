@@ -36,7 +36,7 @@ func trained(tb testing.TB, all []Example) []byte {
 // TestEmbeddedModelIsWhatTheCorpusTeaches trains anew: with -update it writes
 // the model, else it compares.
 //
-//	go test -run EmbeddedModel -update ./pkg/classify
+//	go test -run EmbeddedModel ./pkg/classify -update
 func TestEmbeddedModelIsWhatTheCorpusTeaches(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
