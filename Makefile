@@ -110,6 +110,7 @@ verify: $(BUF) ## generated files and go.mod are current; messages still read wh
 	diff -r --exclude='*.proto' --exclude='buf*.yaml' "$$new/proto" proto || { echo 'proto: stale, run make proto'; exit 1; }; \
 	diff "$$new/configuration.md" docs/configuration.md || { echo 'docs: stale, run make docs'; exit 1; }
 	go mod tidy -diff
+	go test -count=1 -run EmbeddedModel ./pkg/classify
 
 .PHONY: check
 check: lint verify race fuzz e2e ## everything CI runs

@@ -4,14 +4,20 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/earshot/earshot/pkg/mention"
 )
 
+var parts = map[Part]func() ([]Labelled, error){
+	TrainPart: sync.OnceValues(func() ([]Labelled, error) { return Corpus(TrainPart) }),
+	TestPart:  sync.OnceValues(func() ([]Labelled, error) { return Corpus(TestPart) }),
+}
+
 func corpusOf(tb testing.TB, part Part, lang string) []Labelled {
 	tb.Helper()
-	all, err := Corpus(part)
+	all, err := parts[part]()
 	if err != nil {
 		tb.Fatal(err)
 	}

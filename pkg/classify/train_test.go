@@ -11,9 +11,12 @@ import (
 
 var update = flag.Bool("update", false, "train the embedded model anew and write it")
 
+// raced tells that the race detector is on, which makes training dear.
+var raced bool
+
 func examples(tb testing.TB) []Example {
 	tb.Helper()
-	texts, err := Corpus(TrainPart)
+	texts, err := parts[TrainPart]()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -38,8 +41,8 @@ func trained(tb testing.TB, all []Example) []byte {
 //
 //	go test -run EmbeddedModel ./pkg/classify -update
 func TestEmbeddedModelIsWhatTheCorpusTeaches(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
+	if raced {
+		t.Skip("takes many minutes with the race detector; make verify runs it without")
 	}
 	model := trained(t, examples(t))
 	if *update {
