@@ -68,12 +68,16 @@ func (w *window) eval(js string) any {
 	return v
 }
 
+// replaced tells that another page came while one was asked.
+func replaced(err error) bool {
+	return strings.Contains(err.Error(), "Cannot find context") || strings.Contains(err.Error(), "Inspected target navigated")
+}
+
 // until waits for a JavaScript expression to become true.
 func (w *window) until(js string) {
 	w.t.Helper()
 	_, err := chromedp.Run(w.ctx, chromedp.Poll[any](js, chromedp.WithPollingTimeout(20*time.Second)))
-	for n := 0; err != nil && n < 3 && strings.Contains(err.Error(), "Cannot find context"); n++ {
-		// A page came in its place while it was asked.
+	for n := 0; err != nil && n < 3 && replaced(err); n++ {
 		_, err = chromedp.Run(w.ctx, chromedp.Poll[any](js, chromedp.WithPollingTimeout(20*time.Second)))
 	}
 	if err != nil {

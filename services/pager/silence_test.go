@@ -33,6 +33,7 @@ func (b *bench) fares(p source.Progress) {
 	for range 2 {
 		must(b.t, b.silences(b.t.Context()))
 	}
+	b.settled()
 }
 
 func TestASilentSourceIsToldOnce(t *testing.T) {
