@@ -134,8 +134,8 @@ func (e *Meili) Write(ctx context.Context, b Batch) error {
 	for i := range docs {
 		payload = append(payload, meiliDocument(&docs[i]))
 	}
-	for stream, seq := range b.Positions {
-		payload = append(payload, meiliNote{ID: positionID + stream, Seq: seq})
+	for _, stream := range slices.Sorted(maps.Keys(b.Positions)) {
+		payload = append(payload, meiliNote{ID: positionID + stream, Seq: b.Positions[stream]})
 	}
 	if len(payload) == 0 {
 		return nil
