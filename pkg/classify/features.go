@@ -21,7 +21,7 @@ type token struct {
 
 // Bounds of what is taken in, so that hostile text stays cheap.
 const (
-	maxFeatures = 96 << 10 // of one text
+	maxFeatures = 48 << 10 // of one text: about what MaxRead bytes have
 	longWord    = 20       // letters of a word that count
 	shortStem   = 4        // letters that stand for a longer word
 	longStem    = 6
@@ -59,13 +59,10 @@ func (c *Classifier) readFeatures(d *document, m *mention.Mention) {
 	d.features = d.features[:0]
 	kind := mix(seedKind, hashOf(string(m.Kind)))
 	whole := c.whole(d)
-	h, r := 0, 0 // the next hit, and the next match by sentence
+	h, r, f := 0, 0, 0 // the next hit, match and feeling
 	for i := range d.sents {
 		s := &d.sents[i]
 		s.features = int32(len(d.features))
-		if len(d.features) > maxFeatures {
-			continue
-		}
 		d.add(kind, s.start, s.start)
 		if m.Rating > 0 {
 			d.add(mix(seedStars, uint32(m.Rating)), s.start, s.start)
@@ -74,7 +71,11 @@ func (c *Classifier) readFeatures(d *document, m *mention.Mention) {
 			d.add(seedQuestion, s.start, s.start)
 		}
 		d.add(whole, s.start, s.start)
-		d.add(d.temper(int32(i)), s.start, s.start)
+		sum := int32(0)
+		for ; f < len(d.feelings) && d.feelings[f].sent <= int32(i); f++ {
+			sum += d.feelings[f].value
+		}
+		d.add(mix(seedMood, level(sum)), s.start, s.start)
 		d.words(s)
 		h = c.lists(d, s, h, kind)
 		r = c.held(d, int32(i), r, kind)
@@ -89,17 +90,6 @@ func (c *Classifier) whole(d *document) uint32 {
 		h = mix(h, 1)
 	}
 	return h
-}
-
-// temper is a feature of how sentence s feels.
-func (d *document) temper(s int32) uint32 {
-	sum := int32(0)
-	for i := range d.feelings {
-		if d.feelings[i].sent == s {
-			sum += d.feelings[i].value
-		}
-	}
-	return mix(seedMood, level(sum))
 }
 
 // level rounds hundredths of feeling to one of five.
@@ -118,6 +108,9 @@ func level(hundredths int32) uint32 {
 }
 
 func (d *document) add(hash uint32, start, end int32) {
+	if len(d.features) >= maxFeatures {
+		return
+	}
 	d.features = append(d.features, feature{scramble(hash), start, end})
 }
 
