@@ -59,8 +59,11 @@ func TestQualityOnTheDemonstration(t *testing.T) {
 		t.Fatalf("%d posts", len(texts))
 	}
 	q := shared.Assess(texts)
-	if p, r := q.Page.Precision(), q.Page.Recall(); p < 0.70 || r < 0.70 {
+	if p, r := q.Page.Precision(), q.Page.Recall(); p < 0.80 || r < 0.85 {
 		t.Errorf("page: precision %.2f and recall %.2f", p, r)
+	}
+	if i, s, d := MeanF1(q.Intents), MeanRecall(q.Sentiments), MeanF1(q.Disposals); i < 0.60 || s < 0.75 || d < 0.57 {
+		t.Errorf("intents %.2f, sentiments %.2f, dispositions %.2f", i, s, d)
 	}
 	if testing.Verbose() {
 		var table strings.Builder
