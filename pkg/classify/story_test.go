@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/earshot/earshot/pkg/mention"
@@ -104,6 +105,7 @@ func TestDifferentTextsOfTheCorpusAreDifferentStories(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	texts, folded := 0, 0
+	earlier := map[string]string{} // among these, which are few, none may
 	for _, lang := range []string{"ja", "en"} {
 		for _, item := range corpusOf(t, TrainPart, lang) {
 			k := key(item.Text, item.ID)
@@ -113,6 +115,12 @@ func TestDifferentTextsOfTheCorpusAreDifferentStories(t *testing.T) {
 			}
 			seen[k] = item.Text
 			texts++
+			if hand, _, _ := strings.Cut(item.Set, "/"); hand == lang {
+				if before, ok := earlier[k]; ok {
+					t.Errorf("one story:\n%s\n%s", before, item.Text)
+				}
+				earlier[k] = item.Text
+			}
 		}
 	}
 	if folded*1000 > 3*texts {
