@@ -63,7 +63,7 @@ func MentionToWire(m *mention.Mention) *pb.Mention {
 		Likes: m.Metrics.Likes, Reposts: m.Metrics.Reposts, Replies: m.Metrics.Replies,
 		ReplyRef: m.ReplyRef, PublishedAt: Millis(m.PublishedAt), EditedAt: Millis(m.EditedAt),
 		SeenAt: Millis(m.SeenAt), Deleted: m.Deleted, Truncated: m.Truncated,
-		RevisionTime: Millis(m.Revision.Time), RevisionHash: m.Revision.Hash,
+		RevisionTime: Millis(m.Revision.Time), RevisionHash: m.Revision.Hash, NoReply: string(m.NoReply),
 	}
 	if a := m.Author; a != (mention.Author{}) {
 		p.Author = &pb.Author{Id: a.ID, Handle: a.Handle, Name: a.Name, Url: a.URL, Avatar: a.Avatar, Followers: a.Followers}
@@ -73,6 +73,9 @@ func MentionToWire(m *mention.Mention) *pb.Mention {
 	}
 	for _, x := range m.Media {
 		p.Media = append(p.Media, &pb.Media{Type: string(x.Type), Url: x.URL, Alt: x.Alt})
+	}
+	for _, a := range m.Comments {
+		p.Comments = append(p.Comments, &pb.Comment{NativeId: a.NativeID, Url: a.URL, Author: a.Author, Text: a.Text, At: Millis(a.At), Ours: a.Ours})
 	}
 	return p
 }
@@ -91,7 +94,7 @@ func MentionFromWire(p *pb.Mention) mention.Mention {
 			Rating: int(p.Rating), Place: mention.Place{ID: p.PlaceId, Name: p.PlaceName},
 			Metrics:  mention.Metrics{Likes: p.Likes, Reposts: p.Reposts, Replies: p.Replies},
 			ReplyRef: p.ReplyRef, PublishedAt: Time(p.PublishedAt), EditedAt: Time(p.EditedAt),
-			SeenAt: Time(p.SeenAt), Deleted: p.Deleted, Truncated: p.Truncated,
+			SeenAt: Time(p.SeenAt), Deleted: p.Deleted, Truncated: p.Truncated, NoReply: mention.NoReply(p.NoReply),
 		},
 		Revision: mention.Revision{Time: Time(p.RevisionTime), Hash: p.RevisionHash},
 	}
@@ -103,6 +106,9 @@ func MentionFromWire(p *pb.Mention) mention.Mention {
 	}
 	for _, x := range p.Media {
 		m.Media = append(m.Media, mention.Media{Type: mention.MediaType(x.Type), URL: x.Url, Alt: x.Alt})
+	}
+	for _, a := range p.Comments {
+		m.Comments = append(m.Comments, mention.Comment{NativeID: a.NativeId, URL: a.Url, Author: a.Author, Text: a.Text, At: Time(a.At), Ours: a.Ours})
 	}
 	return m
 }

@@ -68,6 +68,14 @@ type Post struct {
 	// ReplyRef is what the connector needs to answer this post. Opaque to
 	// everyone else.
 	ReplyRef string
+	// NoReply says why the platform takes no answer to this post from a
+	// program, though it takes such answers otherwise. A person may still be
+	// able to answer by hand.
+	NoReply NoReply
+	// Comments are what stood below the post when it was fetched, oldest first,
+	// as far as the platform hands them along. They are no part of the
+	// revision.
+	Comments []Comment
 
 	// PublishedAt is when the platform says it was published. It may be wrong.
 	PublishedAt time.Time
@@ -110,6 +118,29 @@ const (
 	Audio MediaType = "audio"
 	Other MediaType = "other"
 )
+
+// NoReply is a reason why a post can't be answered through the platform's API.
+type NoReply string
+
+const (
+	NotSummoned NoReply = "not_summoned" // only who is mentioned or quoted by the author may answer
+	Gated       NoReply = "gated"        // the author has limited who may answer
+	Closed      NoReply = "closed"       // locked, archived or too old
+	Unverified  NoReply = "unverified"   // the platform wants the place or account verified first
+	NotGranted  NoReply = "not_granted"  // our access doesn't include answering
+)
+
+// Comment is one answer to a post, by whomever.
+type Comment struct {
+	NativeID string
+	URL      string
+	Author   string // handle or name
+	Text     string
+	At       time.Time
+	// Ours tells that the brand's own account wrote it. Where a platform allows
+	// one answer, another one overwrites it.
+	Ours bool
+}
 
 // Media is one attachment of a post.
 type Media struct {

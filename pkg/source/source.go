@@ -14,6 +14,7 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/rivo/uniseg"
+	"golang.org/x/oauth2"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -32,9 +34,17 @@ import (
 type Item struct {
 	Post   mention.Post
 	Cursor string
+	// Gap tells that posts before this item were or may have been missed.
+	Gap *Gap
 	// Brands are named by the platform itself: the post is about them whatever
 	// their queries say. Empty: the queries decide.
 	Brands []string
+}
+
+// Gap is a stretch of time of which not everything was heard.
+type Gap struct {
+	From, To time.Time // To is zero while it lasts
+	Why      string    // in words for staff, English
 }
 
 // Source brings posts. Its methods may be called concurrently, but only one
@@ -98,6 +108,62 @@ type Completer interface {
 	Complete(ctx context.Context, p *mention.Post) error
 }
 
+// Rereader is the ability to see posts again as they are now: ours and others'.
+type Rereader interface {
+	// Reread asks the platform for posts that were fetched or published before.
+	// What is gone comes back with Deleted set; what the platform does not
+	// speak of is left out. Metrics and Comments are those of now.
+	Reread(ctx context.Context, posts []mention.Post) ([]mention.Post, error)
+}
+
+// Timeliner is the ability to list what our own account has published, newest
+// first, back to since, each with Thread.Parent. So a reply that was posted by
+// hand is found.
+type Timeliner interface {
+	Timeline(ctx context.Context, since time.Time) ([]mention.Post, error)
+}
+
+// Receiver is the ability to take what the platform pushes to the source's own
+// address, /hooks/<source id>.
+type Receiver interface {
+	// Receive checks who sent p and reads it. What it yields is stored before
+	// the answer is given. An error is answered with 4xx if it is permanent and
+	// with 503 otherwise, so that the sender tries again.
+	Receive(ctx context.Context, p Push) (Pushed, error)
+}
+
+// Push is a request that a platform made.
+type Push struct {
+	Method string
+	URL    string // as the sender wrote it, with the query
+	Header http.Header
+	Body   []byte // at most 1 MiB
+}
+
+// Pushed is what a push brings, and its answer; the zero Status is 200.
+type Pushed struct {
+	Items  []Item
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Consenter is the ability to be let in by a person on the platform's own page
+// (OAuth 2.0 authorization code with PKCE). RedirectURL is set by the caller.
+type Consenter interface {
+	Consent() oauth2.Config
+}
+
+// Keeper keeps small values of one source between runs, sealed: tokens that the
+// platform renews, budgets that are spent. The processes that run the source
+// share them.
+type Keeper interface {
+	// Update loads what is kept as name into v, leaving v alone when nothing
+	// is, calls change, and keeps v if it says so. If another process was
+	// faster it does all of that again.
+	Update(ctx context.Context, name string, v any, change func() (keep bool, err error)) error
+}
+
 // Quoter is the ability to report the platform's rate limit. ok is false
 // before it is known.
 type Quoter interface {
@@ -118,6 +184,7 @@ type Deps struct {
 	Now   func() time.Time
 	Terms func() Terms // may change between fetches
 	Data  string       // data folder of the process, for the sandbox
+	Keep  Keeper
 }
 
 // Duties are what a platform's terms ask of whoever keeps its posts.

@@ -57,6 +57,8 @@ type Mention struct {
 	Truncated     bool                   `protobuf:"varint,26,opt,name=truncated,proto3" json:"truncated,omitempty"`
 	RevisionTime  int64                  `protobuf:"varint,27,opt,name=revision_time,json=revisionTime,proto3" json:"revision_time,omitempty"`
 	RevisionHash  string                 `protobuf:"bytes,28,opt,name=revision_hash,json=revisionHash,proto3" json:"revision_hash,omitempty"`
+	NoReply       string                 `protobuf:"bytes,29,opt,name=no_reply,json=noReply,proto3" json:"no_reply,omitempty"` // why the platform takes no answer from a program
+	Comments      []*Comment             `protobuf:"bytes,30,rep,name=comments,proto3" json:"comments,omitempty"`              // oldest first; no part of the revision
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -287,6 +289,105 @@ func (x *Mention) GetRevisionHash() string {
 	return ""
 }
 
+func (x *Mention) GetNoReply() string {
+	if x != nil {
+		return x.NoReply
+	}
+	return ""
+}
+
+func (x *Mention) GetComments() []*Comment {
+	if x != nil {
+		return x.Comments
+	}
+	return nil
+}
+
+// Comment is one answer to a post, by whomever.
+type Comment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NativeId      string                 `protobuf:"bytes,1,opt,name=native_id,json=nativeId,proto3" json:"native_id,omitempty"`
+	Url           string                 `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
+	Author        string                 `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`
+	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	At            int64                  `protobuf:"varint,5,opt,name=at,proto3" json:"at,omitempty"`
+	Ours          bool                   `protobuf:"varint,6,opt,name=ours,proto3" json:"ours,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Comment) Reset() {
+	*x = Comment{}
+	mi := &file_earshot_v1_mention_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Comment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Comment) ProtoMessage() {}
+
+func (x *Comment) ProtoReflect() protoreflect.Message {
+	mi := &file_earshot_v1_mention_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Comment.ProtoReflect.Descriptor instead.
+func (*Comment) Descriptor() ([]byte, []int) {
+	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Comment) GetNativeId() string {
+	if x != nil {
+		return x.NativeId
+	}
+	return ""
+}
+
+func (x *Comment) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *Comment) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *Comment) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Comment) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Comment) GetOurs() bool {
+	if x != nil {
+		return x.Ours
+	}
+	return false
+}
+
 type Author struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -301,7 +402,7 @@ type Author struct {
 
 func (x *Author) Reset() {
 	*x = Author{}
-	mi := &file_earshot_v1_mention_proto_msgTypes[1]
+	mi := &file_earshot_v1_mention_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -313,7 +414,7 @@ func (x *Author) String() string {
 func (*Author) ProtoMessage() {}
 
 func (x *Author) ProtoReflect() protoreflect.Message {
-	mi := &file_earshot_v1_mention_proto_msgTypes[1]
+	mi := &file_earshot_v1_mention_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -326,7 +427,7 @@ func (x *Author) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Author.ProtoReflect.Descriptor instead.
 func (*Author) Descriptor() ([]byte, []int) {
-	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{1}
+	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Author) GetId() string {
@@ -382,7 +483,7 @@ type Media struct {
 
 func (x *Media) Reset() {
 	*x = Media{}
-	mi := &file_earshot_v1_mention_proto_msgTypes[2]
+	mi := &file_earshot_v1_mention_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -394,7 +495,7 @@ func (x *Media) String() string {
 func (*Media) ProtoMessage() {}
 
 func (x *Media) ProtoReflect() protoreflect.Message {
-	mi := &file_earshot_v1_mention_proto_msgTypes[2]
+	mi := &file_earshot_v1_mention_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -407,7 +508,7 @@ func (x *Media) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Media.ProtoReflect.Descriptor instead.
 func (*Media) Descriptor() ([]byte, []int) {
-	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{2}
+	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Media) GetType() string {
@@ -443,7 +544,7 @@ type Thread struct {
 
 func (x *Thread) Reset() {
 	*x = Thread{}
-	mi := &file_earshot_v1_mention_proto_msgTypes[3]
+	mi := &file_earshot_v1_mention_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -455,7 +556,7 @@ func (x *Thread) String() string {
 func (*Thread) ProtoMessage() {}
 
 func (x *Thread) ProtoReflect() protoreflect.Message {
-	mi := &file_earshot_v1_mention_proto_msgTypes[3]
+	mi := &file_earshot_v1_mention_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -468,7 +569,7 @@ func (x *Thread) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Thread.ProtoReflect.Descriptor instead.
 func (*Thread) Descriptor() ([]byte, []int) {
-	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{3}
+	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Thread) GetId() string {
@@ -522,7 +623,7 @@ type Verdict struct {
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_earshot_v1_mention_proto_msgTypes[4]
+	mi := &file_earshot_v1_mention_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -534,7 +635,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_earshot_v1_mention_proto_msgTypes[4]
+	mi := &file_earshot_v1_mention_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -547,7 +648,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{4}
+	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Verdict) GetModel() string {
@@ -663,7 +764,7 @@ type Risk struct {
 
 func (x *Risk) Reset() {
 	*x = Risk{}
-	mi := &file_earshot_v1_mention_proto_msgTypes[5]
+	mi := &file_earshot_v1_mention_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +776,7 @@ func (x *Risk) String() string {
 func (*Risk) ProtoMessage() {}
 
 func (x *Risk) ProtoReflect() protoreflect.Message {
-	mi := &file_earshot_v1_mention_proto_msgTypes[5]
+	mi := &file_earshot_v1_mention_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,7 +789,7 @@ func (x *Risk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Risk.ProtoReflect.Descriptor instead.
 func (*Risk) Descriptor() ([]byte, []int) {
-	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{5}
+	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Risk) GetCategory() string {
@@ -751,7 +852,7 @@ type Tagged struct {
 
 func (x *Tagged) Reset() {
 	*x = Tagged{}
-	mi := &file_earshot_v1_mention_proto_msgTypes[6]
+	mi := &file_earshot_v1_mention_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +864,7 @@ func (x *Tagged) String() string {
 func (*Tagged) ProtoMessage() {}
 
 func (x *Tagged) ProtoReflect() protoreflect.Message {
-	mi := &file_earshot_v1_mention_proto_msgTypes[6]
+	mi := &file_earshot_v1_mention_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +877,7 @@ func (x *Tagged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tagged.ProtoReflect.Descriptor instead.
 func (*Tagged) Descriptor() ([]byte, []int) {
-	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{6}
+	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Tagged) GetMention() *Mention {
@@ -798,7 +899,7 @@ var File_earshot_v1_mention_proto protoreflect.FileDescriptor
 const file_earshot_v1_mention_proto_rawDesc = "" +
 	"\n" +
 	"\x18earshot/v1/mention.proto\x12\n" +
-	"earshot.v1\"\xc2\x06\n" +
+	"earshot.v1\"\x8e\a\n" +
 	"\aMention\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05brand\x18\x02 \x01(\tR\x05brand\x12\x1a\n" +
@@ -829,12 +930,21 @@ const file_earshot_v1_mention_proto_rawDesc = "" +
 	"\adeleted\x18\x19 \x01(\bR\adeleted\x12\x1c\n" +
 	"\ttruncated\x18\x1a \x01(\bR\ttruncated\x12#\n" +
 	"\rrevision_time\x18\x1b \x01(\x03R\frevisionTime\x12#\n" +
-	"\rrevision_hash\x18\x1c \x01(\tR\frevisionHashB\b\n" +
+	"\rrevision_hash\x18\x1c \x01(\tR\frevisionHash\x12\x19\n" +
+	"\bno_reply\x18\x1d \x01(\tR\anoReply\x12/\n" +
+	"\bcomments\x18\x1e \x03(\v2\x13.earshot.v1.CommentR\bcommentsB\b\n" +
 	"\x06_likesB\n" +
 	"\n" +
 	"\b_repostsB\n" +
 	"\n" +
-	"\b_replies\"\x9f\x01\n" +
+	"\b_replies\"\x88\x01\n" +
+	"\aComment\x12\x1b\n" +
+	"\tnative_id\x18\x01 \x01(\tR\bnativeId\x12\x10\n" +
+	"\x03url\x18\x02 \x01(\tR\x03url\x12\x16\n" +
+	"\x06author\x18\x03 \x01(\tR\x06author\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12\x0e\n" +
+	"\x02at\x18\x05 \x01(\x03R\x02at\x12\x12\n" +
+	"\x04ours\x18\x06 \x01(\bR\x04ours\"\x9f\x01\n" +
 	"\x06Author\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06handle\x18\x02 \x01(\tR\x06handle\x12\x12\n" +
@@ -895,28 +1005,30 @@ func file_earshot_v1_mention_proto_rawDescGZIP() []byte {
 	return file_earshot_v1_mention_proto_rawDescData
 }
 
-var file_earshot_v1_mention_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_earshot_v1_mention_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_earshot_v1_mention_proto_goTypes = []any{
 	(*Mention)(nil), // 0: earshot.v1.Mention
-	(*Author)(nil),  // 1: earshot.v1.Author
-	(*Media)(nil),   // 2: earshot.v1.Media
-	(*Thread)(nil),  // 3: earshot.v1.Thread
-	(*Verdict)(nil), // 4: earshot.v1.Verdict
-	(*Risk)(nil),    // 5: earshot.v1.Risk
-	(*Tagged)(nil),  // 6: earshot.v1.Tagged
+	(*Comment)(nil), // 1: earshot.v1.Comment
+	(*Author)(nil),  // 2: earshot.v1.Author
+	(*Media)(nil),   // 3: earshot.v1.Media
+	(*Thread)(nil),  // 4: earshot.v1.Thread
+	(*Verdict)(nil), // 5: earshot.v1.Verdict
+	(*Risk)(nil),    // 6: earshot.v1.Risk
+	(*Tagged)(nil),  // 7: earshot.v1.Tagged
 }
 var file_earshot_v1_mention_proto_depIdxs = []int32{
-	1, // 0: earshot.v1.Mention.author:type_name -> earshot.v1.Author
-	2, // 1: earshot.v1.Mention.media:type_name -> earshot.v1.Media
-	3, // 2: earshot.v1.Mention.thread:type_name -> earshot.v1.Thread
-	5, // 3: earshot.v1.Verdict.risks:type_name -> earshot.v1.Risk
-	0, // 4: earshot.v1.Tagged.mention:type_name -> earshot.v1.Mention
-	4, // 5: earshot.v1.Tagged.verdict:type_name -> earshot.v1.Verdict
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	2, // 0: earshot.v1.Mention.author:type_name -> earshot.v1.Author
+	3, // 1: earshot.v1.Mention.media:type_name -> earshot.v1.Media
+	4, // 2: earshot.v1.Mention.thread:type_name -> earshot.v1.Thread
+	1, // 3: earshot.v1.Mention.comments:type_name -> earshot.v1.Comment
+	6, // 4: earshot.v1.Verdict.risks:type_name -> earshot.v1.Risk
+	0, // 5: earshot.v1.Tagged.mention:type_name -> earshot.v1.Mention
+	5, // 6: earshot.v1.Tagged.verdict:type_name -> earshot.v1.Verdict
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_earshot_v1_mention_proto_init() }
@@ -925,14 +1037,14 @@ func file_earshot_v1_mention_proto_init() {
 		return
 	}
 	file_earshot_v1_mention_proto_msgTypes[0].OneofWrappers = []any{}
-	file_earshot_v1_mention_proto_msgTypes[1].OneofWrappers = []any{}
+	file_earshot_v1_mention_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_earshot_v1_mention_proto_rawDesc), len(file_earshot_v1_mention_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
