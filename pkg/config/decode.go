@@ -25,6 +25,11 @@ type FieldError struct {
 	Key     string // dotted path of the key, "bus.url"; empty for the whole
 	Line    int    // 1-based; 0 when unknown
 	Problem string // what is wrong and how to mend it
+	// Format and Args are what Problem was made of, as for [fmt.Sprintf], so
+	// that it can be said in another language. Format is empty where the words
+	// are somebody else's.
+	Format string
+	Args   []any
 }
 
 func (e *FieldError) Error() string {
@@ -40,7 +45,13 @@ func (e *FieldError) Error() string {
 
 // Invalid returns the [FieldError] of a Validate method. Loading adds the line.
 func Invalid(key, format string, args ...any) error {
-	return &FieldError{Key: key, Problem: fmt.Sprintf(format, args...)}
+	e := &FieldError{Key: key}
+	e.say(format, args...)
+	return e
+}
+
+func (e *FieldError) say(format string, args ...any) {
+	e.Problem, e.Format, e.Args = fmt.Sprintf(format, args...), format, args
 }
 
 // validator is a configuration struct that checks itself. It reports all
@@ -126,7 +137,8 @@ type decoder struct {
 }
 
 func (d *decoder) fail(path string, n ast.Node, format string, args ...any) {
-	e := &FieldError{Key: path, Problem: fmt.Sprintf(format, args...)}
+	e := &FieldError{Key: path}
+	e.say(format, args...)
 	if n != nil && n.GetToken() != nil && n.GetToken().Position != nil {
 		e.Line = n.GetToken().Position.Line
 	}
@@ -159,11 +171,12 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, path string) {
 		if slices.Contains(known, p.key) {
 			continue
 		}
-		problem := "unknown key"
+		e := &FieldError{Key: join(path, p.key), Line: p.line}
+		e.say("unknown key")
 		if s := nearest(p.key, known); s != "" {
-			problem += "; did you mean " + s + "?"
+			e.say("unknown key; did you mean %s?", s)
 		}
-		d.errs = append(d.errs, &FieldError{Key: join(path, p.key), Line: p.line, Problem: problem})
+		d.errs = append(d.errs, e)
 	}
 }
 
@@ -249,7 +262,9 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 		if s, ok := v.Addr().Interface().(*Secret); ok && err == nil && d.confine {
 			err = s.confine()
 		}
-		if err != nil {
+		if e, ok := errors.AsType[*FieldError](err); ok {
+			d.fail(path, n, e.Format, e.Args...)
+		} else if err != nil {
 			d.fail(path, n, "%v", err)
 		}
 	}
@@ -301,7 +316,7 @@ func scalarText(n ast.Node) (string, bool) {
 func scalar(text string, v reflect.Value) error {
 	if l, ok := v.Addr().Interface().(*slog.Level); ok {
 		if l.UnmarshalText([]byte(text)) != nil {
-			return fmt.Errorf("%q is not one of debug, info, warn, error", text)
+			return Invalid("", "%q is not one of debug, info, warn, error", text)
 		}
 		return nil
 	}
@@ -318,19 +333,19 @@ func scalar(text string, v reflect.Value) error {
 		v.SetString(text)
 	case reflect.Bool:
 		if text != "true" && text != "false" {
-			return fmt.Errorf("%q is neither true nor false", text)
+			return Invalid("", "%q is neither true nor false", text)
 		}
 		v.SetBool(text == "true")
 	case reflect.Int, reflect.Int64:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return fmt.Errorf("%q is not a whole number", text)
+			return Invalid("", "%q is not a whole number", text)
 		}
 		v.SetInt(n)
 	case reflect.Float64:
 		f, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return fmt.Errorf("%q is not a number", text)
+			return Invalid("", "%q is not a number", text)
 		}
 		v.SetFloat(f)
 	}

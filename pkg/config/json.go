@@ -27,11 +27,10 @@ func DecodeJSON(raw []byte, into any) error {
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		name = strings.Trim(name, `"`)
-		problem := "unknown key"
 		if s := nearest(name, jsonKeys(reflect.TypeOf(into), map[reflect.Type]bool{})); s != "" {
-			problem += "; did you mean " + s + "?"
+			return Invalid(name, "unknown key; did you mean %s?", s)
 		}
-		return Invalid(name, "%s", problem)
+		return Invalid(name, "unknown key")
 	}
 	return Invalid("", "%s", strings.TrimPrefix(err.Error(), "json: "))
 }

@@ -54,10 +54,10 @@ func (s *Secret) confine() error {
 	}
 	s.confined = true
 	if name, ok := strings.CutPrefix(*s.ref, "env:"); ok && !strings.HasPrefix(name, secretPrefix) {
-		return fmt.Errorf("env:%s: here only variables that begin with %s can be named", name, secretPrefix)
+		return Invalid("", "env:%s: here only variables that begin with %s can be named", name, secretPrefix)
 	}
 	if name, ok := strings.CutPrefix(*s.ref, "file:"); ok && !filepath.IsLocal(name) {
-		return fmt.Errorf("file:%s: here only files in the folder of %s can be named, without its path", name, secretsVariable)
+		return Invalid("", "file:%s: here only files in the folder of %s can be named, without its path", name, secretsVariable)
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // that a form sent back unchanged can't overwrite a secret with it.
 func (s *Secret) UnmarshalText(text []byte) error {
 	if string(text) == placeholder {
-		return fmt.Errorf("%q stands for a hidden value; leave it out or write the secret", placeholder)
+		return Invalid("", "%q stands for a hidden value; leave it out or write the secret", placeholder)
 	}
 	*s = NewSecret(string(text))
 	return nil

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -30,7 +29,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || n < 0 || n > math.MaxInt64/factor {
-		return fmt.Errorf("%q is not a size; write it like 10 MiB", text)
+		return Invalid("", "%q is not a size; write it like 10 MiB", text)
 	}
 	*s = Size(n * factor)
 	return nil
@@ -49,7 +48,7 @@ func (s Size) String() string {
 // parseDuration reads Go's form and whole days ("400d", "1d12h").
 func parseDuration(text string) (time.Duration, error) {
 	bad := func() (time.Duration, error) {
-		return 0, fmt.Errorf("%q is not a duration; write it like 90s, 5m, 12h or 30d", text)
+		return 0, Invalid("", "%q is not a duration; write it like 90s, 5m, 12h or 30d", text)
 	}
 	rest, days := text, int64(0)
 	if head, tail, ok := strings.Cut(text, "d"); ok {

@@ -92,7 +92,7 @@ func (z Zone) location() *time.Location {
 
 func (z Zone) validate(v *mistakes, field string) {
 	if z.loc == nil && z.name != "" {
-		v.add(field, fmt.Sprintf("%q is no time zone; use a name like Asia/Tokyo", z.name))
+		v.add(field, "%q is no time zone; use a name like Asia/Tokyo", z.name)
 	}
 }
 
@@ -190,7 +190,7 @@ func (h *Hours) validate(v *mistakes, at string) {
 			spans++
 			if _, _, ok := parseSpan(text); !ok {
 				v.add(fmt.Sprintf("%sweek.%s[%d]", at, day, i),
-					fmt.Sprintf("%q is not like 09:00-18:00; split what goes over midnight", text))
+					"%q is not like 09:00-18:00; split what goes over midnight", text)
 			}
 		}
 	}
@@ -199,7 +199,7 @@ func (h *Hours) validate(v *mistakes, at string) {
 	}
 	for i, d := range h.Holidays {
 		if _, err := time.Parse(time.DateOnly, d); err != nil {
-			v.add(fmt.Sprintf("%sholidays[%d]", at, i), fmt.Sprintf("%q is not a date like 2026-12-31", d))
+			v.add(fmt.Sprintf("%sholidays[%d]", at, i), "%q is not a date like 2026-12-31", d)
 		}
 	}
 }
@@ -273,17 +273,17 @@ func (p *Policy) validateRotas(v *mistakes) {
 			v.add(at+"name", "is empty")
 		}
 		if slices.ContainsFunc(p.Rotas[:i], func(o Rota) bool { return o.Name == r.Name }) {
-			v.add(at+"name", fmt.Sprintf("%q is there twice", r.Name))
+			v.add(at+"name", "%q is there twice", r.Name)
 		}
 		if len(r.Members) == 0 || slices.Contains(r.Members, "") {
 			v.add(at+"members", "needs staff ids")
 		}
 		r.Zone.validate(v, at+"zone")
 		if _, err := time.Parse(startForm, r.Start); err != nil {
-			v.add(at+"start", fmt.Sprintf("%q is not like 2026-01-05T09:00", r.Start))
+			v.add(at+"start", "%q is not like 2026-01-05T09:00", r.Start)
 		}
 		if r.Days < 1 || r.Days > 366 {
-			v.add(at+"days", fmt.Sprintf("%d is not between 1 and 366", r.Days))
+			v.add(at+"days", "%d is not between 1 and 366", r.Days)
 		}
 		for j, o := range r.Overrides {
 			if o.Who == "" || !o.To.After(o.From) {

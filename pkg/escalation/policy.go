@@ -224,7 +224,7 @@ func (p *Policy) Validate() error {
 			oneOf(&v, fmt.Sprintf("%sorigins[%d]", at, j), o, Origins...)
 		}
 		if len(r.Origins) == 1 && r.Origins[0] == BySilence && r.Urgency.Stronger(Notify) {
-			v.add(at+"urgency", fmt.Sprintf("%q is not for a silent source, which wakes nobody; want notify or ignore", r.Urgency))
+			v.add(at+"urgency", "%q is not for a silent source, which wakes nobody; want notify or ignore", r.Urgency)
 		}
 		v.atLeast(at+"min_reach", r.MinReach, 0)
 	}
@@ -243,7 +243,7 @@ func (p *Policy) Validate() error {
 		v.atLeast(at+"reach", l.Reach, 0)
 		v.atLeast(at+"growth", int64(l.Growth), 0)
 		if l.Growth >= MaxGrowth {
-			v.add(at+"growth", fmt.Sprintf("%d is not below %d", l.Growth, MaxGrowth))
+			v.add(at+"growth", "%d is not below %d", l.Growth, MaxGrowth)
 		}
 		v.atLeast(at+"volume_min", int64(l.VolumeMin), 0)
 		// Not "< 1 and not 0": that would let NaN through.
@@ -258,7 +258,7 @@ func (p *Policy) validateLadders(v *mistakes) {
 	for _, u := range []Urgency{Wake, Opening, Notify} {
 		last := slices.ContainsFunc(p.Ladders, func(l Ladder) bool { return len(l.Brands) == 0 && len(l.Origins) == 0 && covers(l.Urgencies, u) })
 		if !last {
-			v.add("ladders", fmt.Sprintf("none is for every brand at urgency %q; add one without brands and origins", u))
+			v.add("ladders", "none is for every brand at urgency %q; add one without brands and origins", u)
 		}
 	}
 	for i, l := range p.Ladders {
@@ -295,32 +295,34 @@ func (p *Policy) validateWho(v *mistakes, field, who string) {
 	kind, name, _ := strings.Cut(who, ":")
 	switch {
 	case name == "" || !slices.Contains([]string{"staff", "team", "role", "oncall"}, kind):
-		v.add(field, fmt.Sprintf("%q is not staff:ID, team:ID, role:NAME or oncall:ROTA", who))
+		v.add(field, "%q is not staff:ID, team:ID, role:NAME or oncall:ROTA", who)
 	case kind == "oncall" && !slices.ContainsFunc(p.Rotas, func(r Rota) bool { return r.Name == name }):
-		v.add(field, fmt.Sprintf("there is no rota %q", name))
+		v.add(field, "there is no rota %q", name)
 	}
 }
 
 // mistakes collects what is wrong, by field.
 type mistakes []error
 
-func (v *mistakes) add(field, what string) { *v = append(*v, config.Invalid(field, "%s", what)) }
+func (v *mistakes) add(field, format string, args ...any) {
+	*v = append(*v, config.Invalid(field, format, args...))
+}
 
 func (v *mistakes) atLeast(field string, n, least int64) {
 	if n < least {
-		v.add(field, fmt.Sprintf("%d is less than %d", n, least))
+		v.add(field, "%d is less than %d", n, least)
 	}
 }
 
 // minutes checks a wait: at most a week, so that no arithmetic overflows.
 func (v *mistakes) minutes(field string, n, least int) {
 	if n < least || n > 7*24*60 {
-		v.add(field, fmt.Sprintf("%d is not between %d and %d minutes", n, least, 7*24*60))
+		v.add(field, "%d is not between %d and %d minutes", n, least, 7*24*60)
 	}
 }
 
 func oneOf[T ~string](v *mistakes, field string, got T, want ...T) {
 	if !slices.Contains(want, got) {
-		v.add(field, fmt.Sprintf("%q is none of %q", got, want))
+		v.add(field, "%q is none of %q", got, want)
 	}
 }

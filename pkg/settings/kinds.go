@@ -142,7 +142,9 @@ func inConfig(err error) error {
 		return errors.Join(errs...)
 	}
 	if e, ok := errors.AsType[*config.FieldError](err); ok {
-		return config.Invalid(strings.TrimSuffix("config."+e.Key, "."), "%s", e.Problem)
+		within := *e
+		within.Key, within.Line = strings.TrimSuffix("config."+e.Key, "."), 0
+		return &within
 	}
 	return err
 }

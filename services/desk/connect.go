@@ -330,7 +330,7 @@ func (l *locale) mistaken(err error, named func(key string) string) map[string]s
 				out = map[string]string{}
 			}
 			key := named(f.Key)
-			text := l.say("form.invalid", upperFirst(f.Problem))
+			text := l.problem(f)
 			if f.Problem == "required" {
 				text = l.say("form.required")
 			}

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/earshot/earshot/pkg/config"
 )
 
 //go:embed lang/*.yaml
@@ -21,6 +23,9 @@ var langFiles embed.FS
 type words struct {
 	lang  string
 	texts map[string]string
+	// mistakes are the texts of [config.FieldError]s by their English format;
+	// none in English.
+	mistakes map[string]string
 }
 
 // langs lists the languages of the interface; the first is the default.
@@ -37,9 +42,23 @@ func loadWords() (map[string]*words, error) {
 		if err := yaml.UnmarshalWithOptions(raw, &w.texts, yaml.Strict()); err != nil {
 			return nil, fmt.Errorf("desk: texts of %s: %w", lang, err)
 		}
+		if raw, err := langFiles.ReadFile(path.Join("lang", lang+".mistakes.yaml")); err == nil {
+			if err := yaml.UnmarshalWithOptions(raw, &w.mistakes, yaml.Strict()); err != nil {
+				return nil, fmt.Errorf("desk: mistakes of %s: %w", lang, err)
+			}
+		}
 		all[lang] = w
 	}
 	return all, nil
+}
+
+// problem is what is wrong with a field, in the language where it has the
+// words.
+func (w *words) problem(e *config.FieldError) string {
+	if text, ok := w.mistakes[e.Format]; ok {
+		return fill(text, e.Args)
+	}
+	return w.say("form.invalid", upperFirst(e.Problem))
 }
 
 // has tells whether the language has a text for key.

@@ -1,0 +1,111 @@
+package desk
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// reports are the functions that say what is wrong with what a person typed
+// into a form; one of their arguments is a format.
+var reports = []string{"Invalid", "bad", "add", "fail", "say"}
+
+// TestMistakesAreTranslated reads the formats of all mistakes that a form can
+// show from the source, and wants each in every language but English.
+func TestMistakesAreTranslated(t *testing.T) {
+	formats := map[string]string{}
+	for _, dir := range []string{"config", "source", "notify", "settings", "casework", "escalation"} {
+		files, err := filepath.Glob(filepath.Join("../../pkg", dir, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(dir, len(files), err)
+		}
+		for _, file := range files {
+			name := filepath.Join(dir, filepath.Base(file))
+			// What programs send or a file holds is answered in English.
+			if strings.HasSuffix(file, "_test.go") || slices.Contains([]string{"config/config.go", "source/intake.go", "source/import.go"}, name) {
+				continue
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(parsed, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok || !slices.Contains(reports, called(call.Fun)) {
+					return true
+				}
+				for i, arg := range call.Args {
+					lit, ok := arg.(*ast.BasicLit)
+					if !ok || lit.Kind != token.STRING || i == 0 && len(call.Args) > 1 && called(call.Fun) != "say" {
+						continue
+					}
+					if format, err := strconv.Unquote(lit.Value); err == nil && strings.ContainsAny(format, " %") {
+						formats[format] = name
+						break
+					}
+				}
+				return true
+			})
+		}
+	}
+	if len(formats) < 40 {
+		t.Fatalf("%d formats found; the test no longer sees them", len(formats))
+	}
+	verb := regexp.MustCompile(`%[a-z]`)
+	for lang, texts := range loadMistakes(t) {
+		for _, format := range slices.Sorted(maps.Keys(formats)) {
+			if verb.ReplaceAllString(format, "") == "" {
+				continue
+			}
+			text, ok := texts[format]
+			if !ok {
+				t.Errorf("%s: no text for %q (%s)", lang, format, formats[format])
+				continue
+			}
+			for i := range verb.FindAllString(format, -1) {
+				if !strings.Contains(text, "{"+strconv.Itoa(i)+"}") {
+					t.Errorf("%s: %q leaves out {%d} of %q", lang, text, i, format)
+				}
+			}
+		}
+		for format := range texts {
+			if _, ok := formats[format]; !ok {
+				t.Errorf("%s: nobody says %q", lang, format)
+			}
+		}
+	}
+}
+
+func called(f ast.Expr) string {
+	switch f := f.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		return f.Sel.Name
+	}
+	return ""
+}
+
+func loadMistakes(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	all, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]map[string]string{}
+	for _, lang := range langs[1:] {
+		if _, err := os.Stat(filepath.Join("lang", lang+".mistakes.yaml")); err != nil {
+			t.Fatal(err)
+		}
+		out[lang] = all[lang].mistakes
+	}
+	return out
+}
