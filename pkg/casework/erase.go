@@ -143,7 +143,7 @@ func (s *Store) redact(ctx context.Context, by identity.Viewer, brand string, id
 func bare(e Event) Event {
 	b := Event{
 		ID: e.ID, Seq: e.Seq, At: e.At, Actor: e.Actor, Kind: e.Kind, Hash: e.Hash, Attempt: e.Attempt,
-		Until: e.Until, Every: e.Every, Outcome: e.Outcome, Level: e.Level, Triage: e.Triage,
+		Until: e.Until, Every: e.Every, Outcome: e.Outcome, Level: e.Level, Reason: e.Reason, Triage: e.Triage,
 	}
 	switch e.Kind {
 	case HandedOver, MergedInto, Absorbed:

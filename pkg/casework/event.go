@@ -81,7 +81,7 @@ type Event struct {
 	Draft   *Draft           // drafted, send_asked, posted: the reply as it stood
 	Hash    string           // submitted, approved, send_asked: what the approval is bound to
 	Attempt string           // send_asked, sending, sent, send_failed, send_unsure: the reply's key
-	Until   time.Time        // claimed, approved, send_asked, sending, snoozed, promised
+	Until   time.Time        // claimed, approved, send_asked, sending, snoozed, promised; send_failed: when the platform takes another
 	Every   time.Duration    // promised: and again after this long, until reported
 	URL     string           // sent, posted
 	Native  string           // sent, posted: the platform's id of our reply
@@ -90,6 +90,7 @@ type Event struct {
 	Files   []File           // noted: attachments
 	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …
 	Level   string           // promise_due: half or due
+	Reason  string           // send_failed: the platform's, as pkg/source names it; empty when Text says all
 	History []Event          // redacted, archived, restored
 	Number  uint64           // redacted, archived, restored: the case's number
 }

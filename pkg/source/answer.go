@@ -24,11 +24,3 @@ func getJSON(ctx context.Context, client *outbound.Client, address string, heade
 
 // compareIDs orders ids that are numbers of any length, or words of one.
 func compareIDs(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
-
-// refusal is an error that trying again won't mend.
-type refusal struct{ error }
-
-func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
-
-func (r refusal) Permanent() bool { return true }
-func (r refusal) Unwrap() error   { return r.error }

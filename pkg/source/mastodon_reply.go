@@ -43,7 +43,7 @@ func (m *mastodonSource) Reply(ctx context.Context, r Reply) (Sent, error) {
 		return Sent{}, err
 	}
 	if !limit.Fits(shortMention(text, ref.Acct)) {
-		return Sent{}, refuse("mastodon: the reply has %d characters, the server takes %d", limit.Count(shortMention(text, ref.Acct)), limit.Max)
+		return Sent{}, TooLong.refuse("mastodon: the reply has %d characters, the server takes %d", limit.Count(shortMention(text, ref.Acct)), limit.Max)
 	}
 	req, err := m.request(http.MethodPost, "/api/v1/statuses", url.Values{
 		"status": {text}, "in_reply_to_id": {ref.ID}, "visibility": {narrower(m.cfg.Visibility, ref.Visibility)},
@@ -82,7 +82,7 @@ func (m *mastodonSource) ref(r Reply) (mastodonRef, error) {
 // handle unless that is empty.
 func (m *mastodonSource) signedIn(ctx context.Context, handle string) (*mastodon.Account, error) {
 	if m.cfg.Token.IsZero() {
-		return nil, refuse("mastodon: replying needs a token")
+		return nil, NotGranted.refuse("mastodon: replying needs a token")
 	}
 	m.mu.Lock()
 	self := m.self
@@ -98,7 +98,7 @@ func (m *mastodonSource) signedIn(ctx context.Context, handle string) (*mastodon
 	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(handle, "@"), "@")
 	if handle != "" && !strings.EqualFold(name, self.Username) {
-		return nil, refuse("mastodon: the reply is for @%s, but the token belongs to @%s", name, self.Username)
+		return nil, WrongAccount.refuse("mastodon: the reply is for @%s, but the token belongs to @%s", name, self.Username)
 	}
 	return self, nil
 }

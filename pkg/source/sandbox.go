@@ -243,7 +243,7 @@ func (s *sandbox) Reply(ctx context.Context, r Reply) (Sent, error) {
 	}
 	limit := sandboxKind().Limit
 	if !limit.Fits(r.Text) {
-		return Sent{}, refuse("sandbox: the reply has %d characters, the platform takes %d", limit.Count(r.Text), limit.Max)
+		return Sent{}, TooLong.refuse("sandbox: the reply has %d characters, the platform takes %d", limit.Count(r.Text), limit.Max)
 	}
 	if r.Key == "" || r.To.NativeID == "" || strings.TrimSpace(r.Text) == "" {
 		return Sent{}, refuse("sandbox: a reply needs key, target and text")

@@ -110,11 +110,16 @@ type Completer interface {
 
 // Rereader is the ability to see posts again as they are now: ours and others'.
 type Rereader interface {
-	// Reread asks the platform for posts that were fetched or published before.
-	// What is gone comes back with Deleted set; what the platform does not
-	// speak of is left out. Metrics and Comments are those of now.
+	// Reread asks the platform for posts that were fetched or published before,
+	// at most [RereadAtOnce]. What is gone, or is no longer public, comes back
+	// with Deleted set and without text and author; what the platform does not
+	// speak of is left out. Metrics and Comments are those of now. Of a reply of
+	// ours the posts have Platform, NativeID, URL, Text and Thread only.
 	Reread(ctx context.Context, posts []mention.Post) ([]mention.Post, error)
 }
+
+// RereadAtOnce bounds the posts in one [Rereader.Reread].
+const RereadAtOnce = 100
 
 // Timeliner is the ability to list what our own account has published, newest
 // first, back to since, each with Thread.Parent. So a reply that was posted by
@@ -199,6 +204,15 @@ type Duties struct {
 	MayLeave bool
 	// Deletions says how deletions are learned, and what that costs.
 	Deletions string
+	// Reread is how often stored posts are asked for again, where that is how
+	// deletions are learned; the kind is then a [Rereader]. 0 for never.
+	Reread time.Duration
+	// RereadPrice is what the platform takes for one post asked for again, in
+	// US dollars.
+	RereadPrice float64
+	// Expire is when a post that nobody has touched is dropped, though its
+	// platform would let it be kept longer; 0 for the installation's retention.
+	Expire time.Duration
 }
 
 // Kind is a sort of connector.
@@ -209,6 +223,12 @@ type Kind struct {
 	// Limit is the usual limit of replies, for the composer; zero where the
 	// kind can't reply.
 	Limit Limit
+	// OneAnswer tells that the platform holds one answer to a post: another one
+	// overwrites it.
+	OneAnswer bool
+	// WriteKeys are the keys of the configuration without which a source only
+	// listens; nil for all its secrets.
+	WriteKeys []string
 }
 
 // Kinds lists the connectors.

@@ -90,7 +90,7 @@ func replies(src settings.Source) bool {
 		return false
 	}
 	for _, f := range k.Fields() {
-		if !f.Secret {
+		if k.WriteKeys == nil && !f.Secret || k.WriteKeys != nil && !slices.Contains(k.WriteKeys, f.Key) {
 			continue
 		}
 		var set map[string]any

@@ -163,17 +163,19 @@ func (r *replier) call(ctx context.Context, s *casework.State, conn source.Repli
 	calling, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	sent, err := conn.Reply(calling, replyOf(s))
-	if pause, ok := bus.RetryAfter(err); ok && certain(err) && pause < callTime/2 {
+	refusal, refused := source.Refused(err, r.now())
+	if pause, ok := bus.RetryAfter(err); ok && refused && pause < callTime/2 {
 		time.Sleep(pause)
 		sent, err = conn.Reply(calling, replyOf(s))
+		refusal, refused = source.Refused(err, r.now())
 	}
 	attempt := s.Outgoing.Attempt
 	switch {
 	case err == nil:
 		return r.record(ctx, s.ID, attempt, sentEvent(sent))
-	case certain(err) && !again:
+	case refused && !again:
 		r.log.Warn("reply not published", "case", s.ID, "error", err)
-		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendFailed, Text: err.Error()})
+		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendFailed, Text: err.Error(), Reason: string(refusal.Reason), Until: refusal.Until})
 	}
 	r.log.Warn("no clear answer to a reply; looking for it", "case", s.ID, "error", err)
 	return r.find(ctx, s, conn, err)
@@ -256,17 +258,4 @@ func sentEvent(s source.Sent) casework.Event {
 
 func replyOf(s *casework.State) source.Reply {
 	return source.Reply{To: s.Mention.Post, Text: s.Outgoing.Draft.Text, Key: s.Outgoing.Attempt}
-}
-
-// certain tells that a failed reply is certainly not published: the platform
-// refused it, or was never reached.
-func certain(err error) bool {
-	if e, ok := errors.AsType[*outbound.Error](err); ok {
-		return !e.Reached || e.Status >= 400 && e.Status < 500 && e.Status != 408
-	}
-	p, ok := errors.AsType[interface {
-		error
-		Permanent() bool
-	}](err)
-	return ok && p.Permanent()
 }

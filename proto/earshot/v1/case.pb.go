@@ -53,6 +53,7 @@ type CaseEvent struct {
 	Sequence      uint64                 `protobuf:"varint,25,opt,name=sequence,proto3" json:"sequence,omitempty"` // where the event stood; only within history and in ARCHIVE
 	Labels        *Verdict               `protobuf:"bytes,26,opt,name=labels,proto3" json:"labels,omitempty"`      // judged: what a person says of it; verdict is then what was told
 	Sample        string                 `protobuf:"bytes,27,opt,name=sample,proto3" json:"sample,omitempty"`      // judged: the weekly sample it was judged for, without sight of the verdict
+	Reason        string                 `protobuf:"bytes,28,opt,name=reason,proto3" json:"reason,omitempty"`      // send_failed: why the platform refused
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -276,6 +277,13 @@ func (x *CaseEvent) GetSample() string {
 	return ""
 }
 
+func (x *CaseEvent) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Draft is a reply being written.
 type Draft struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -475,7 +483,7 @@ var File_earshot_v1_case_proto protoreflect.FileDescriptor
 const file_earshot_v1_case_proto_rawDesc = "" +
 	"\n" +
 	"\x15earshot/v1/case.proto\x12\n" +
-	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\xf8\x05\n" +
+	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\x90\x06\n" +
 	"\tCaseEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x14\n" +
@@ -504,7 +512,8 @@ const file_earshot_v1_case_proto_rawDesc = "" +
 	"\x06number\x18\x18 \x01(\x04R\x06number\x12\x1a\n" +
 	"\bsequence\x18\x19 \x01(\x04R\bsequence\x12+\n" +
 	"\x06labels\x18\x1a \x01(\v2\x13.earshot.v1.VerdictR\x06labels\x12\x16\n" +
-	"\x06sample\x18\x1b \x01(\tR\x06sample\"\xec\x02\n" +
+	"\x06sample\x18\x1b \x01(\tR\x06sample\x12\x16\n" +
+	"\x06reason\x18\x1c \x01(\tR\x06reason\"\xec\x02\n" +
 	"\x05Draft\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
