@@ -80,6 +80,7 @@ type Replier interface {
 type Reply struct {
 	To   mention.Post // with the ReplyRef its connector gave it
 	Text string
+	Lang string // of Text, a BCP 47 tag; may be empty
 	// Account is the handle that must be the author of the reply; a connector
 	// that is signed in as another one refuses. Empty: whichever it is.
 	Account string
@@ -236,6 +237,7 @@ var Kinds = []Kind{
 	feedKind(),
 	hackerNewsKind(),
 	blueskyKind(),
+	blueskyAccountKind(),
 	mastodonKind(),
 	appStoreKind(),
 	sandboxKind(),
@@ -274,6 +276,8 @@ type Limit struct {
 	Unit Unit
 	// URL is what any link counts as, in units; 0 for its own length.
 	URL int
+	// Bytes is the most bytes of UTF-8 that Text may have besides; 0 for any.
+	Bytes int
 }
 
 // Unit is how a platform counts text.
@@ -328,34 +332,42 @@ func weight(runes []rune) int {
 }
 
 // Fits tells whether text is within the limit.
-func (l Limit) Fits(text string) bool { return l.Max == 0 || l.Count(text) <= l.Max }
+func (l Limit) Fits(text string) bool {
+	return (l.Max == 0 || l.Count(text) <= l.Max) && (l.Bytes == 0 || len(text) <= l.Bytes)
+}
 
-// withoutLinks returns text without its http links, and their number. A link
-// ends at white space, at a character that isn't ASCII, or at closing
-// punctuation.
+// withoutLinks returns text without its http links, and their number.
 func withoutLinks(text string) (string, int) {
+	spans, done := links(text), 0
 	var b strings.Builder
-	n := 0
-	for {
-		i := strings.Index(text, "http")
+	for _, span := range spans {
+		b.WriteString(text[done:span[0]])
+		done = span[1]
+	}
+	b.WriteString(text[done:])
+	return b.String(), len(spans)
+}
+
+// links finds the http links in text, as offsets in bytes. A link ends at white
+// space, at a character that isn't ASCII, or at closing punctuation.
+func links(text string) (spans [][2]int) {
+	for at := 0; ; {
+		i := strings.Index(text[at:], "http")
 		if i < 0 {
-			b.WriteString(text)
-			return b.String(), n
+			return spans
 		}
-		b.WriteString(text[:i])
-		rest := text[i:]
+		start := at + i
+		rest := text[start:]
 		if !strings.HasPrefix(rest, "http://") && !strings.HasPrefix(rest, "https://") {
-			b.WriteString("http")
-			text = rest[4:]
+			at = start + len("http")
 			continue
 		}
 		end := strings.IndexFunc(rest, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '<' || r == '>' })
 		if end < 0 {
 			end = len(rest)
 		}
-		end = len(strings.TrimRight(rest[:end], ".,;:!?)'"))
-		n++
-		text = rest[end:]
+		at = start + len(strings.TrimRight(rest[:end], ".,;:!?)'"))
+		spans = append(spans, [2]int{start, at})
 	}
 }
 

@@ -257,5 +257,5 @@ func sentEvent(s source.Sent) casework.Event {
 }
 
 func replyOf(s *casework.State) source.Reply {
-	return source.Reply{To: s.Mention.Post, Text: s.Outgoing.Draft.Text, Key: s.Outgoing.Attempt}
+	return source.Reply{To: s.Mention.Post, Text: s.Outgoing.Draft.Text, Lang: s.Outgoing.Draft.Lang, Key: s.Outgoing.Attempt}
 }
