@@ -206,6 +206,7 @@ func (p *platform) open(t *testing.T, k Kind) bench {
 		Now:   func() time.Time { return testNow },
 		Terms: func() Terms { return Terms{Words: []string{"acme", "アクメ"}, Hashtags: []string{"acme"}} },
 		Data:  data,
+		Keep:  Memory(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -118,7 +118,7 @@ func (f *fetcher) keep(ctx context.Context, id string, s settings.Source) {
 		return
 	}
 	conn, err := kind.Open(cfg, source.Deps{
-		HTTP: f.http, Log: r.log, Now: f.now, Data: f.data,
+		HTTP: f.http, Log: r.log, Now: f.now, Data: f.data, Keep: f.opener.Keeper(f.settings, id),
 		Terms: func() source.Terms {
 			words, tags := f.settings.Words()
 			return source.Terms{Words: words, Hashtags: tags}

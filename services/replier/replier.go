@@ -92,6 +92,7 @@ func (r *replier) replierOf(account string) (source.Replier, error) {
 		}
 		conn, err := kind.Open(cfg, source.Deps{
 			HTTP: r.http, Log: r.log, Now: r.now, Data: r.data, Terms: func() source.Terms { return source.Terms{} },
+			Keep: r.opener.Keeper(r.settings, account),
 		})
 		if err != nil {
 			return nil, err
