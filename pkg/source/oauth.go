@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -130,14 +129,14 @@ func (c *consent) load(ctx context.Context) (g Grant, mine bool, err error) {
 		mine = false
 		switch {
 		case g.Client != c.cfg.ClientID || g.Token.AccessToken == "":
-			return false, refuse("nobody has let us in yet: connect the source in the desk")
+			return false, NotGranted.refuse("nobody has let us in yet: connect the source in the desk")
 		case lasts(&g.Token, now) || now.Before(g.Renewing):
 			return false, nil
 		case g.Token.RefreshToken == "":
 			if now.Before(g.Token.Expiry) {
 				return false, nil
 			}
-			return false, refuse("the consent has ended on %s: connect again in the desk", g.Token.Expiry.Format(time.DateOnly))
+			return false, Revoked.refuse("the consent has ended on %s: connect again in the desk", g.Token.Expiry.Format(time.DateOnly))
 		}
 		g.Renewing = now.Add(2 * tokenTime)
 		mine = true
@@ -213,7 +212,7 @@ func (d Deps) date(t *oauth2.Token) {
 func tokenError(err error, what, mend string) error {
 	e, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok || e.Response == nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return Unreachable.refuse("%s: %w", what, err)
 	}
 	var told struct {
 		Code        string `json:"error"`
@@ -224,11 +223,11 @@ func tokenError(err error, what, mend string) error {
 	why := clip(cmp.Or(told.Description, told.Code, http.StatusText(status)), 200)
 	switch {
 	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
-		return fmt.Errorf("%s for now: %s (%d)", what, why, status)
+		return Unreachable.refuse("%s for now: %s (%d)", what, why, status)
 	case told.Code == "invalid_client" || told.Code == "unauthorized_client":
 		mend = "are the client's id and secret right?"
 	}
-	return refuse("%s: %s (%d): %s", what, why, status, mend)
+	return Revoked.refuse("%s: %s (%d): %s", what, why, status, mend)
 }
 
 // clientToken is like token for platforms that let a program in by itself
