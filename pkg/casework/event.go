@@ -31,7 +31,11 @@ const (
 	Sent         Kind = "sent"         // published at URL
 	SendFailed   Kind = "send_failed"  // certainly not published; Text says why
 	SendUnsure   Kind = "send_unsure"  // perhaps published: a person must look
+	ByHand       Kind = "by_hand"      // the actor took the text to post it by hand; looked for until Until
 	Posted       Kind = "posted"       // published by hand at URL
+	LookDue      Kind = "look_due"     // it is time to see how what we published fares
+	Looked       Kind = "looked"       // the platform shows our reply Native, or without it the post, as in Mention
+	Answered     Kind = "answered"     // the mention To answers our reply
 	Noted        Kind = "noted"
 	HandedOver   Kind = "handed_over" // To another person or department
 	Returned     Kind = "returned"    // back from the other department
@@ -58,7 +62,7 @@ const (
 // Kinds lists all kinds of event.
 var Kinds = []Kind{
 	Opened, Claimed, Released, ClaimLapsed, Drafted, Submitted, Approved, SentBack, ApprovalLost,
-	SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, Posted, Noted, HandedOver, Returned,
+	SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, ByHand, Posted, LookDue, Looked, Answered, Noted, HandedOver, Returned,
 	Snoozed, Woke, Watched, Excluded, Closed, Reopened, Revised, MergedInto, Absorbed, Escalated,
 	Promised, PromiseDue, DeadlineNear, Judged, Unjudged, Redacted, Archived, Restored,
 }
@@ -72,24 +76,25 @@ type Event struct {
 	Actor string // staff id, "token:…", "cli" or "system"
 	Kind  Kind
 
-	Mention *mention.Mention // opened, revised
+	Mention *mention.Mention // opened, revised; looked: what was looked at, as it is now
 	Verdict *mention.Verdict // opened, revised; judged: what was told
 	Tagged  uint64           // opened, revised: the sequence in TAGGED that they were read from
 	Triage  Triage           // opened, revised, judged, unjudged
 	Labels  *mention.Verdict // judged: what a person says of it
 	Sample  string           // judged: the [Sample] it was judged for, blind; else empty
-	Draft   *Draft           // drafted, send_asked, posted: the reply as it stood
-	Hash    string           // submitted, approved, send_asked: what the approval is bound to
+	Draft   *Draft           // drafted, send_asked, by_hand, posted: the reply as it stood
+	Hash    string           // submitted, approved, send_asked, by_hand: what the approval is bound to
 	Attempt string           // send_asked, sending, sent, send_failed, send_unsure: the reply's key
-	Until   time.Time        // claimed, approved, send_asked, sending, snoozed, promised; send_failed: when the platform takes another
+	Until   time.Time        // claimed, approved, send_asked, sending, by_hand, snoozed, promised; send_failed: when the platform takes another
 	Every   time.Duration    // promised: and again after this long, until reported
 	URL     string           // sent, posted
-	Native  string           // sent, posted: the platform's id of our reply
-	To      string           // handed_over, merged_into, absorbed
-	Text    string           // noted and every kind that gives a reason
+	Native  string           // sent, posted, looked, answered: the platform's id of our reply
+	Follow  bool             // sent, posted: the platform can be asked how Native fares
+	To      string           // handed_over, merged_into, absorbed, answered
+	Text    string           // noted and every kind that gives a reason; posted: how it reads, if not like the draft
 	Files   []File           // noted: attachments
 	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …
-	Level   string           // promise_due: half or due
+	Level   string           // promise_due: half or due; answered: [ByAuthor] or [ByOther]
 	Reason  string           // send_failed: the platform's, as pkg/source names it; empty when Text says all
 	History []Event          // redacted, archived, restored
 	Number  uint64           // redacted, archived, restored: the case's number

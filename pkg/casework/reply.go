@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/earshot/earshot/pkg/identity"
 )
@@ -205,6 +206,24 @@ func (StopSend) decide(d *decision) (Event, error) {
 		return Event{}, refuse(CodeState, "too late: the reply has left")
 	}
 	return Event{Kind: SendStopped, Attempt: o.Attempt}, nil
+}
+
+// handTerm is how long a text that was taken to be posted by hand is looked for.
+const handTerm = 24 * time.Hour
+
+// TakeByHand says that the actor posts the draft with this hash by hand now.
+// Where the platform shows what our account publishes, it is found by itself.
+type TakeByHand struct{ Hash string }
+
+func (c TakeByHand) decide(d *decision) (Event, error) {
+	draft, err := d.leave()
+	if err != nil {
+		return Event{}, err
+	}
+	if c.Hash != d.state.Hash(draft) {
+		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
+	}
+	return Event{Kind: ByHand, Draft: draft, Hash: c.Hash, Until: d.now.Add(handTerm)}, nil
 }
 
 // MarkPosted records that the draft was published by hand at URL.

@@ -58,7 +58,10 @@ type State struct {
 	Submitted  string // hash that asks for approval; empty when none does
 	Approval   *Approval
 	Outgoing   *Outgoing // the reply on its way; nil when none is
+	ByHand     *Taken    // the text that somebody is posting by hand; nil when nobody is
 	Replies    []Reply
+	Looked     time.Time // when it was last time to see how the replies fare
+	Answers    []Answer  // to our replies
 	Notes      []Note
 	Promise    *Promise
 	Snoozed    time.Time
@@ -108,6 +111,28 @@ type Reply struct {
 	URL    string
 	Native string
 	ByHand bool
+	// Follow tells that the platform can be asked how it fares; the fields below
+	// say what it answered last.
+	Follow  bool
+	Gone    bool   // no longer to be seen
+	Reads   string // how it reads there, if not like the draft; see [SameText]
+	Metrics mention.Metrics
+}
+
+// Taken is a text that a person took to post it by hand.
+type Taken struct {
+	Draft Draft
+	By    string
+	At    time.Time
+	Until time.Time // it is looked for on the platform until then
+}
+
+// Answer is a mention that answers a reply of ours.
+type Answer struct {
+	ID       mention.ID
+	To       string // the platform's id of our reply
+	At       time.Time
+	ByAuthor bool // by whom we answered
 }
 
 // Note is a remark among staff.
@@ -186,7 +211,7 @@ func (s *State) renew(e *Event) {
 		return
 	}
 	held := s.Holder != "" && e.At.Before(s.ClaimUntil)
-	works := slices.Contains([]Kind{Drafted, Submitted, SendAsked, SendStopped}, e.Kind)
+	works := slices.Contains([]Kind{Drafted, Submitted, SendAsked, SendStopped, ByHand}, e.Kind)
 	if e.Kind == Claimed || s.Holder == e.Actor || works && !held {
 		s.Holder, s.ClaimUntil = e.Actor, e.At.Add(ClaimTerm)
 	}
@@ -210,7 +235,7 @@ func (s *State) happen(e *Event) {
 			s.Status = s.untouched()
 		}
 	case Drafted:
-		s.Draft, s.Submitted, s.Approval = e.Draft, "", nil
+		s.Draft, s.Submitted, s.Approval, s.ByHand = e.Draft, "", nil, nil
 		s.Status = InHand
 		s.decide(mention.Answer)
 	case Submitted:
@@ -222,8 +247,14 @@ func (s *State) happen(e *Event) {
 		s.Submitted, s.Approval, s.Status = "", nil, StatusSentBack
 	case ApprovalLost:
 		s.unapprove()
-	case SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, Posted:
+	case SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, ByHand, Posted:
 		s.send(e)
+	case LookDue:
+		s.Looked = e.At
+	case Looked:
+		s.look(e)
+	case Answered:
+		s.answered(e)
 	case Noted:
 		s.Notes = append(s.Notes, Note{By: e.Actor, At: e.At, Text: e.Text, Files: e.Files})
 	case HandedOver:
@@ -270,7 +301,7 @@ func (s *State) happen(e *Event) {
 	case DeadlineNear:
 		s.Warned = true
 	case Redacted:
-		s.Redacted, s.Outgoing = true, nil // there is nothing left to send or to look for
+		s.Redacted, s.Outgoing, s.ByHand = true, nil, nil // there is nothing left to send or to look for
 	case Archived, Restored:
 	default:
 		if s.ReadOnly == "" {
@@ -293,7 +324,7 @@ func (s *State) untouched() Status {
 func (s *State) close(outcome string) {
 	s.free()
 	s.Status, s.Outcome, s.Promise, s.Snoozed = Done, outcome, nil, time.Time{}
-	s.Submitted, s.Approval = "", nil
+	s.Submitted, s.Approval, s.ByHand = "", nil, nil
 }
 
 // revise takes a new state of the post or of its verdict. What was approved, or
@@ -308,6 +339,7 @@ func (s *State) revise(e *Event) {
 		}
 		if e.Kind == Revised && s.Mention.Revision.Hash != was.Mention.Revision.Hash {
 			s.unapprove()
+			s.ByHand = nil
 			if s.Outgoing != nil && !s.Outgoing.Calling && !s.Outgoing.Unsure {
 				s.Outgoing = nil
 			}
@@ -347,7 +379,7 @@ func (s *State) send(e *Event) {
 	case SendAsked:
 		if e.Draft != nil {
 			s.Outgoing = &Outgoing{Attempt: e.Attempt, Draft: *e.Draft, By: e.Actor, AskedAt: e.At, NotTill: e.Until}
-			s.Status, s.Submitted = InHand, ""
+			s.Status, s.Submitted, s.ByHand = InHand, "", nil
 		}
 	case SendStopped:
 		s.Outgoing = nil
@@ -367,18 +399,27 @@ func (s *State) send(e *Event) {
 		s.Outgoing = nil
 	case Sent:
 		if s.Outgoing != nil {
-			s.replied(Reply{Draft: s.Outgoing.Draft, By: s.Outgoing.By, At: e.At, URL: e.URL, Native: e.Native})
+			s.replied(Reply{Draft: s.Outgoing.Draft, By: s.Outgoing.By, At: e.At, URL: e.URL, Native: e.Native, Follow: e.Follow})
+		}
+	case ByHand:
+		if e.Draft != nil {
+			s.ByHand = &Taken{Draft: *e.Draft, By: e.Actor, At: e.At, Until: e.Until}
+			s.Status = InHand
 		}
 	case Posted:
 		if e.Draft != nil {
-			s.replied(Reply{Draft: *e.Draft, By: e.Actor, At: e.At, URL: e.URL, Native: e.Native, ByHand: true})
+			by := e.Actor
+			if s.ByHand != nil && !person(by) {
+				by = s.ByHand.By
+			}
+			s.replied(Reply{Draft: *e.Draft, By: by, At: e.At, URL: e.URL, Native: e.Native, ByHand: true, Follow: e.Follow, Reads: e.Text})
 		}
 	}
 }
 
 func (s *State) replied(r Reply) {
 	s.Replies = append(s.Replies, r)
-	s.Outgoing, s.Draft, s.Submitted, s.Approval = nil, nil, "", nil
+	s.Outgoing, s.ByHand, s.Draft, s.Submitted, s.Approval = nil, nil, nil, "", nil
 	s.report(&r)
 	switch r.Draft.Kind {
 	case Final:
@@ -442,6 +483,9 @@ func (s State) At(now time.Time) State {
 	}
 	if !now.Before(s.Snoozed) {
 		s.Snoozed = time.Time{}
+	}
+	if s.ByHand != nil && !now.Before(s.ByHand.Until) {
+		s.ByHand = nil
 	}
 	return s
 }

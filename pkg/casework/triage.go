@@ -111,7 +111,7 @@ func (s *State) NextAt() time.Time {
 		return time.Time{}
 	}
 	var next time.Time
-	for _, t := range []time.Time{s.claimEnd(), s.approvalEnd(), s.Snoozed, s.warnAt(), s.promiseAt(), s.callEnd()} {
+	for _, t := range []time.Time{s.claimEnd(), s.approvalEnd(), s.Snoozed, s.warnAt(), s.promiseAt(), s.callEnd(), s.lookAt()} {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
@@ -184,6 +184,8 @@ func Tick(s *State, now time.Time) (Event, bool) {
 		return Event{Kind: PromiseDue, Level: "half"}, true
 	case due(s.callEnd()):
 		return Event{Kind: SendUnsure, Attempt: s.Outgoing.Attempt, Text: "no word from the platform or the replier"}, true
+	case due(s.lookAt()):
+		return Event{Kind: LookDue}, true
 	}
 	return Event{}, false
 }

@@ -18,7 +18,7 @@ func toWire(e *Event) *pb.CaseEvent {
 		Disposition: string(e.Triage.Disposition), Priority: int32(e.Triage.Priority), DueAt: bus.Millis(e.Triage.DueAt),
 		Hash: e.Hash, Attempt: e.Attempt, Until: bus.Millis(e.Until), EveryMs: e.Every.Milliseconds(),
 		Url: e.URL, Native: e.Native, To: e.To, Text: e.Text, Outcome: e.Outcome, Level: e.Level, Number: e.Number,
-		Sample: e.Sample, Reason: e.Reason,
+		Sample: e.Sample, Reason: e.Reason, Follow: e.Follow,
 	}
 	if e.Mention != nil {
 		p.Mention = bus.MentionToWire(e.Mention)
@@ -51,7 +51,7 @@ func fromWire(p *pb.CaseEvent) Event {
 		Triage: Triage{Disposition: mention.Disposition(p.Disposition), Priority: int(p.Priority), DueAt: bus.Time(p.DueAt)},
 		Hash:   p.Hash, Attempt: p.Attempt, Until: bus.Time(p.Until), Every: time.Duration(p.EveryMs) * time.Millisecond,
 		URL: p.Url, Native: p.Native, To: p.To, Text: p.Text, Outcome: p.Outcome, Level: p.Level, Number: p.Number,
-		Sample: p.Sample, Reason: p.Reason,
+		Sample: p.Sample, Reason: p.Reason, Follow: p.Follow,
 	}
 	if p.Mention != nil {
 		m := bus.MentionFromWire(p.Mention)

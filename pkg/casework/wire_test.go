@@ -93,6 +93,15 @@ func golden(k Kind) Event {
 		e.Attempt, e.URL, e.Native = "a1", "https://s.example/r1", "r1"
 	case Posted:
 		e.Draft, e.URL, e.Native = draft, "https://s.example/r1", "r1"
+	case ByHand:
+		e.Draft, e.Hash, e.Until = draft, "h1", at(24*60)
+	case Looked:
+		e.Native, e.Actor = "r1", "system"
+		e.Mention = &mention.Mention{ID: m.ID, Brand: "acme", Post: mention.Post{
+			Platform: "sandbox", NativeID: "r1", Text: "直しました", Metrics: mention.Metrics{Likes: mention.Count(3)},
+		}}
+	case Answered:
+		e.To, e.Native, e.Level, e.Actor = string(mention.NewID("acme", "sandbox", "p3")), "r1", ByAuthor, "system"
 	case Noted:
 		e.Text, e.Files = "電話あり", []File{{Key: "f1", Name: "煙.jpg", Type: "image/jpeg", Size: 1234}}
 	case HandedOver:

@@ -54,6 +54,7 @@ type CaseEvent struct {
 	Labels        *Verdict               `protobuf:"bytes,26,opt,name=labels,proto3" json:"labels,omitempty"`      // judged: what a person says of it; verdict is then what was told
 	Sample        string                 `protobuf:"bytes,27,opt,name=sample,proto3" json:"sample,omitempty"`      // judged: the weekly sample it was judged for, without sight of the verdict
 	Reason        string                 `protobuf:"bytes,28,opt,name=reason,proto3" json:"reason,omitempty"`      // send_failed: why the platform refused
+	Follow        bool                   `protobuf:"varint,29,opt,name=follow,proto3" json:"follow,omitempty"`     // sent, posted: the platform can be asked how it fares
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -284,6 +285,13 @@ func (x *CaseEvent) GetReason() string {
 	return ""
 }
 
+func (x *CaseEvent) GetFollow() bool {
+	if x != nil {
+		return x.Follow
+	}
+	return false
+}
+
 // Draft is a reply being written.
 type Draft struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -483,7 +491,7 @@ var File_earshot_v1_case_proto protoreflect.FileDescriptor
 const file_earshot_v1_case_proto_rawDesc = "" +
 	"\n" +
 	"\x15earshot/v1/case.proto\x12\n" +
-	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\x90\x06\n" +
+	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\xa8\x06\n" +
 	"\tCaseEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x14\n" +
@@ -513,7 +521,8 @@ const file_earshot_v1_case_proto_rawDesc = "" +
 	"\bsequence\x18\x19 \x01(\x04R\bsequence\x12+\n" +
 	"\x06labels\x18\x1a \x01(\v2\x13.earshot.v1.VerdictR\x06labels\x12\x16\n" +
 	"\x06sample\x18\x1b \x01(\tR\x06sample\x12\x16\n" +
-	"\x06reason\x18\x1c \x01(\tR\x06reason\"\xec\x02\n" +
+	"\x06reason\x18\x1c \x01(\tR\x06reason\x12\x16\n" +
+	"\x06follow\x18\x1d \x01(\bR\x06follow\"\xec\x02\n" +
 	"\x05Draft\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
