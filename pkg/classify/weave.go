@@ -289,7 +289,7 @@ func (w *weaver) trie() *trie {
 	}
 	order := slices.Grow(slices.Clone(w.roots), n-len(w.roots))
 	place := make([]int32, n)
-	t := &trie{nodes: make([]node, n+1), words: make([]word, 1, len(w.endings))}
+	t := &trie{nodes: make([]node, n+1), words: make([]word, 1)}
 	for i := 0; i < n; i++ {
 		old := order[i]
 		place[old] = int32(i)
@@ -305,9 +305,9 @@ func (w *weaver) trie() *trie {
 }
 
 // close enters the words: with every set that contains one of theirs, and every
-// root that is forked to from a root they fork to.
+// root that is forked to from a root they fork to. What is alike is entered once.
 func (w *weaver) close(t *trie, order, place []int32) {
-	known := map[string][2]int32{} // spans of t.outputs
+	known := map[string]int32{} // words
 	var key []byte
 	for i, old := range order {
 		if w.ends[old] == 0 || w.parent[old] < 0 {
@@ -315,26 +315,30 @@ func (w *weaver) close(t *trie, order, place []int32) {
 		}
 		e := w.ending(old)
 		w.widen(e)
-		key = key[:0]
+		key = binary.AppendVarint(key[:0], int64(e.feeling))
+		for _, root := range e.forks {
+			key = binary.AppendVarint(key, int64(root))
+		}
 		for _, o := range e.outputs {
-			key = binary.AppendVarint(key, int64(o.set))
+			key = binary.AppendVarint(key, -int64(o.set)-1)
 			key = strconv.AppendBool(key, o.open)
 		}
-		span, ok := known[string(key)]
+		n, ok := known[string(key)]
 		if !ok {
-			span[0] = int32(len(t.outputs))
+			n = int32(len(t.words))
+			known[string(key)] = n
+			wd := word{feeling: e.feeling}
+			wd.outputs[0] = int32(len(t.outputs))
 			t.outputs = append(t.outputs, e.outputs...)
-			span[1] = int32(len(t.outputs))
-			known[string(key)] = span
+			wd.outputs[1] = int32(len(t.outputs))
+			wd.forks[0] = int32(len(t.forks))
+			for _, root := range e.forks {
+				t.forks = append(t.forks, place[root])
+			}
+			wd.forks[1] = int32(len(t.forks))
+			t.words = append(t.words, wd)
 		}
-		wd := word{outputs: span, feeling: e.feeling}
-		wd.forks[0] = int32(len(t.forks))
-		for _, root := range e.forks {
-			t.forks = append(t.forks, place[root])
-		}
-		wd.forks[1] = int32(len(t.forks))
-		t.nodes[i].word = int32(len(t.words))
-		t.words = append(t.words, wd)
+		t.nodes[i].word = n
 	}
 	t.words, t.outputs, t.forks = slices.Clip(t.words), slices.Clip(t.outputs), slices.Clip(t.forks)
 }
