@@ -7,12 +7,13 @@ import (
 
 // words is a language. Formats take what their names say.
 type words struct {
-	wake, opening, notice, inHand, over, test string // tags of the subject
-	tagOpen, tagClose, colon, stop            string
-	quoteOpen, quoteClose                     string
-	timeForm                                  string
+	wake, opening, notice, inHand, over, grown, test string // tags of the subject
+	tagOpen, tagClose, colon, stop                   string
+	quoteOpen, quoteClose                            string
+	timeForm                                         string
 
 	happened, why, todo string // headings
+	standing            string
 	ackLink, caseLink   string
 	detailLink          string // where there is no post
 
@@ -58,12 +59,12 @@ func wordsOf(lang string) *words {
 }
 
 var japanese = words{
-	wake: "至急", opening: "要確認", notice: "お知らせ", inHand: "対応中", over: "解決", test: "テスト",
+	wake: "至急", opening: "要確認", notice: "お知らせ", inHand: "対応中", over: "解決", grown: "続報", test: "テスト",
 	tagOpen: "【", tagClose: "】", colon: "：", stop: "があります。",
 	quoteOpen: "「", quoteClose: "」",
 	timeForm: "2006年1月2日 15:04",
 
-	happened: "■ 何が起きたか", why: "■ なぜお知らせしたか", todo: "■ お願いしたいこと",
+	happened: "■ 何が起きたか", why: "■ なぜお知らせしたか", todo: "■ お願いしたいこと", standing: "■ 現在の状況",
 	ackLink: "▶ 対応を引き受ける（開いた画面のボタンで確定します）", caseLink: "▶ 投稿と経緯を見る", detailLink: "▶ 詳しく見る",
 
 	post: "%s への投稿　%s", postBy: "%s への %s さんの投稿　%s",
@@ -129,12 +130,12 @@ var japanese = words{
 }
 
 var english = words{
-	wake: "Urgent", opening: "Please check", notice: "For information", inHand: "In hand", over: "Resolved", test: "Test",
+	wake: "Urgent", opening: "Please check", notice: "For information", inHand: "In hand", over: "Resolved", grown: "More of it", test: "Test",
 	tagOpen: "[", tagClose: "] ", colon: ": ", stop: ".",
 	quoteOpen: "“", quoteClose: "”",
 	timeForm: "2 January 2006 15:04 MST",
 
-	happened: "What happened", why: "Why you are told", todo: "What to do",
+	happened: "What happened", why: "Why you are told", todo: "What to do", standing: "How it stands",
 	ackLink: "Take it on (a button on that page confirms)", caseLink: "See the post and its history", detailLink: "See the details",
 
 	post: "Posted on %s, %s", postBy: "Posted on %s by %s, %s",
