@@ -49,7 +49,7 @@ func compose(p Page, quote bool) message {
 	p.Brand, p.By, p.Reason = clean(p.Brand), clean(p.By), clean(p.Reason)
 	p.Title, p.Excerpt, p.Author = clean(p.Title), clean(p.Excerpt), clean(p.Author)
 	if !quote {
-		if p.Excerpt, p.Author = "", ""; p.Origin != escalation.BySilence { // a source's name is ours
+		if p.Excerpt, p.Author = "", ""; !p.Origin.Ours() { // a source's or notifier's name is ours
 			p.Title = ""
 		}
 		if p.Origin == escalation.ByHand { // a colleague's note may quote as well
@@ -68,8 +68,8 @@ func compose(p Page, quote bool) message {
 		m.add(w.happened, fmt.Sprintf(w.acknowledged, w.person(p.By)))
 		m.add(w.todo, w.nothingToDo)
 	case escalation.Resolve:
-		if p.Origin == escalation.BySilence && p.By == "" {
-			m.add(w.happened, append(w.title(p), w.heardAgain)...)
+		if again, ok := w.again[p.Origin]; ok && p.By == "" {
+			m.add(w.happened, append(w.title(p), again)...)
 		} else {
 			m.add(w.happened, fmt.Sprintf(w.resolved, w.person(p.By)))
 		}
@@ -87,7 +87,7 @@ func compose(p Page, quote bool) message {
 	if p.Urgency != escalation.Notify && (p.Action == escalation.Trigger || p.Action == escalation.Update && p.Stands == escalation.Trigger) {
 		m.link(w.ackLink, p.AckURL)
 	}
-	if p.Origin == escalation.BySilence {
+	if p.Origin.Ours() {
 		m.link(w.detailLink, p.URL)
 	} else {
 		m.link(w.caseLink, p.URL)

@@ -82,10 +82,37 @@ func (p *pager) step(ctx context.Context, id string) error {
 			return err
 		}
 		if won {
-			go p.send(context.WithoutCancel(ctx), after, policy, send, channels[send.Channel])
+			p.inTurn(id+" "+send.Channel+" "+send.Target, func() {
+				p.send(context.WithoutCancel(ctx), after, policy, send, channels[send.Channel])
+			})
 		}
 	}
 	return nil
+}
+
+// inTurn runs send in the background, after what was sent along the same lane
+// before: a channel that hears of an acknowledgement after the next trigger
+// would fall silent.
+func (p *pager) inTurn(lane string, send func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before, done := p.lanes[lane], make(chan struct{})
+	if p.lanes == nil {
+		p.lanes = map[string]chan struct{}{}
+	}
+	p.lanes[lane] = done
+	go func() {
+		if before != nil {
+			<-before
+		}
+		send()
+		close(done)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.lanes[lane] == done {
+			delete(p.lanes, lane)
+		}
+	}()
 }
 
 // nobody says once of an escalation that its ladder leads to no one, and again
