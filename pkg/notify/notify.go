@@ -145,6 +145,7 @@ var Kinds = []Kind{
 	config.NewKind("line", "LINE: a group or person, by the Messaging API. Its messages are counted, and few are free: for small teams, beside another way.", lineDefaults, openLine),
 	config.NewKind("goalert", "GoAlert, by the Generic API key of a service: one alert per escalation.", goAlertDefaults, openGoAlert),
 	config.NewKind("alertmanager", "Prometheus Alertmanager: one alert per escalation, routed by its labels.", alertmanagerDefaults, openAlertmanager),
+	config.NewKind("shoutrrr", "Notices by Shoutrrr: Discord, Gotify, Mattermost, ntfy, Pushover, Rocket.Chat. Not for waking: pages that wait for somebody are refused.", shoutrrrDefaults, openShoutrrr),
 	config.NewKind("sandbox", "A file in the data folder, for demonstrations and drills: nobody is called.", sandboxDefaults, openSandbox),
 }
 

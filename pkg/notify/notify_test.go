@@ -65,6 +65,9 @@ var configs = map[string]func(addr string) map[string]any{
 	"alertmanager": func(addr string) map[string]any {
 		return map[string]any{"url": "http://" + addr, "token": theSecret, "labels": map[string]any{"team": "pr"}}
 	},
+	"shoutrrr": func(addr string) map[string]any {
+		return map[string]any{"url": "ntfy://" + addr + "/" + theSecret + "?scheme=http"}
+	},
 	"sandbox": func(string) map[string]any { return map[string]any{} },
 	"email": func(addr string) map[string]any {
 		host, port, _ := net.SplitHostPort(addr)
@@ -288,6 +291,15 @@ func samplePage(lang string) Page {
 	return p
 }
 
+// pageFor is a sample that notifiers of kind take.
+func pageFor(kind, lang string) Page {
+	p := samplePage(lang)
+	if kind == "shoutrrr" {
+		p.Urgency = escalation.Notify
+	}
+	return p
+}
+
 func ended(p Page, a escalation.Action) Page {
 	p.Action, p.Stands, p.By, p.Key = a, a, "田中", "esc234.fedcba9876543210"
 	if p.Lang == "en" {
@@ -319,7 +331,7 @@ func TestConformance(t *testing.T) {
 			} {
 				t.Run(tt.name, func(t *testing.T) {
 					f.answer(tt.says)
-					err := tell(t.Context(), n, samplePage("en"))
+					err := tell(t.Context(), n, pageFor(k.Name, "en"))
 					if (err != nil) != tt.fails || permanent(err) != tt.permanent {
 						t.Errorf("%v, permanent %v, want failure %v, permanent %v", err, permanent(err), tt.fails, tt.permanent)
 					}
@@ -339,7 +351,7 @@ func TestConformance(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 				defer cancel()
 				start := time.Now()
-				err := tell(ctx, n, samplePage("en"))
+				err := tell(ctx, n, pageFor(k.Name, "en"))
 				if err == nil || permanent(err) || !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("%v, want a deadline that was exceeded", err)
 				}
@@ -354,7 +366,7 @@ func TestConformance(t *testing.T) {
 					t.Fatal(err)
 				}
 				l.Close()
-				err = tell(t.Context(), open(t, k.Name, l.Addr().String(), nil), samplePage("en"))
+				err = tell(t.Context(), open(t, k.Name, l.Addr().String(), nil), pageFor(k.Name, "en"))
 				if err == nil || permanent(err) {
 					t.Errorf("%v, want an error that may pass", err)
 				}
@@ -370,7 +382,7 @@ func TestConformance(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := tell(t.Context(), n, samplePage("en")); !permanent(err) || !errors.Is(err, outbound.ErrPrivate) {
+				if err := tell(t.Context(), n, pageFor(k.Name, "en")); !permanent(err) || !errors.Is(err, outbound.ErrPrivate) {
 					t.Errorf("%v, want a private address refused", err)
 				}
 			})
@@ -378,7 +390,7 @@ func TestConformance(t *testing.T) {
 				f := startFar(t, k.Name)
 				n := open(t, k.Name, f.addr, nil)
 				f.answer(broken)
-				p := samplePage("ja")
+				p := pageFor(k.Name, "ja")
 				if err := tell(t.Context(), n, p); err == nil {
 					t.Fatal("no failure to retry")
 				}
@@ -409,7 +421,7 @@ func TestConformance(t *testing.T) {
 				if k.Name == "slack" {
 					delete(secrets, "token") // one or the other
 				}
-				err := tell(t.Context(), open(t, k.Name, f.addr, secrets), samplePage("en"))
+				err := tell(t.Context(), open(t, k.Name, f.addr, secrets), pageFor(k.Name, "en"))
 				if !permanent(err) || !strings.Contains(err.Error(), "EARSHOT_SECRET_UNSET") {
 					t.Errorf("%v", err)
 				}
@@ -425,7 +437,7 @@ func TestMessages(t *testing.T) {
 		f := startFar(t, k.Name)
 		n := open(t, k.Name, f.addr, nil)
 		for _, lang := range []string{"ja", "en"} {
-			p := samplePage(lang)
+			p := pageFor(k.Name, lang)
 			storm := p
 			storm.Origin, storm.Category, storm.Urgency, storm.Reason = escalation.ByVolume, "", escalation.Notify, "42 / 6.5"
 			storm.Excerpt, storm.Author, storm.Platform, storm.Count, storm.Reach = "", "", "", 42, 0
@@ -481,7 +493,7 @@ func TestWithoutQuoteTheAuthorStaysInTheDesk(t *testing.T) {
 				quote = nil // it never quotes
 			}
 			n := open(t, k.Name, f.addr, quote)
-			p := samplePage("en")
+			p := pageFor(k.Name, "en")
 			p.Title = "The lid of my cup"
 			if err := tell(t.Context(), n, p); err != nil {
 				t.Fatal(err)
