@@ -55,6 +55,9 @@ func (e *Env) CasesAt(index search.Engine, now func() time.Time) *casework.Store
 			}
 			return nil
 		},
+		Read: func(st *casework.State, d *casework.Draft) []casework.Finding {
+			return s.CheckReply(st.Mention.Brand, d.Lang, d.Text)
+		},
 		Hold: func(brand string) time.Duration {
 			b, _ := settings.Brands.Get(s, brand)
 			return b.Hold()

@@ -47,11 +47,28 @@ type CheckRule struct {
 // know of the law and of platforms is no legal advice.
 var Packs = []string{"pharma", "claims", "keigo", "platform"}
 
-// Manner is what a brand adds to the rules.
-type Manner struct {
-	Packs    []string  // of [Packs]
-	Words    []Wording // the brand's voice
-	Contacts []string  // telephone numbers and addresses that the brand gives out in public
+// Voice is what a brand adds to the rules.
+type Voice struct {
+	ID    string    `json:"id"`              // the brand's
+	Packs []string  `json:"packs,omitempty"` // of [Packs]
+	Words []Wording `json:"words,omitempty"`
+	// Contacts are telephone numbers and addresses that the brand gives out in
+	// public.
+	Contacts []string `json:"contacts,omitempty"`
+}
+
+// Validate reports everything that is wrong with v.
+func (v *Voice) Validate() error {
+	errs := []error{known("packs", v.Packs, Packs)}
+	for i, w := range v.Words {
+		at := fmt.Sprintf("words[%d].avoid", i)
+		if strings.TrimSpace(w.Avoid) == "" {
+			errs = append(errs, config.Invalid(at, "required"))
+		} else if _, err := compilePhrase(w.Avoid, replyLang("", w.Avoid)); err != nil {
+			errs = append(errs, config.Invalid(at, "%s", err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Wording is a word that a brand does not use, and the one it does.
@@ -172,17 +189,17 @@ func NewChecker(rules []CheckRule) (*Checker, error) {
 
 // Check reads a reply in lang and returns what it finds, in the order of the
 // words.
-func (c *Checker) Check(lang, reply string, m Manner) []Finding {
+func (c *Checker) Check(lang, reply string, v Voice) []Finding {
 	lang = replyLang(lang, reply)
 	r := newReading(reply)
 	var out []Finding
 	for i := range c.rules {
 		rule := &c.rules[i]
-		if rule.Pack == "" || slices.Contains(m.Packs, rule.Pack) {
-			out = append(out, rule.find(lang, r, m.Contacts)...)
+		if rule.Pack == "" || slices.Contains(v.Packs, rule.Pack) {
+			out = append(out, rule.find(lang, r, v.Contacts)...)
 		}
 	}
-	out = append(out, r.voice(m.Words)...)
+	out = append(out, r.voice(v.Words)...)
 	slices.SortStableFunc(out, func(a, b Finding) int { return cmp.Or(a.Start-b.Start, b.End-a.End) })
 	return out
 }
@@ -237,7 +254,10 @@ func given(contacts []string, words string) bool {
 		}, text.Fold(s))
 	}
 	w := plain(words)
-	return slices.ContainsFunc(contacts, func(c string) bool { p := plain(c); return p != "" && (strings.Contains(p, w) || strings.Contains(w, p)) })
+	return slices.ContainsFunc(contacts, func(c string) bool {
+		p := plain(c)
+		return p != "" && (strings.Contains(p, w) || strings.Contains(w, p))
+	})
 }
 
 // reading is a reply cut into sentences, each folded.
@@ -325,17 +345,6 @@ func (r *reading) voice(words []Wording) []Finding {
 	return out
 }
 
-// Validate reports what is wrong with w.
-func (w Wording) Validate() error {
-	if strings.TrimSpace(w.Avoid) == "" {
-		return config.Invalid("avoid", "required")
-	}
-	if _, err := compilePhrase(w.Avoid, replyLang("", w.Avoid)); err != nil {
-		return config.Invalid("avoid", "%s", err)
-	}
-	return nil
-}
-
 // replyLang is the language that a reply is read in: kana make it Japanese, and
 // letters alone make English of what was to be Japanese.
 func replyLang(lang, reply string) string {
@@ -375,7 +384,7 @@ func compilePhrase(s, lang string) (*phrase, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q cannot be read: %w", s, err)
 	}
-	if re.MatchString("") {
+	if slices.ContainsFunc(re.FindAllStringIndex("x あ", -1), func(m []int) bool { return m[0] == m[1] }) {
 		return nil, fmt.Errorf("%q would be found everywhere", s)
 	}
 	return &phrase{re}, nil

@@ -25,6 +25,7 @@ type decision struct {
 	templates func(id string) (Template, bool)
 	rules     Rules
 	check     func(*State, *Draft) error
+	read      func(*State, *Draft) []Finding
 	triage    func(*mention.Mention, *mention.Verdict) Triage
 	hold      time.Duration
 }
@@ -35,6 +36,8 @@ type Refused struct {
 	Text string
 	// Who holds what stands in the way, where somebody does.
 	Who string
+	// Findings are what the reply check says, of [CodeCheck].
+	Findings []Finding
 }
 
 func (r *Refused) Error() string { return r.Text }
@@ -47,6 +50,7 @@ const (
 	CodeStale     = "stale"          // it was based on what has changed since
 	CodeInput     = "input"          // something is missing or malformed
 	CodeApproval  = "needs_approval" // a second person must approve first
+	CodeCheck     = "check"          // the reply check found what must not be public
 	CodeReadOnly  = "read_only"      // written by a newer Earshot
 	CodeErased    = "erased"
 )

@@ -55,6 +55,7 @@ type desk struct {
 	templates map[string]Template
 	rules     Rules
 	tooLong   bool // by the platform's rules
+	checker   *Checker
 }
 
 // newDesk has a case that was opened on t.
@@ -83,6 +84,12 @@ func (d *desk) do(by identity.Viewer, c Command) (Kind, error) {
 		by: by, now: d.now, fold: fold, state: fold.At(d.now), hold: 10 * time.Second, rules: d.rules,
 		templates: func(id string) (Template, bool) { t, ok := d.templates[id]; return t, ok },
 		triage:    func(m *mention.Mention, v *mention.Verdict) Triage { return Judge(Response{}, m, v, Signals{}) },
+		read: func(_ *State, dr *Draft) []Finding {
+			if d.checker == nil {
+				return nil
+			}
+			return d.checker.Check(dr.Lang, dr.Text, Voice{})
+		},
 		check: func(*State, *Draft) error {
 			if d.tooLong {
 				return errors.New("too long")

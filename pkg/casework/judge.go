@@ -286,20 +286,6 @@ const TagJudged = "judged"
 // Tag marks in the index what was judged for the sample of that week.
 func (s Sample) Tag() string { return "sample." + s.Week() }
 
-// Tags are what the index keeps of the judgements.
-func (s *State) Tags() []string {
-	if len(s.Judgements) == 0 {
-		return nil
-	}
-	tags := []string{TagJudged}
-	for _, j := range s.Judgements {
-		if j.Sample != "" {
-			tags = append(tags, j.Sample.Tag())
-		}
-	}
-	return tags
-}
-
 // How is how a verdict did on one label, by a person's judgement.
 type How string
 

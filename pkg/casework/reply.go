@@ -2,7 +2,9 @@ package casework
 
 import (
 	"crypto/rand"
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,6 +94,10 @@ func (d *decision) ready() (*Draft, error) {
 	}
 	if err := d.check(s, s.Draft); err != nil {
 		return nil, refuse(CodeInput, "%s", err)
+	}
+	if found := d.read(s, s.Draft); slices.ContainsFunc(found, func(f Finding) bool { return f.Block }) {
+		found = slices.DeleteFunc(found, func(f Finding) bool { return !f.Block })
+		return nil, &Refused{Code: CodeCheck, Text: fmt.Sprintf("%q can't be said in public", found[0].Words), Findings: found}
 	}
 	return s.Draft, nil
 }

@@ -34,6 +34,8 @@ type Source struct {
 	Rules func() Rules
 	// Check tells why a draft can't leave by its platform's rules, or nil.
 	Check func(*State, *Draft) error
+	// Read is what the reply check says of a draft.
+	Read func(*State, *Draft) []Finding
 	// Hold is how long a reply can still be stopped after a person pressed
 	// send.
 	Hold func(brand string) time.Duration
@@ -55,6 +57,9 @@ func NewStore(c *bus.Conn, src Source, now func() time.Time, log *slog.Logger) *
 	}
 	if src.Archived == nil {
 		src.Archived = func(context.Context, mention.ID) (uint64, error) { return 0, nil }
+	}
+	if src.Read == nil {
+		src.Read = func(*State, *Draft) []Finding { return nil }
 	}
 	return &Store{bus: c, src: src, now: func() time.Time { return now().UTC().Truncate(time.Millisecond) }, log: log}
 }
@@ -120,7 +125,7 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 		now := s.now()
 		d := &decision{
 			by: by, now: now, fold: state, state: state.At(now), templates: s.src.Template,
-			rules: s.src.Rules(), check: s.src.Check, triage: s.src.Triage, hold: s.src.Hold(state.Mention.Brand),
+			rules: s.src.Rules(), check: s.src.Check, read: s.src.Read, triage: s.src.Triage, hold: s.src.Hold(state.Mention.Brand),
 		}
 		e, err := decide(d)
 		if errors.Is(err, ErrUnknown) {

@@ -26,6 +26,8 @@ var (
 	Templates   = Set[casework.Template]{"template"}
 	Playbooks   = Set[casework.Playbook]{"playbook"}
 	Rules       = Set[casework.Rules]{"rules"} // one, of id "default"
+	Checks      = Set[casework.CheckRule]{"check"}
+	Voices      = Set[casework.Voice]{"voice"} // by brand
 	Staff       = Set[identity.Staff]{"staff"}
 	Credentials = Set[identity.Credential]{"credential"}
 	Tokens      = Set[identity.Token]{"token"}
@@ -44,6 +46,8 @@ var kinds = map[string]kind{
 	Templates.kind:   kindOf("replies that were thought over beforehand", func(t *casework.Template) string { return t.ID }),
 	Playbooks.kind:   kindOf("what to do when something grave happens", func(p *casework.Playbook) string { return p.ID }),
 	Rules.kind:       kindOf("which replies want a second person", func(*casework.Rules) string { return Default }),
+	Checks.kind:      kindOf("what the reply check says of a reply, in place of a rule of the same id", func(r *casework.CheckRule) string { return r.ID }),
+	Voices.kind:      kindOf("words a brand avoids, and the packs of the reply check it chose", func(v *casework.Voice) string { return v.ID }),
 	Staff.kind:       kindOf("who works with Earshot", func(s *identity.Staff) string { return s.ID }),
 	Credentials.kind: kindOf("how staff prove who they are", func(c *identity.Credential) string { return c.Staff }),
 	Tokens.kind:      kindOf("programs that may use the API", func(t *identity.Token) string { return t.ID }),

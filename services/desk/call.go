@@ -400,7 +400,7 @@ func refusalStatus(code string) int {
 	switch code {
 	case casework.CodeForbidden:
 		return http.StatusForbidden
-	case casework.CodeInput, "labels":
+	case casework.CodeInput, casework.CodeCheck, "labels":
 		return http.StatusUnprocessableEntity
 	case casework.CodeErased:
 		return http.StatusGone

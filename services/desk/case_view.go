@@ -1,5 +1,7 @@
 package desk
 
+import "slices"
+
 // casePage shows one case alone.
 type casePage struct {
 	frame
@@ -236,9 +238,15 @@ type previewView struct {
 	PlatformName   string
 	Platform       string
 	Text           string
+	Spans          []span // of Text, with what was found marked
 	Lang           string
 	Count, Limit   int
 	Findings       []findingView
+}
+
+// Blocked tells that the reply can't go out as it is.
+func (p previewView) Blocked() bool {
+	return slices.ContainsFunc(p.Findings, func(f findingView) bool { return f.Block })
 }
 
 // Over is how far the text is over the platform's limit.
@@ -251,8 +259,8 @@ func (p previewView) Over() int {
 
 // findingView is something the reply check says.
 type findingView struct {
-	Words, Why, Turn string
-	Block            bool
+	Note, Name, Words, Why, Turn string
+	Block                        bool
 }
 
 // confirmView says exactly what will happen before it can't be undone.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -192,6 +193,9 @@ func (c *call) checkReply() error {
 	s, r, err := c.store()
 	if err != nil {
 		return c.refused(err, caseOptions{mode: "reply", composer: r})
+	}
+	if found := c.Settings.CheckReply(s.Mention.Brand, s.Draft.Lang, s.Draft.Text); slices.ContainsFunc(found, func(f casework.Finding) bool { return f.Block }) {
+		return c.refused(&casework.Refused{Code: casework.CodeCheck}, caseOptions{mode: "reply", composer: r})
 	}
 	if c.waits(&s, r) != "" {
 		s, err = c.Cases.Do(c.ctx, c.viewer, s.ID, casework.Submit{})

@@ -325,6 +325,8 @@ func (c *call) preview(s *casework.State, r *reply) *previewView {
 	for _, m := range slotName.FindAllStringSubmatch(r.text, -1) {
 		p.Findings = append(p.Findings, findingView{Words: m[0], Why: c.l.say("check.slot"), Block: true})
 	}
+	spans, found := c.marked(r.text, c.findings(s, r))
+	p.Spans, p.Findings = spans, append(p.Findings, found...)
 	return p
 }
 

@@ -26,6 +26,7 @@ func TestEveryValueOfARuleHasAnInput(t *testing.T) {
 	types := map[string]reflect.Type{
 		"policy": reflect.TypeFor[escalation.Policy](), "rules": reflect.TypeFor[casework.Rules](),
 		"playbook": reflect.TypeFor[casework.Playbook](), "team": reflect.TypeFor[settings.Team](),
+		"check": reflect.TypeFor[casework.CheckRule](), "voice": reflect.TypeFor[casework.Voice](),
 	}
 	for _, r := range rulings() {
 		var walk func(at string, parts []part, of reflect.Type)
