@@ -46,7 +46,7 @@ func (c alertmanagerConfig) Validate() error {
 		}
 	}
 	if c.Hold < time.Minute {
-		errs = append(errs, config.Invalid("hold", "must be 1m or longer"))
+		errs = append(errs, config.Invalid("hold", "must be at least %s", "1m"))
 	}
 	return errors.Join(errs...)
 }
