@@ -25,7 +25,6 @@ import (
 	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/rivo/uniseg"
 	"golang.org/x/oauth2"
-	"golang.org/x/text/unicode/norm"
 )
 
 // Item is a post, or a deletion, and the place to go on after it. An item
@@ -294,6 +293,9 @@ const (
 
 // Count returns the length of text in l's units.
 func (l Limit) Count(text string) int {
+	if l.Unit == Weighted {
+		return weighted(text, l.URL)
+	}
 	n := 0
 	if l.URL > 0 {
 		text, n = withoutLinks(text)
@@ -304,31 +306,8 @@ func (l Limit) Count(text string) int {
 		return n + uniseg.GraphemeClusterCount(text)
 	case UTF8Bytes:
 		return n + len(text)
-	case Weighted:
-		for g := uniseg.NewGraphemes(norm.NFC.String(text)); g.Next(); {
-			n += weight(g.Runes())
-		}
-		return n
 	}
 	return n + utf8.RuneCountInString(text)
-}
-
-// weight is what a grapheme counts on X: an emoji 2 however it is joined, else
-// the sum of its characters.
-func weight(runes []rune) int {
-	n, emoji := 0, false
-	for _, r := range runes {
-		light := r <= 0x10ff || r >= 0x2000 && r <= 0x200d || r >= 0x2010 && r <= 0x201f || r >= 0x2032 && r <= 0x2037
-		n += 2
-		if light {
-			n--
-		}
-		emoji = emoji || r >= 0x1f000 && r <= 0x1faff || r == 0xfe0f
-	}
-	if emoji {
-		return 2
-	}
-	return n
 }
 
 // Fits tells whether text is within the limit.
