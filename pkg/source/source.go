@@ -240,6 +240,7 @@ var Kinds = []Kind{
 	mastodonKind(),
 	appStoreKind(),
 	sandboxKind(),
+	xKind(),
 }
 
 // Named returns the kind called name.
@@ -254,12 +255,7 @@ func Named(name string) (Kind, bool) {
 // DutiesOf returns the duties for posts of platform, whichever way they came.
 // Of an unknown platform nothing may be trained on and nothing may leave.
 func DutiesOf(platform string) Duties {
-	switch platform {
-	case "x":
-		// X developer agreement: no training on content, deletions honoured
-		// within 24 hours of a request.
-		return Duties{Deletions: "X sends no notice without a paid stream: import deletion lists, or erase on request."}
-	case "note":
+	if platform == "note" {
 		return Duties{MayTrain: true, Deletions: "Written by staff; erased on request."}
 	}
 	i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Platform == platform })
