@@ -140,7 +140,17 @@ type Comment struct {
 	// Ours tells that the brand's own account wrote it. Where a platform allows
 	// one answer, another one overwrites it.
 	Ours bool
+	// State tells that readers don't see it; empty when they do.
+	State CommentState
 }
+
+// CommentState is why readers don't see a comment of ours.
+type CommentState string
+
+const (
+	Pending  CommentState = "pending"  // the platform will publish it
+	Rejected CommentState = "rejected" // the platform's rules don't allow it
+)
 
 // Media is one attachment of a post.
 type Media struct {
