@@ -155,8 +155,8 @@ func (b bench) follow(ctx context.Context, cursor string) (<-chan Item, <-chan e
 	return items, ended
 }
 
-// wait is the next post that has one, not only a cursor.
-func wait(t *testing.T, items <-chan Item) Item {
+// arrival is the next post that has one, not only a cursor.
+func arrival(t *testing.T, items <-chan Item) Item {
 	t.Helper()
 	patience := time.After(30 * time.Second)
 	for {
@@ -179,11 +179,11 @@ func TestMastodonListensToTheStream(t *testing.T) {
 		t.Error("polled", src.Poll())
 	}
 	items, ended := src.follow(t.Context(), "")
-	if it := wait(t, items); it.Post.Text != "before" {
+	if it := arrival(t, items); it.Post.Text != "before" {
 		t.Errorf("%+v", it.Post)
 	}
 	s := f.post("アクメが動かない")
-	it := wait(t, items)
+	it := arrival(t, items)
 	if it.Post.Text != "アクメが動かない" || it.Post.NativeID != s["uri"] {
 		t.Errorf("%+v", it.Post)
 	}
@@ -196,7 +196,7 @@ func TestMastodonListensToTheStream(t *testing.T) {
 	raw, _ := json.Marshal(edited)
 	f.tell("status.update", string(raw))
 	f.mu.Unlock()
-	if it := wait(t, items); it.Post.Text != "動いた" || it.Post.EditedAt.IsZero() || it.Post.NativeID != s["uri"] {
+	if it := arrival(t, items); it.Post.Text != "動いた" || it.Post.EditedAt.IsZero() || it.Post.NativeID != s["uri"] {
 		t.Errorf("%+v", it.Post)
 	}
 	f.mu.Lock()
@@ -204,7 +204,7 @@ func TestMastodonListensToTheStream(t *testing.T) {
 	f.tell("delete", s["id"].(string))
 	wanted := strings.Join(f.wanted, " ")
 	f.mu.Unlock()
-	gone := wait(t, items)
+	gone := arrival(t, items)
 	if !gone.Post.Deleted || gone.Post.NativeID != s["uri"] || gone.Post.Text != "" {
 		t.Errorf("%+v", gone.Post)
 	}
@@ -217,7 +217,7 @@ func TestMastodonListensToTheStream(t *testing.T) {
 	}
 	f.post("meanwhile")
 	items, _ = f.open().follow(t.Context(), gone.Cursor)
-	if it := wait(t, items); it.Post.Text != "meanwhile" {
+	if it := arrival(t, items); it.Post.Text != "meanwhile" {
 		t.Errorf("after the cut: %+v", it.Post)
 	}
 }
