@@ -62,6 +62,7 @@ e2e: ## end-to-end tests only: all-in-one and split, in a real browser
 .PHONY: bench
 bench: ## measure throughput, latency, start and memory; wants an idle machine
 	go test -run '^$$' -bench 'ShortPosts|Worst|New' -cpu 1 ./pkg/classify
+	go test -run '^$$' -bench 'Matcher/(match|build)/10000$$|JetstreamEvent' -cpu 1 ./pkg/query ./pkg/source
 	go run ./services/earshot bench
 
 .PHONY: quality
