@@ -70,8 +70,8 @@ quality: ## how good verdicts are, on texts that nothing was learned from
 	go run ./services/earshot quality --channels --errors 3
 
 .PHONY: model
-model: ## train the embedded model anew, after its corpus or rules have changed
-	go test -count=1 -run EmbeddedModel ./pkg/classify -update
+model: ## pack the rules and train the embedded model anew, after its corpus or rules have changed
+	go test -count=1 -run "^TestEmbedded" ./pkg/classify -update
 
 # One fuzzer runs in one package at a time, so each gets a process of its own
 # with one worker, as many at once as there are cores. A run that its time limit
@@ -111,7 +111,7 @@ verify: $(BUF) ## generated files and go.mod are current; messages still read wh
 	diff -r --exclude='*.proto' --exclude='buf*.yaml' "$$new/proto" proto || { echo 'proto: stale, run make proto'; exit 1; }; \
 	diff "$$new/configuration.md" docs/configuration.md || { echo 'docs: stale, run make docs'; exit 1; }
 	go mod tidy -diff
-	go test -count=1 -run EmbeddedModel ./pkg/classify
+	go test -count=1 -run "^TestEmbedded" ./pkg/classify
 
 .PHONY: check
 check: lint verify race fuzz e2e ## everything CI runs

@@ -262,8 +262,8 @@ func (d *document) spread(t *trie, at, start, end, sent int32) {
 func (d *document) found(t *trie, w *word, start, end, sent int32) {
 	broken := int(end) < len(d.runes) && isWord(d.runes[end-1]) && isWord(d.runes[end])
 	for _, o := range t.outputs[w.outputs[0]:w.outputs[1]] {
-		if !broken || o.open {
-			d.hit(o.set, start, end, sent)
+		if !broken || o.open() {
+			d.hit(o.set(), start, end, sent)
 		}
 	}
 	if w.feeling != 0 && !broken {

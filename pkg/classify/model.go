@@ -3,6 +3,7 @@ package classify
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/binary"
 	"encoding/gob"
@@ -25,6 +26,7 @@ import (
 // against what is known of the whole text, which also makes them probabilities.
 type model struct {
 	modelHeader
+	id    [sha256.Size]byte // of the header, and so of the rows' sum
 	table table
 }
 
@@ -125,7 +127,7 @@ func readModel(data []byte) (*model, error) {
 	if uint64(size) > uint64(len(data)-4) {
 		return nil, errors.New("model: cut off")
 	}
-	m := &model{}
+	m := &model{id: sha256.Sum256(data[4 : 4+size])}
 	if err := gob.NewDecoder(bytes.NewReader(data[4 : 4+size])).Decode(&m.modelHeader); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strconv"
 )
 
 // weaver builds a trie. A product of alternatives is not multiplied out: what
@@ -36,10 +35,10 @@ type ending struct {
 }
 
 func newWeaver() *weaver {
-	const nodes = 90_000 // a little above what the embedded rules need
+	const nodes = 190_000 // a little above what the embedded rules need
 	w := &weaver{
-		edges: make([]edge, 1<<17), label: make([]rune, 0, nodes), parent: make([]int32, 0, nodes), ends: make([]int32, 0, nodes),
-		endings: make([]ending, 1, nodes/3),
+		edges: make([]edge, 1<<18), label: make([]rune, 0, nodes), parent: make([]int32, 0, nodes), ends: make([]int32, 0, nodes),
+		endings: make([]ending, 1, nodes*2/5),
 	}
 	w.roots = append(w.roots, w.node(-1, 0))
 	return w
@@ -200,7 +199,7 @@ func (w *weaving) end(c cursor) {
 		return // noted where the fork is
 	}
 	e := w.ending(n)
-	o := output{set: w.set, open: c.open}
+	o := outputOf(w.set, c.open)
 	if !slices.Contains(e.outputs, o) {
 		e.outputs = append(e.outputs, o)
 	}
@@ -320,8 +319,7 @@ func (w *weaver) close(t *trie, order, place []int32) {
 			key = binary.AppendVarint(key, int64(root))
 		}
 		for _, o := range e.outputs {
-			key = binary.AppendVarint(key, -int64(o.set)-1)
-			key = strconv.AppendBool(key, o.open)
+			key = binary.AppendVarint(key, -int64(o)-1)
 		}
 		n, ok := known[string(key)]
 		if !ok {
@@ -345,15 +343,15 @@ func (w *weaver) close(t *trie, order, place []int32) {
 
 func (w *weaver) widen(e *ending) {
 	for k := 0; k < len(e.outputs); k++ {
-		if o := e.outputs[k]; int(o.set) < len(w.wider) {
-			for _, s := range w.wider[o.set] {
-				if wide := (output{s, o.open}); !slices.Contains(e.outputs, wide) {
+		if o := e.outputs[k]; int(o.set()) < len(w.wider) {
+			for _, s := range w.wider[o.set()] {
+				if wide := outputOf(s, o.open()); !slices.Contains(e.outputs, wide) {
 					e.outputs = append(e.outputs, wide)
 				}
 			}
 		}
 	}
-	slices.SortFunc(e.outputs, func(a, b output) int { return cmp.Compare(a.set, b.set) })
+	slices.SortFunc(e.outputs, func(a, b output) int { return cmp.Compare(a.set(), b.set()) })
 	for k := 0; k < len(e.forks); k++ {
 		if n := w.ends[e.forks[k]]; n != 0 {
 			for _, root := range w.endings[n].forks {
