@@ -124,7 +124,7 @@ func xKind() Kind {
 func openX(c xConfig, d Deps) (Source, error) {
 	c.Account = strings.TrimPrefix(c.Account, "@")
 	c.API = strings.TrimSuffix(c.API, "/")
-	x := &xSource{cfg: c, deps: d}
+	x := &xSource{cfg: c, deps: d, look: xLook}
 	x.ledger = &xLedger{cfg: &x.cfg, deps: d}
 	if c.ClientID != "" {
 		x.token = d.token(x.Consent())
@@ -138,6 +138,7 @@ type xSource struct {
 	deps   Deps
 	ledger *xLedger
 	token  func(context.Context) (string, error) // of a consent; nil without a client
+	look   time.Duration                         // how often a stream looks around; see tick
 
 	mu       sync.Mutex
 	quota    outbound.Quota
@@ -252,18 +253,11 @@ var errStopped = errors.New("stopped")
 // today's budget.
 func (x *xSource) afford(ctx context.Context, cur *xCursor, yield func(Item, error) bool) error {
 	err := x.ledger.allow(ctx)
-	now := x.deps.Now()
-	over, isBudget := errors.AsType[*budgetError](err)
-	switch {
-	case isBudget && cur.Spent.IsZero():
-		cur.Spent = now.UTC()
-		if cur.Since > 0 {
-			cur.Spent = xTime(cur.Since)
-		}
-		if !yield(Item{Cursor: cur.String(), Gap: &Gap{From: cur.Spent, Why: over.Error()}}, nil) {
-			return errStopped
-		}
-	case err == nil && !cur.Spent.IsZero():
+	if over, ok := errors.AsType[*budgetError](err); ok {
+		return x.overspent(cur, over, yield)
+	}
+	if err == nil && !cur.Spent.IsZero() {
+		now := x.deps.Now()
 		gap := &Gap{From: cur.Spent, To: now.UTC(), Why: "the budget was used up"}
 		*cur = xCursor{Since: xIDAt(now)}
 		if !yield(Item{Cursor: cur.String(), Gap: gap}, nil) {
@@ -271,6 +265,20 @@ func (x *xSource) afford(ctx context.Context, cur *xCursor, yield func(Item, err
 		}
 	}
 	return err
+}
+
+// overspent tells once since when nothing is read, and returns over.
+func (x *xSource) overspent(cur *xCursor, over *budgetError, yield func(Item, error) bool) error {
+	if cur.Spent.IsZero() {
+		cur.Spent = x.deps.Now().UTC()
+		if cur.Since > 0 {
+			cur.Spent = xTime(cur.Since)
+		}
+		if !yield(Item{Cursor: cur.String(), Gap: &Gap{From: cur.Spent, Why: over.Error()}}, nil) {
+			return errStopped
+		}
+	}
+	return over
 }
 
 // catchUp gives what was posted up to now.
@@ -295,10 +303,13 @@ func (x *xSource) catchUp(ctx context.Context, cur *xCursor, yield func(Item, er
 	var refused error
 	for until := uint64(0); ; until = 0 {
 		w, err := x.window(ctx, lists, cur.Since, until)
-		if over, ok := errors.AsType[*budgetError](err); ok {
-			return cmp.Or(x.afford(ctx, cur, yield), error(over))
-		}
-		if err != nil {
+		over, spent := errors.AsType[*budgetError](err)
+		switch {
+		case spent: // what was read is paid for
+			if err := x.overspent(cur, over, yield); errors.Is(err, errStopped) {
+				return err
+			}
+		case err != nil:
 			return err
 		}
 		refused = cmp.Or(refused, w.refused)
@@ -312,6 +323,9 @@ func (x *xSource) catchUp(ctx context.Context, cur *xCursor, yield func(Item, er
 			if !yield(Item{Post: f.post, Cursor: cur.String()}, nil) {
 				return errStopped
 			}
+		}
+		if spent {
+			return over
 		}
 		for _, g := range w.gaps {
 			if !yield(Item{Cursor: cur.String(), Gap: &g}, nil) {
@@ -348,36 +362,40 @@ type xWindow struct {
 }
 
 // window reads all lists after since, and to until unless that is 0. If that is
-// too much at once it reads less.
+// too much at once it reads less. With a [*budgetError] it has what was read.
 func (x *xSource) window(ctx context.Context, lists []xList, since, until uint64) (xWindow, error) {
-	w := xWindow{until: until}
-again:
-	byID := map[uint64]xFound{}
-	w.gaps, w.refused = nil, nil
-	for _, l := range lists {
-		p, err := x.pages(ctx, l, since, w.until)
-		if e, ok := errors.AsType[*outbound.Error](err); ok && e.Status == 400 && len(lists) > 1 {
-			w.refused = cmp.Or(w.refused, err)
-			continue
+narrower:
+	for {
+		w, over := xWindow{until: until}, error(nil)
+		byID := map[uint64]xFound{}
+		for _, l := range lists {
+			p, err := x.pages(ctx, l, since, until)
+			if e, ok := errors.AsType[*outbound.Error](err); ok && e.Status == 400 && len(lists) > 1 {
+				w.refused = cmp.Or(w.refused, err)
+				continue
+			}
+			_, spent := errors.AsType[*budgetError](err)
+			switch {
+			case err != nil && !spent:
+				return w, err
+			case p.more:
+				end := cmp.Or(until, xIDAt(x.deps.Now()))
+				until = since + max(min(end-min(p.oldest, end), (end-min(since, end))/2), xSecond)
+				continue narrower
+			case p.missing:
+				w.gaps = append(w.gaps, Gap{From: xTime(since), To: xTime(p.oldest), Why: "X lists only the newest mentions"})
+			}
+			for _, f := range p.found {
+				byID[f.id] = f
+			}
+			if over = err; spent {
+				break
+			}
 		}
-		if err != nil {
-			return w, err
+		for _, f := range byID {
+			w.found = append(w.found, f)
 		}
-		if p.more {
-			end := cmp.Or(w.until, xIDAt(x.deps.Now()))
-			w.until = since + max(min(end-min(p.oldest, end), (end-min(since, end))/2), xSecond)
-			goto again
-		}
-		if p.missing {
-			w.gaps = append(w.gaps, Gap{From: xTime(since), To: xTime(p.oldest), Why: "X lists only the newest mentions"})
-		}
-		for _, f := range p.found {
-			byID[f.id] = f
-		}
+		slices.SortFunc(w.found, func(a, b xFound) int { return cmp.Compare(a.id, b.id) })
+		return w, over
 	}
-	for _, f := range byID {
-		w.found = append(w.found, f)
-	}
-	slices.SortFunc(w.found, func(a, b xFound) int { return cmp.Compare(a.id, b.id) })
-	return w, nil
 }

@@ -76,7 +76,7 @@ func (x *xSource) follow(ctx context.Context, cur *xCursor, yield func(Item, err
 			return x.paused(err)
 		}
 		if !some {
-			if err := wait(ctx, xLook); err != nil {
+			if err := wait(ctx, x.look); err != nil {
 				return err
 			}
 			continue
@@ -185,7 +185,7 @@ type xStream struct {
 func (s *xStream) read(ctx context.Context, lines <-chan []byte, broken <-chan error) error {
 	silence := time.NewTimer(s.cfg.Silence)
 	defer silence.Stop()
-	look := time.NewTicker(xLook)
+	look := time.NewTicker(s.look)
 	defer look.Stop()
 	for {
 		select {

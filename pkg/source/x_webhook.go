@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 
+	//lint:ignore SA1019 dead as a client, but its types are the shape of Account Activity
 	"github.com/dghubble/go-twitter/twitter"
 	"github.com/earshot/earshot/pkg/mention"
 )
