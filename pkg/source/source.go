@@ -239,6 +239,7 @@ var Kinds = []Kind{
 	blueskyAccountKind(),
 	mastodonKind(),
 	appStoreKind(),
+	emailKind(),
 	sandboxKind(),
 	xKind(),
 }
