@@ -274,6 +274,11 @@ func TestEachServiceCanDoItsWork(t *testing.T) {
 					bus.Each(func(context.Context, *bus.Msg[event]) error { one(); return nil }))
 			})
 		}},
+		{"replier", "hands over a post that was read again", func(ctx context.Context, c *bus.Conn) error {
+			again := m
+			again.Text, again.Revision.Hash = "edited", "fedcba9876543210"
+			return bus.Mentions.Publish(ctx, c, &again)
+		}},
 		{"replier", "says that a reply was sent", func(ctx context.Context, c *bus.Conn) error { return appendTo(ctx, c, cases, "two") }},
 		{"fetcher", "asks what is known", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c, "known") }},
 		{"operator", "asks a service", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c, "reindex") }},

@@ -287,6 +287,22 @@ func (m *Mention) MessageID() string {
 	return id
 }
 
+// Again returns p as its platform shows it now, read again at. What says where
+// p came from stays as it was; of a post that is gone nothing else does.
+func (p *Post) Again(now *Post, at time.Time) Post {
+	out := Post{
+		Platform: p.Platform, NativeID: p.NativeID, Source: p.Source, Kind: p.Kind, Intake: p.Intake, URL: p.URL,
+		PublishedAt: p.PublishedAt, EditedAt: now.EditedAt, SeenAt: at, Deleted: now.Deleted,
+	}
+	if now.Deleted {
+		return out
+	}
+	out.Author, out.Lang, out.Place, out.Thread, out.ReplyRef = p.Author, p.Lang, p.Place, p.Thread, p.ReplyRef
+	out.Title, out.Text, out.Rating, out.Media = now.Title, now.Text, now.Rating, now.Media
+	out.Metrics, out.Comments, out.NoReply = now.Metrics, now.Comments, now.NoReply
+	return out
+}
+
 // Content returns title and text as one, the form that queries, classifier and
 // index read.
 func (p *Post) Content() string {

@@ -12,7 +12,7 @@ import (
 // A document is kept as one blob: a version byte and its fields in the order of
 // coder.document, integers as varints, strings with their length before them.
 
-const codecVersion = 2
+const codecVersion = 3
 
 var errBlob = errors.New("search: a stored document is damaged")
 
@@ -90,6 +90,7 @@ func (c *coder) document(d *Document) {
 	c.uint(&d.CaseSeq)
 	c.uint(&d.Archived)
 	list(c, &d.Tagged, (*coder).uint)
+	list(c, &d.Sent, str[string])
 }
 
 func (c *coder) uint(v *uint64) {

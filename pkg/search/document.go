@@ -71,6 +71,7 @@ func (d *Document) normal() {
 	}
 	d.Risks = sorted(d.Risks)
 	d.Tags = sorted(d.Tags)
+	d.Sent = sorted(d.Sent)
 	if d.PublishedAt.IsZero() {
 		d.PublishedAt = d.SeenAt
 	}
@@ -161,6 +162,15 @@ func packID(id mention.ID) ([]byte, error) {
 		return nil, fmt.Errorf("search: malformed id %q", id)
 	}
 	return buf[:16], nil
+}
+
+// sentKeys are the numbers that stand for d's replies.
+func (d *Document) sentKeys() []int64 {
+	out := make([]int64, len(d.Sent))
+	for i, native := range d.Sent {
+		out[i] = hashKey(native)
+	}
+	return out
 }
 
 // value returns the string that d has for a field of strings. The members of a

@@ -133,7 +133,8 @@ type Document struct {
 	Holder      string // staff id
 	Team        string
 	Tags        []string
-	Template    string // id of the template of the last reply
+	Template    string   // id of the template of the last reply
+	Sent        []string // the platform's ids of our replies
 
 	// Open tells that the mention waits for somebody. The queue has all open
 	// mentions before all others.
@@ -190,6 +191,7 @@ const (
 	FieldOwner       Field = "owner"
 	FieldAuthor      Field = "author" // the platform's id; filter by platform as well
 	FieldStory       Field = "story"
+	FieldSent        Field = "sent" // the platform's id of a reply of ours; filter by platform as well
 	FieldNumber      Field = "number"
 )
 

@@ -75,6 +75,9 @@ type Brand struct {
 	// HoldSeconds is how long a reply can be taken back after it was sent;
 	// default 10, -1 for not at all.
 	HoldSeconds int `json:"hold_seconds,omitempty"`
+	// Accounts are sources by which the brand answers where several could, the
+	// preferred one first; see [Store.Answering].
+	Accounts []string `json:"accounts,omitempty"`
 	// Peer marks a brand that is listened to for comparison and never queued.
 	Peer bool `json:"peer,omitempty"`
 }
@@ -254,13 +257,3 @@ func (s *Store) Policy() escalation.Policy {
 
 // defaultPolicy is made once: its time zone is read from a file.
 var defaultPolicy = sync.OnceValue(escalation.DefaultPolicy)
-
-// LimitFor is the length rule for replies through the source called account.
-func (s *Store) LimitFor(account string) source.Limit {
-	src, ok := Sources.Get(s, account)
-	if !ok {
-		return source.Limit{}
-	}
-	k, _ := source.Named(src.Kind)
-	return k.Limit
-}

@@ -24,6 +24,10 @@ const (
 	Unverified  = Reason(mention.Unverified)
 	NotGranted  = Reason(mention.NotGranted)
 
+	// These are known before anything is sent, too.
+	NoReplier     Reason = "no_replier"     // nothing in Earshot can answer there
+	NoCredentials Reason = "no_credentials" // the source only listens: it lacks what is needed to write
+
 	PostGone     Reason = "post_gone"     // the post was deleted, or we may not see it any more
 	TooLong      Reason = "too_long"      // for the platform
 	Duplicate    Reason = "duplicate"     // the platform has this text from us already
@@ -37,7 +41,7 @@ const (
 
 // Reasons lists all reasons.
 var Reasons = []Reason{
-	NotSummoned, Gated, Closed, Unverified, NotGranted, PostGone, TooLong, Duplicate, Unfit,
+	NotSummoned, Gated, Closed, Unverified, NotGranted, NoReplier, NoCredentials, PostGone, TooLong, Duplicate, Unfit,
 	Locked, Revoked, WrongAccount, Limited, Unreachable,
 }
 

@@ -276,6 +276,22 @@ type Limit struct {
 	Bytes int
 }
 
+// byHand are the usual limits of platforms where no kind can reply.
+var byHand = map[string]Limit{
+	"x": {Max: 280, Unit: Weighted, URL: 23}, "bluesky": {Max: 300, Unit: Graphemes}, "appstore": {Max: 5970, Unit: Characters},
+}
+
+// LimitOf is the usual limit of replies on platform, also of those that are
+// posted by hand.
+func LimitOf(platform string) Limit {
+	for _, k := range Kinds {
+		if k.Platform == platform && k.Limit.Max > 0 {
+			return k.Limit
+		}
+	}
+	return byHand[platform]
+}
+
 // Unit is how a platform counts text.
 type Unit string
 

@@ -177,9 +177,7 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 			v.Promise.Every = l.say("case.every", int(p.Every/time.Hour))
 		}
 	}
-	if m.Thread.ParentText != "" {
-		v.Parent = &postView{Author: authorOf(m.Thread.ParentAuthor, ""), PlatformName: c.platform(m.Platform), Body: linked(m.Thread.ParentText)}
-	}
+	v.Parent = c.parent(s)
 	if o.labels != nil {
 		v.Labels = c.labelsForm(s, o.labels, o.sample, o.back)
 	}
@@ -188,9 +186,7 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	}
 	v.Verdict = c.verdict(s)
 	v.Post = c.post(s, v.Verdict.Risks)
-	for _, r := range s.Replies {
-		v.After = append(v.After, c.ourReply(s, &r))
-	}
+	v.After = c.below(s)
 	v.Note, v.Present = c.caseNote(s), c.presentOn(s.ID)
 	v.Steps = c.steps(s)
 	v.Earlier, v.EarlierAll = c.earlier(s)
@@ -198,7 +194,10 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	v.Escalation = c.escalationOf(s)
 	v.History = c.history(s)
 	v.Actions = c.actions(s)
-	if o.confirm == nil && o.ask == nil && o.labels == nil {
+	if v.Confirm == nil && v.Ask == nil && v.Labels == nil && o.mode == "" && o.composer == nil && s.ByHand != nil && c.may(identity.Send, m.Brand) == nil {
+		v.Confirm = c.taken(s)
+	}
+	if v.Confirm == nil && o.ask == nil && o.labels == nil {
 		v.Composer = c.composer(s, o)
 	}
 	return v
@@ -228,7 +227,7 @@ func (c *call) caseNote(s *casework.State) *notice {
 		return &notice{Kind: "info", Title: say("out.waiting"), Text: say("out.waiting_text")}
 	}
 	if e, ok := lastOf(s, casework.SendFailed); ok && s.Outgoing == nil && s.Draft != nil {
-		return &notice{Kind: "error", Title: say("out.failed"), Text: e.Text, Kept: say("out.failed_kept")}
+		return c.notPublished(s, &e)
 	}
 	return nil
 }
@@ -306,14 +305,7 @@ func (c *call) post(s *casework.State, risks []riskView) postView {
 	if f := m.Author.Followers; f != nil {
 		p.Followers = l.compact(*f)
 	}
-	for _, x := range []struct {
-		n     *int64
-		label string
-	}{{m.Metrics.Likes, "post.likes"}, {m.Metrics.Reposts, "post.reposts"}, {m.Metrics.Replies, "post.replies"}} {
-		if x.n != nil {
-			p.Metrics = append(p.Metrics, metric{l.say(x.label), l.compact(*x.n)})
-		}
-	}
+	p.Metrics = c.metrics(m.Metrics)
 	for i, x := range m.Media {
 		mv := mediaView{Type: string(x.Type), Alt: x.Alt, Href: x.URL}
 		through := cmp.Or(filePath(s.ID, x.URL), "/cases/"+string(s.ID)+"/media/"+itoa(i))
@@ -340,10 +332,32 @@ func (c *call) ourReply(s *casework.State, r *casework.Reply) postView {
 	if st, ok := settings.Staff.Get(c.Settings, r.By); ok && st.PublicName != "" {
 		author = st.PublicName
 	}
-	return postView{
+	p := postView{
 		Author: c.brandName(s.Mention.Brand), Handle: "", Platform: s.Mention.Platform, PlatformName: c.platform(s.Mention.Platform),
 		Href: r.URL, Lang: langOf(r.Draft.Lang), At: c.l.at(r.At), Ours: true, Body: linked(r.Draft.Text), Followers: "", By: author,
+		Metrics: c.metrics(r.Metrics),
 	}
+	switch {
+	case r.Gone:
+		p.Flag = c.l.say("post.reply_gone")
+	case r.Reads != "":
+		p.Flag, p.Reads = c.l.say("post.reply_edited"), r.Reads
+	}
+	return p
+}
+
+// metrics are the counts that the platform gives.
+func (c *call) metrics(m mention.Metrics) []metric {
+	var out []metric
+	for _, x := range []struct {
+		n     *int64
+		label string
+	}{{m.Likes, "post.likes"}, {m.Reposts, "post.reposts"}, {m.Replies, "post.replies"}} {
+		if x.n != nil {
+			out = append(out, metric{c.l.say(x.label), c.l.compact(*x.n)})
+		}
+	}
+	return out
 }
 
 // steps are those of the playbook for the gravest risk that has one.

@@ -65,6 +65,10 @@ type postView struct {
 	Metrics                 []metric
 	Ours                    bool   // written by us
 	By                      string // public name of the person behind a reply of ours
+	Note                    string // what it is in the thread
+	Case                    string // of a post that is a case of its own
+	Flag                    string // what became of a reply of ours
+	Reads                   string // how it reads there, if otherwise
 	Deleted, Edited, Cut    bool
 	// Folded hides a harsh post behind a summary line until it is opened.
 	Folded string
@@ -196,8 +200,12 @@ type composerView struct {
 	Lang      string
 	Preview   *previewView
 	Account   string
+	Accounts  field // where several could
 	To        string
-	CopyOnly  bool // the platform takes no replies from us: copy, then mark as posted
+	CopyOnly  bool    // no reply can leave from here: copy, then mark as posted
+	Hand      *notice // why
+	// Overwrites is our answer that the platform replaces by another one.
+	Overwrites *notice
 	// Waits tells that a second person has to approve, and why.
 	Waits   string
 	Claim   bool // must be claimed before anything can be written
@@ -274,9 +282,13 @@ type confirmView struct {
 	Danger bool
 	Fields []pair
 	Inputs []field
+	Lead   string
 	Copy   bool   // the text is to be copied by hand
 	Open   string // where it is to be pasted
-	Back   string
+	// CopyOpen copies the text and opens this address with the button.
+	CopyOpen string
+	ByHand   *confirmView // posting it by hand instead
+	Back     string
 }
 
 // fact is a line of a definition list.

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -176,7 +177,8 @@ func (c *call) store() (casework.State, *reply, error) {
 	}
 	c.fill(&s, r, false)
 	w := c.write(&s, r)
-	if d := s.Draft; d != nil && d.Version == w.Version && d.Text == w.Text && d.Kind == w.Kind && d.Template == w.Template {
+	if d := s.Draft; d != nil && d.Version == w.Version && d.Text == w.Text && d.Kind == w.Kind && d.Template == w.Template &&
+		d.Account == cmp.Or(w.Account, s.Mention.Source) {
 		return s, r, nil
 	}
 	after, err := c.Cases.Do(c.ctx, c.viewer, id, w)
@@ -213,7 +215,7 @@ func (c *call) submitReply() error { return c.do(casework.Submit{}, c.l.say("don
 // confirm says what will happen, where and as whom.
 func (c *call) confirm(s *casework.State, promise string) *confirmView {
 	say := c.l.say
-	_, name, can := c.account(s)
+	_, name, can := c.account(s, s.Draft.Account)
 	hash := s.Hash(s.Draft)
 	base := "/cases/" + string(s.ID)
 	v := &confirmView{
@@ -225,12 +227,14 @@ func (c *call) confirm(s *casework.State, promise string) *confirmView {
 			{say("confirm.as"), name, ""}, {say("confirm.by"), c.viewer.Name(), ""},
 		},
 	}
+	if old, ok := c.overwritten(s); ok {
+		v.Facts = append(v.Facts, fact{say("confirm.overwrites"), shorten(old.Text, 200), ""})
+	}
 	if !can {
-		v.Action, v.Title, v.Copy, v.Open = base+"/posted", say("confirm.by_hand"), true, s.Mention.URL
-		v.Button = say("action.posted")
-		v.Inputs = []field{{Name: "url", Label: say("ask.posted_link"), Type: "url", Required: true, Placeholder: "https://"}}
+		v.Action, v.Title, v.Button, v.CopyOpen = base+"/by-hand", say("confirm.by_hand"), say("action.copy_open"), s.Mention.URL
 		return v
 	}
+	v.ByHand = &confirmView{Action: base + "/by-hand", Button: say("action.copy_open"), CopyOpen: s.Mention.URL, Fields: v.Fields}
 	when := say("confirm.now")
 	if b, ok := settings.Brands.Get(c.Settings, s.Mention.Brand); ok && b.Hold() > 0 {
 		when = say("confirm.hold", int(b.Hold()/time.Second))
@@ -263,11 +267,15 @@ func (c *call) sendReply() error {
 
 func (c *call) stopReply() error { return c.do(casework.StopSend{}, c.l.say("done.stop"), "") }
 
-func (c *call) postedReply() error {
-	id := mention.ID(c.r.PathValue("id"))
-	if err := c.promise(id); err != nil {
+// takeReply notes that the person posts the reply by hand now.
+func (c *call) takeReply() error {
+	if err := c.promise(mention.ID(c.r.PathValue("id"))); err != nil {
 		return c.refused(err, caseOptions{})
 	}
+	return c.do(casework.TakeByHand{Hash: c.form("hash")}, c.l.say("done.by_hand"), "")
+}
+
+func (c *call) postedReply() error {
 	return c.do(casework.MarkPosted{Hash: c.form("hash"), URL: c.form("url")}, c.l.say("done.posted"), "")
 }
 

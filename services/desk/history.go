@@ -20,7 +20,9 @@ func (c *call) history(s *casework.State) []eventView {
 			if e.Kind == casework.Redacted || e.Kind == casework.Archived {
 				walk(e.History)
 			}
-			out = append(out, c.event(s.ID, e))
+			if e.Kind != casework.LookDue { // what was seen is said when it is new
+				out = append(out, c.event(s.ID, e))
+			}
 		}
 	}
 	walk(s.History)
@@ -47,6 +49,22 @@ func (c *call) event(id mention.ID, e *casework.Event) eventView {
 		arg = c.l.say("outcome." + e.Outcome)
 	case casework.Sent, casework.Posted:
 		v.Href = e.URL
+		if v.System && e.Kind == casework.Posted {
+			key = "event.posted_found"
+		}
+	case casework.Answered:
+		v.Href = "/cases/" + e.To
+		if e.Level != casework.ByAuthor {
+			key = "event.answered_other"
+		}
+	case casework.Looked:
+		switch {
+		case e.Mention == nil || e.Native == "":
+		case e.Mention.Deleted:
+			key = "event.looked_gone"
+		case e.Mention.Text != "":
+			key, v.Text = "event.looked_edited", e.Mention.Text
+		}
 	case casework.Noted:
 		v.Kind = "note"
 		for _, f := range e.Files {

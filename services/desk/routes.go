@@ -47,6 +47,7 @@ func (d *Desk) routes() []route {
 		{"POST /cases/{id}/send-back", approve, false, (*call).sendBack},
 		{"POST /cases/{id}/send", send, false, (*call).sendReply},
 		{"POST /cases/{id}/stop", send, false, (*call).stopReply},
+		{"POST /cases/{id}/by-hand", send, false, (*call).takeReply},
 		{"POST /cases/{id}/posted", send, false, (*call).postedReply},
 		{"POST /cases/{id}/settle", send, false, (*call).settleReply},
 		{"POST /cases/{id}/note", comment, false, (*call).addNote},

@@ -9,6 +9,7 @@ import (
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/source"
 )
 
 var templateTabs = []casework.TemplateStatus{casework.TemplateApproved, casework.TemplateSubmitted, casework.TemplateDraft, casework.TemplateRetired}
@@ -228,10 +229,7 @@ func (c *call) templatePreview(t *casework.Template, v *casework.TemplateVersion
 	}
 	var lengths []lengthView
 	for _, name := range []string{"x", "mastodon", "bluesky"} {
-		l := handLimits[name]
-		if name == "mastodon" {
-			l.Max, l.URL, l.Unit = 500, 23, "characters"
-		}
+		l := source.LimitOf(name)
 		lengths = append(lengths, lengthView{c.platform(name), l.Count(text), l.Max})
 	}
 	return p, lengths

@@ -36,6 +36,11 @@ func ofCase(s *casework.State, now time.Time) search.Document {
 	if n := len(s.Replies); n > 0 {
 		d.Template = s.Replies[n-1].Draft.Template
 	}
+	for _, r := range s.Replies {
+		if r.Native != "" {
+			d.Sent = append(d.Sent, r.Native)
+		}
+	}
 	d.Tags = s.Tags()
 	if s.Merged != "" {
 		d.Story = "merged " + string(s.Merged)

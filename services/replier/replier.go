@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
@@ -44,10 +46,19 @@ func run(ctx context.Context, env *app.Env) error {
 		r.settle = env.Config().Bus.Sync + 200*time.Millisecond
 	}
 	env.Ready()
-	return casework.Events().Consume(ctx, r.bus, bus.Consumer{
-		// One at a time and four side by side: a slow platform holds up few.
-		Durable: "replier-v1", Batch: 1, Workers: 4, Timeout: 15 * time.Second,
-	}, bus.Each(r.handle))
+	g, ctx := errgroup.WithContext(ctx)
+	// One at a time and four side by side: a slow platform holds up few. What is
+	// only looked at never keeps a reply waiting.
+	for durable, handle := range map[string]func(context.Context, *bus.Msg[casework.Event]) error{
+		"replier-v1": r.handle, "replier-look-v1": r.look, "replier-hand-v1": r.lookForPosted,
+	} {
+		g.Go(func() error {
+			return casework.Events().Consume(ctx, r.bus, bus.Consumer{
+				Durable: durable, Batch: 1, Workers: 4, Timeout: 15 * time.Second,
+			}, bus.Each(handle))
+		})
+	}
+	return g.Wait()
 }
 
 type replier struct {
@@ -63,6 +74,8 @@ type replier struct {
 
 	mu    sync.Mutex
 	conns map[string]opened
+
+	timelines timelines
 }
 
 // opened is a connector as its settings had it.
@@ -71,9 +84,8 @@ type opened struct {
 	conn source.Source
 }
 
-// replierOf returns the connector that publishes for a source, or nil when that
-// can't.
-func (r *replier) replierOf(account string) (source.Replier, error) {
+// connOf returns the connector of the source called account.
+func (r *replier) connOf(account string) (source.Source, error) {
 	s, ok := settings.Sources.Get(r.settings, account)
 	if !ok {
 		return nil, fmt.Errorf("there is no source %q any more", account)
@@ -100,7 +112,17 @@ func (r *replier) replierOf(account string) (source.Replier, error) {
 		o = opened{s, conn}
 		r.conns[account] = o
 	}
-	rep, _ := o.conn.(source.Replier)
+	return o.conn, nil
+}
+
+// replierOf returns the connector that publishes for a source, or nil when that
+// can't.
+func (r *replier) replierOf(account string) (source.Replier, error) {
+	conn, err := r.connOf(account)
+	if err != nil {
+		return nil, err
+	}
+	rep, _ := conn.(source.Replier)
 	return rep, nil
 }
 
@@ -127,7 +149,7 @@ func (r *replier) handle(ctx context.Context, m *bus.Msg[casework.Event]) error 
 	case out.Calling && now.Before(out.CallUntil):
 		return bus.After(errors.New("another call may be under way"), out.CallUntil.Sub(now)+time.Second)
 	case out.Calling, out.Unsure:
-		return r.look(ctx, &s)
+		return r.unfinished(ctx, &s)
 	case now.Before(out.NotTill):
 		return bus.After(errors.New("it can still be taken back"), out.NotTill.Sub(now)+10*time.Millisecond)
 	}
@@ -138,11 +160,14 @@ func (r *replier) handle(ctx context.Context, m *bus.Msg[casework.Event]) error 
 func (r *replier) send(ctx context.Context, s *casework.State) error {
 	attempt := s.Outgoing.Attempt
 	conn, err := r.replierOf(s.Outgoing.Draft.Account)
-	if err == nil && conn == nil {
-		err = errors.New("replies can't be published through this source; copy the text and open the post")
-	}
-	if err != nil {
-		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendFailed, Text: err.Error()})
+	failed := casework.Event{Kind: casework.SendFailed}
+	switch {
+	case err != nil:
+		failed.Text = err.Error()
+		return r.record(ctx, s.ID, attempt, failed)
+	case conn == nil:
+		failed.Text, failed.Reason = "replies can't be published through this source", string(source.NoReplier)
+		return r.record(ctx, s.ID, attempt, failed)
 	}
 	won, again := false, !s.Outgoing.CallSince.IsZero()
 	after, err := r.cases.Record(ctx, s.ID, func(st *casework.State) (casework.Event, bool) {
@@ -173,7 +198,7 @@ func (r *replier) call(ctx context.Context, s *casework.State, conn source.Repli
 	attempt := s.Outgoing.Attempt
 	switch {
 	case err == nil:
-		return r.record(ctx, s.ID, attempt, sentEvent(sent))
+		return r.record(ctx, s.ID, attempt, sentEvent(sent, conn))
 	case refused && !again:
 		r.log.Warn("reply not published", "case", s.ID, "error", err)
 		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendFailed, Text: err.Error(), Reason: string(refusal.Reason), Until: refusal.Until})
@@ -182,8 +207,8 @@ func (r *replier) call(ctx context.Context, s *casework.State, conn source.Repli
 	return r.find(ctx, s, conn, err)
 }
 
-// look is for a call whose result nobody wrote down.
-func (r *replier) look(ctx context.Context, s *casework.State) error {
+// unfinished is for a call whose result nobody wrote down.
+func (r *replier) unfinished(ctx context.Context, s *casework.State) error {
 	conn, err := r.replierOf(s.Outgoing.Draft.Account)
 	if err == nil && conn == nil {
 		err = errors.New("the source can't be asked")
@@ -207,7 +232,7 @@ func (r *replier) find(ctx context.Context, s *casework.State, conn source.Repli
 	defer cancel()
 	sent, err := conn.Find(asking, replyOf(s))
 	if err == nil {
-		return r.record(ctx, s.ID, s.Outgoing.Attempt, sentEvent(sent))
+		return r.record(ctx, s.ID, s.Outgoing.Attempt, sentEvent(sent, conn))
 	}
 	if errors.Is(err, source.ErrNotFound) {
 		return r.unsure(ctx, s, cause)
@@ -253,8 +278,8 @@ func (r *replier) record(ctx context.Context, id mention.ID, attempt string, e c
 	}
 }
 
-func sentEvent(s source.Sent) casework.Event {
-	return casework.Event{Kind: casework.Sent, URL: s.URL, Native: s.NativeID}
+func sentEvent(s source.Sent, conn source.Replier) casework.Event {
+	return casework.Event{Kind: casework.Sent, URL: s.URL, Native: s.NativeID, Follow: s.NativeID != "" && follows(conn)}
 }
 
 func replyOf(s *casework.State) source.Reply {

@@ -237,7 +237,7 @@ func TestOutcomes(t *testing.T) {
 		last     string
 		posts    int
 	}{
-		{"a source that can't reply", "news", nil, "send_failed replies can't be published through this source; copy the text and open the post", 0},
+		{"a source that can't reply", "news", nil, "send_failed replies can't be published through this source", 0},
 		{"a source that is gone", "gone", nil, `send_failed there is no source "gone" any more`, 0},
 		{"the platform refuses", "box", &platform{refuses: permanent{errors.New("banned")}}, "send_failed banned", 0},
 		{"no answer, but it is there", "box", &platform{lost: errors.New("reset")}, "sent ", 1},

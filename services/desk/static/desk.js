@@ -193,7 +193,7 @@
   document.addEventListener("change", async (e) => {
     const el = e.target;
     if ("auto" in el.dataset) search(el.form);
-    if ("refill" in el.dataset || el.name?.startsWith("slot.") || el.name === "promise") {
+    if ("refill" in el.dataset || el.name?.startsWith("slot.") || el.name === "promise" || el.name === "account") {
       try {
         const got = await load($("#composer").dataset.fill, "composer", { method: "POST", body: new URLSearchParams(new FormData(el.form)) });
         if (got) { sessionStorage.removeItem(keepKey({ dataset: { keep: "reply" } })); swap(got.html); $("#composer details")?.setAttribute("open", ""); }
@@ -213,6 +213,12 @@
     if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
     const copy = e.target.closest("[data-copy-from]");
     if (copy) { await navigator.clipboard.writeText(document.getElementById(copy.dataset.copyFrom).textContent); say(words.copied); copy.classList.add("copied"); return; }
+    const both = e.target.closest("[data-copy-open]");
+    if (both) { // copied first: a page that isn't in front may not
+      navigator.clipboard?.writeText(document.getElementById(both.dataset.copyOpen).textContent).then(() => say(words.copied));
+      if (both.dataset.open) window.open(both.dataset.open, "_blank", "noopener,noreferrer");
+      return;
+    }
     const taker = e.target.closest("[data-take]");
     if (taker) { take(taker); return; }
     const a = e.target.closest("a[href]");
