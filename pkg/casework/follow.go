@@ -117,6 +117,19 @@ func (s *State) AnsweredBy(m *mention.Mention) (Event, bool) {
 	return Event{Kind: Answered, To: string(m.ID), Native: m.Thread.Parent, Level: level}, true
 }
 
+// AnsweredIn is AnsweredBy for the case that the one with the reply was merged
+// into.
+func (s *State) AnsweredIn(a Answer) (Event, bool) {
+	if s.Redacted || s.ReadOnly != "" || slices.ContainsFunc(s.Answers, func(b Answer) bool { return b.ID == a.ID }) {
+		return Event{}, false
+	}
+	level := ByOther
+	if a.ByAuthor {
+		level = ByAuthor
+	}
+	return Event{Kind: Answered, To: string(a.ID), Native: a.To, Level: level}, true
+}
+
 // published tells whether native is a reply of ours.
 func (s *State) published(native string) bool {
 	return native != "" && slices.ContainsFunc(s.Replies, func(r Reply) bool { return r.Native == native })

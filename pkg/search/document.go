@@ -48,7 +48,7 @@ func derivedSeq(id mention.ID) uint64 {
 func (d *Document) normal() {
 	for _, s := range []*string{
 		&d.Brand, &d.Platform, &d.Source, &d.Lang, &d.Title, &d.Text, &d.URL, &d.Place, &d.Media,
-		&d.AuthorID, &d.AuthorHandle, &d.AuthorName, &d.Status, &d.Story, &d.Holder, &d.Team, &d.Template,
+		&d.AuthorID, &d.AuthorHandle, &d.AuthorName, &d.Status, &d.Story, &d.Parent, &d.Holder, &d.Team, &d.Template,
 	} {
 		*s = strings.ToValidUTF8(*s, "\uFFFD")
 	}

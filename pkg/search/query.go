@@ -60,6 +60,7 @@ var fields = []struct {
 	{FieldNumber, number, false},
 	{FieldStory, hashed, false},
 	{FieldAuthor, hashed, false},
+	{FieldParent, hashed, false},
 	{FieldSent, hashedSet, false},
 }
 

@@ -93,6 +93,8 @@ func goldenDocs() []Document {
 			d.Sent = []string{"reply-2b", "reply-2a"}
 		case 7:
 			d.Sent = []string{"reply-1"}
+		case 9:
+			d.Parent = "reply-1"
 		}
 		if strings.HasPrefix(g.name, "story") {
 			d.Story, d.Brand = "bento", "acme"
@@ -236,6 +238,7 @@ func conformFilters(t *testing.T, e Engine) {
 		{"a reply of ours", Query{Where: map[Field][]string{FieldSent: {"reply-2b"}, FieldPlatform: {"x"}}}, func(d *Document) bool { return slices.Contains(d.Sent, "reply-2b") }},
 		{"one of our replies", Query{Where: map[Field][]string{FieldSent: {"reply-1", "reply-2a", "nobody's"}}}, func(d *Document) bool { return len(d.Sent) > 0 }},
 		{"all but those with a reply of ours", Query{Except: map[Field][]string{FieldSent: {"reply-1", "reply-2a"}}}, func(d *Document) bool { return len(d.Sent) == 0 }},
+		{"answers to a reply of ours", Query{Where: map[Field][]string{FieldParent: {"reply-1", "reply-2a"}, FieldPlatform: {"x"}}}, func(d *Document) bool { return d.Parent == "reply-1" }},
 		{"nobody's reply", Query{Where: map[Field][]string{FieldSent: {"reply-9"}}}, func(*Document) bool { return false }},
 		{"a story", Query{Where: map[Field][]string{FieldStory: {"bento"}}}, func(d *Document) bool { return d.Story == "bento" }},
 		{"a half-open period", Query{Seen: Period{epoch.Add(3 * time.Hour), epoch.Add(7 * time.Hour)}}, func(d *Document) bool { h := d.SeenAt.Sub(epoch).Hours(); return h >= 3 && h < 7 }},

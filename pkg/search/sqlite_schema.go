@@ -62,6 +62,7 @@ func schema() []string {
 		`CREATE INDEX by_next ON doc (next, id) WHERE next > 0`,
 		`CREATE INDEX by_story ON doc (f_story, f_brand, published) WHERE f_story > 0`,
 		`CREATE INDEX by_author ON doc (f_author, published) WHERE f_author > 0`,
+		`CREATE INDEX by_parent ON doc (f_parent) WHERE f_parent > 0`,
 		`CREATE INDEX by_number ON doc (f_number) WHERE f_number > 0`,
 		`CREATE TABLE sent (hash INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (hash, seq)) WITHOUT ROWID`,
 		`CREATE TABLE tally (` + tallied + `, n INTEGER NOT NULL, PRIMARY KEY (` + tallied + `)) WITHOUT ROWID`,

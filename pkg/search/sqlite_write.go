@@ -423,6 +423,8 @@ func (w *writer) cell(d *Document, f Field) (int64, error) {
 		return hashKey(d.Story), nil
 	case FieldAuthor:
 		return hashKey(d.AuthorID), nil
+	case FieldParent:
+		return hashKey(d.Parent), nil
 	}
 	return w.number(f, d.value(f))
 }

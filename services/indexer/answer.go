@@ -117,7 +117,7 @@ func (x *indexer) retryCase(ctx context.Context, seq uint64) error {
 // it returns, nothing of them is left on the bus or in the index's files.
 func (x *indexer) erase(ctx context.Context, r EraseRequest) (int, error) {
 	by := identity.Console()
-	q := search.Query{Viewer: search.SeesAll(), Sort: search.Oldest, Limit: search.MaxLimit, Where: map[search.Field][]string{}}
+	where := map[search.Field][]string{}
 	switch {
 	case r.Mention != "":
 		docs, err := x.documents(ctx, []mention.ID{r.Mention})
@@ -129,24 +129,19 @@ func (x *indexer) erase(ctx context.Context, r EraseRequest) (int, error) {
 		}
 		return 1, x.eraseAll(ctx, by, []*search.Document{docs[r.Mention]}, r.Why)
 	case r.Author != "" && r.Platform != "":
-		q.Where[search.FieldAuthor], q.Where[search.FieldPlatform] = []string{r.Author}, []string{r.Platform}
+		where[search.FieldAuthor], where[search.FieldPlatform] = []string{r.Author}, []string{r.Platform}
 	case r.Source != "":
-		q.Where[search.FieldSource] = []string{r.Source}
+		where[search.FieldSource] = []string{r.Source}
 	default:
 		return 0, errors.New("say what to erase: a mention, an author with its platform, or a source")
 	}
-	var all []*search.Document
-	for {
-		page, err := x.index.Search(ctx, q)
-		if err != nil {
-			return 0, err
-		}
-		for i := range page.Hits {
-			all = append(all, &page.Hits[i].Document)
-		}
-		if q.Cursor = page.Next; q.Cursor == "" {
-			break
-		}
+	docs, err := x.all(ctx, where)
+	if err != nil {
+		return 0, err
+	}
+	all := make([]*search.Document, len(docs))
+	for i := range docs {
+		all[i] = &docs[i]
 	}
 	return len(all), x.eraseAll(ctx, by, all, r.Why)
 }

@@ -132,6 +132,7 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 	if err != nil {
 		return err
 	}
+	var answers []*mention.Mention
 	for i := range batch {
 		e := &batch[i]
 		if e.Err != nil {
@@ -147,12 +148,18 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 		if d == nil {
 			continue
 		}
+		if m := &e.Value.Mention; docs[d.ID] == nil && m.Thread.Parent != "" {
+			answers = append(answers, m)
+		}
 		docs[d.ID] = d
 		if gone {
 			if err := x.eraseMention(ctx, identity.System(), d, "deleted on the platform"); err != nil {
 				return err
 			}
 		}
+	}
+	if err := x.linkAnswers(ctx, answers); err != nil {
+		return err
 	}
 	last := batch[len(batch)-1].Seq
 	if err := x.store(ctx, docs, bus.Tagged.Stream(), last); err != nil {
@@ -256,6 +263,9 @@ func (x *indexer) takeCases(ctx context.Context, batch []bus.Entry[casework.Even
 			continue
 		}
 		if d != nil {
+			if err := x.answersTo(ctx, d, docs[id]); err != nil {
+				return err
+			}
 			docs[id] = d
 		}
 	}
