@@ -103,6 +103,29 @@ func (r *replier) lookThrough(ctx context.Context, account string, s *casework.S
 	return nil
 }
 
+// lookAtPost reads the post of a refused reply again, if the reason may lie in
+// it: whoever sends another one has then seen what stands there.
+func (r *replier) lookAtPost(ctx context.Context, s *casework.State, conn any, why source.Reason) {
+	rereads, ok := conn.(source.Rereader)
+	ours := []source.Reason{
+		source.TooLong, source.Duplicate, source.Unfit, source.Locked, source.Revoked, source.WrongAccount, source.Limited, source.Unreachable,
+	}
+	if !ok || slices.Contains(ours, why) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	now, err := rereads.Reread(ctx, []mention.Post{s.Mention.Post})
+	for i := range now {
+		if now[i].NativeID == s.Mention.NativeID && err == nil {
+			err = r.revise(ctx, s, &now[i])
+		}
+	}
+	if err != nil {
+		r.log.Warn("the post of a refused reply is not read again", "case", s.ID, "error", err)
+	}
+}
+
 // ourPosts are replies as posts.
 func ourPosts(s *casework.State, replies []casework.Reply) []mention.Post {
 	var out []mention.Post

@@ -221,6 +221,48 @@ func TestAPlatformThatDoesNotTellIsAskedLater(t *testing.T) {
 	}
 }
 
+// A review that holds one answer was answered by somebody else meanwhile.
+func TestWhatStandsThereIsSeenBeforeItIsOverwritten(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	p := &shown{posts: map[string]mention.Post{}}
+	b.behindShown(p)
+	p.refuses = &source.Refusal{Reason: source.Closed, Err: errors.New("another answer stands there")}
+	now := b.untouched()
+	now.Comments = []mention.Comment{{NativeID: "theirs", Text: "担当者です", Ours: true}}
+	p.show(now)
+	m := b.ask("box", "ごめんなさい")
+	b.clock.Pass(time.Second)
+	b.deliver(m)
+	s := b.state()
+	if s.Outgoing != nil || len(s.Mention.Comments) != 1 {
+		t.Fatalf("%s, comments %+v", b.last(), s.Mention.Comments)
+	}
+	// What is sent now has been seen, and then what we sent is.
+	p.refuses = nil
+	second := b.again()
+	b.clock.Pass(time.Second)
+	b.deliver(second)
+	b.publish("もう一度")
+	got := p.sent
+	if len(got) != 2 || len(got[0].To.Comments) != 1 || got[0].To.Comments[0].Text != "担当者です" {
+		t.Fatalf("sent %+v", got)
+	}
+	if c := got[1].To.Comments; len(c) != 2 || c[1].Text != "ごめんなさい" || !c[1].Ours || c[1].NativeID == "" {
+		t.Errorf("our own answer is not among %+v", c)
+	}
+}
+
+// untouched is the post of the bench's mention.
+func (b *bench) untouched() mention.Post {
+	b.t.Helper()
+	s, err := b.cases.Get(b.t.Context(), staff.Viewer(), b.id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return s.Mention.Post
+}
+
 // lister is a platform on which our own timeline can be read, and nothing else.
 type lister struct {
 	source.Source

@@ -8,6 +8,7 @@
 package replier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -201,7 +202,12 @@ func (r *replier) call(ctx context.Context, s *casework.State, conn source.Repli
 		return r.record(ctx, s.ID, attempt, sentEvent(sent, conn))
 	case refused && !again:
 		r.log.Warn("reply not published", "case", s.ID, "error", err)
-		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendFailed, Text: err.Error(), Reason: string(refusal.Reason), Until: refusal.Until})
+		failed := casework.Event{Kind: casework.SendFailed, Text: err.Error(), Reason: string(refusal.Reason), Until: refusal.Until}
+		if err := r.record(ctx, s.ID, attempt, failed); err != nil {
+			return err
+		}
+		r.lookAtPost(ctx, s, conn, refusal.Reason)
+		return nil
 	}
 	r.log.Warn("no clear answer to a reply; looking for it", "case", s.ID, "error", err)
 	return r.find(ctx, s, conn, err)
@@ -282,6 +288,17 @@ func sentEvent(s source.Sent, conn source.Replier) casework.Event {
 	return casework.Event{Kind: casework.Sent, URL: s.URL, Native: s.NativeID, Follow: s.NativeID != "" && follows(conn)}
 }
 
+// replyOf is the reply that is on its way, to the post as whoever sent it has
+// seen it: with the answers of ours that stand below it.
 func replyOf(s *casework.State) source.Reply {
-	return source.Reply{To: s.Mention.Post, Text: s.Outgoing.Draft.Text, Lang: s.Outgoing.Draft.Lang, Key: s.Outgoing.Attempt}
+	to := s.Mention.Post
+	to.Comments = slices.Clone(to.Comments)
+	for _, rep := range s.Replies {
+		if !rep.Gone {
+			to.Comments = append(to.Comments, mention.Comment{
+				NativeID: rep.Native, URL: rep.URL, Text: cmp.Or(rep.Reads, rep.Draft.Text), At: rep.At, Ours: true,
+			})
+		}
+	}
+	return source.Reply{To: to, Text: s.Outgoing.Draft.Text, Lang: s.Outgoing.Draft.Lang, Key: s.Outgoing.Attempt}
 }

@@ -145,6 +145,7 @@ type platform struct {
 	lost    error // what Reply returns after it has published
 	refuses error // what Reply returns instead of publishing
 	silent  error // what Find returns
+	sent    []source.Reply
 }
 
 func (p *platform) Dedupes() time.Duration { return p.dedupes }
@@ -153,6 +154,7 @@ func (p *platform) Reply(ctx context.Context, r source.Reply) (source.Sent, erro
 	if p.refuses != nil {
 		return source.Sent{}, p.refuses
 	}
+	p.sent = append(p.sent, r)
 	sent, err := p.Replier.Reply(ctx, r)
 	if p.lost != nil {
 		return source.Sent{}, p.lost
