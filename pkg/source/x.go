@@ -245,9 +245,6 @@ func (x *xSource) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, erro
 	}
 }
 
-// errStopped tells that whoever takes the items wants no more.
-var errStopped = errors.New("stopped")
-
 // afford fails while a budget is used up, and tells what was missed once it no
 // longer is: reading goes on with what is new, or yesterday's posts would take
 // today's budget.
