@@ -178,6 +178,19 @@ func (s *Source) Validate() error {
 	return inConfig(k.Check(s.Config))
 }
 
+// Seal returns s, which must be valid, with its secrets sealed, for a look at
+// what it would bring before it is set.
+func (s Source) Seal(store *Store) (Source, error) {
+	if err := s.Validate(); err != nil {
+		return s, err
+	}
+	sealed, err := s.sealed(store)
+	if err != nil {
+		return s, err
+	}
+	return sealed.(Source), nil
+}
+
 // sealed is s with its secrets sealed.
 func (s Source) sealed(store *Store) (any, error) {
 	k, _ := source.Named(s.Kind)

@@ -277,6 +277,43 @@ type formView struct {
 	Danger *actionView
 	Back   link
 	Second *formView // another form below, with its own button
+	Try    string    // where what is typed can be tried; empty for not at all
+}
+
+// sourceView is one source: its settings, how it fares, and what its platform
+// asks of us.
+type sourceView struct {
+	formView
+	State   *sourceRow // nil for a new one
+	Hook    string     // where its platform can push; empty for nowhere
+	Guessed bool       // Hook is made of the request, not configured
+	Consent *consentView
+	Tried   *triedView
+	Duties  []fact
+}
+
+// consentView is whether a person has let a source in on the platform's page.
+type consentView struct {
+	Action   string // asks for the way there
+	Go, Host string // the platform's page; empty before it is asked for
+	Redirect string // what the platform must know of us
+	Guessed  bool   // Redirect is made of the request, not configured
+	Since    moment
+	By       string
+	Error    string
+}
+
+// triedView is what a configuration would bring.
+type triedView struct {
+	Error   string
+	Text    string // in one sentence
+	Secrets bool   // those that were typed have to be typed again
+	Rows    []triedRow
+}
+
+type triedRow struct {
+	rowView
+	Brands []string // that it is about
 }
 
 type fieldGroup struct {

@@ -40,6 +40,7 @@ func newBench(t *testing.T, beside ...app.Service) *bench {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
+	cfg.Limits.AllowPrivate = []string{"127.0.0.1"}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	envs := make(chan *app.Env, 1)
 	probe := app.Service{Name: "probe", Run: func(ctx context.Context, env *app.Env) error {
