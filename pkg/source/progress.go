@@ -37,6 +37,8 @@ type Progress struct {
 	// Began is since when this process listens: what came while nobody did is
 	// no silence. The fetcher sets it.
 	Began time.Time `json:"-"`
+	// Alive is until when the source has been run for sure.
+	Alive time.Time `json:"alive,omitzero"`
 	// Left of Quota requests until Reset, where the platform tells.
 	Quota int       `json:"quota,omitempty"`
 	Left  int       `json:"left,omitempty"`

@@ -6,6 +6,7 @@ package fetcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -70,6 +71,9 @@ func (f *fetcher) all(ctx context.Context) error {
 			}
 		}
 		for id, s := range want {
+			if s.Off {
+				f.switchedOff(ctx, id)
+			}
 			if f.runner(id) != nil || s.Off {
 				continue
 			}
@@ -103,6 +107,22 @@ func (f *fetcher) end(id string, r *runner) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.runners, id)
+}
+
+// switchedOff notes in the ledger of a source that people don't want it run.
+func (f *fetcher) switchedOff(ctx context.Context, id string) {
+	f.met.listening.WithLabelValues(id).Set(0)
+	var c source.Coverage
+	_, err := bus.Cursors.Get(ctx, f.bus, source.CoverageKey(id), &c)
+	if errors.Is(err, bus.ErrNotFound) {
+		return // it has never been run
+	}
+	if err == nil && c.SwitchedOff(f.now()) {
+		err = bus.Cursors.Put(ctx, f.bus, source.CoverageKey(id), c)
+	}
+	if err != nil {
+		f.log.Warn("it is not written down that a source was switched off", "source", id, "error", err)
+	}
 }
 
 // running are the runners by source.

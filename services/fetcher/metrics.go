@@ -7,18 +7,20 @@ import (
 )
 
 type metrics struct {
-	success *prometheus.GaugeVec
+	success, listening, missed *prometheus.GaugeVec
 }
 
 func newMetrics() metrics {
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"source"})
+	}
 	return metrics{
-		success: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "earshot_source_last_success_timestamp_seconds",
-			Help: "When a source was last read without an error.",
-		}, []string{"source"}),
+		success:   gauge("earshot_source_last_success_timestamp_seconds", "When a source was last read without an error."),
+		listening: gauge("earshot_source_listening", "1 while a source is heard, 0 while its fetches fail or it is switched off."),
+		missed:    gauge("earshot_source_missed_seconds", "How much of the last seven days a source was not heard, and not caught up with."),
 	}
 }
 
 func (m metrics) register(r prometheus.Registerer) error {
-	return errors.Join(r.Register(m.success))
+	return errors.Join(r.Register(m.success), r.Register(m.listening), r.Register(m.missed))
 }

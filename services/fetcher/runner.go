@@ -2,8 +2,6 @@ package fetcher
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -30,6 +28,9 @@ type runner struct {
 	mu       sync.Mutex // guards what follows; pushes come beside fetches
 	conn     source.Source
 	progress source.Progress
+	coverage source.Coverage
+	noted    bool // coverage has changed since it was kept
+	told     bool // this fetch has told of a gap
 }
 
 // run fetches from the source until ctx ends.
@@ -37,43 +38,26 @@ func (r *runner) run(ctx context.Context) {
 	if !r.load(ctx) {
 		return
 	}
+	defer r.save(ctx)
+	stop := r.beat(ctx)
+	defer stop()
 	conn, _, err := r.open(r.id, r.of)
-	if err != nil {
-		r.fail(ctx, err, 0)
-		return
-	}
 	r.mu.Lock()
 	r.conn = conn
+	r.coverage.Began(r.progress.Alive, r.now(), r.replays())
+	r.noted = true
 	r.mu.Unlock()
+	if err != nil {
+		r.fail(ctx, err, 0)
+		<-ctx.Done() // until the settings change
+		return
+	}
 	for ctx.Err() == nil {
 		wait := r.fetch(ctx)
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
 		case <-r.again:
-		}
-	}
-}
-
-// load reads how far the source has come. Without knowing that nothing is
-// fetched: a cursor that can't be read is not one that isn't there.
-func (r *runner) load(ctx context.Context) bool {
-	for {
-		r.mu.Lock()
-		_, err := bus.Cursors.Get(ctx, r.bus, source.ProgressKey(r.id), &r.progress)
-		r.progress.Began = r.now()
-		r.mu.Unlock()
-		if err == nil || errors.Is(err, bus.ErrNotFound) {
-			return true
-		}
-		if ctx.Err() != nil {
-			return false
-		}
-		r.log.Warn("cursor not read; waiting", "error", err)
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(time.Second):
 		}
 	}
 }
@@ -94,6 +78,7 @@ func (r *runner) fetch(ctx context.Context) time.Duration {
 	var fetchErr error
 	r.mu.Lock()
 	cursor := r.progress.Cursor
+	r.told = false
 	r.mu.Unlock()
 	go func() {
 		defer close(items)
@@ -126,6 +111,7 @@ func (r *runner) fetch(ctx context.Context) time.Duration {
 	}
 	wait := max(r.conn.Poll(), time.Second)
 	r.succeed()
+	r.heard(r.conn.Poll() > 0)
 	r.mu.Lock()
 	r.progress.Next = r.now().Add(wait)
 	r.mu.Unlock()
@@ -141,11 +127,20 @@ const (
 	saveEvery  = time.Second
 )
 
+// steady is after how long without an error a stream that sends nothing is
+// heard, and caughtUp after how long it has sent all that was missed.
+const (
+	steady   = 30 * time.Second
+	caughtUp = 10 * time.Minute
+)
+
 // handOver publishes what comes, and keeps the cursor after what is stored. It
 // returns when items is closed.
 func (r *runner) handOver(ctx context.Context, items <-chan source.Item) error {
 	tick := time.NewTicker(saveEvery)
 	defer tick.Stop()
+	stream := r.conn.Poll() == 0
+	since, quiet := r.now(), stream
 	dirty := false
 	for {
 		var batch []source.Item
@@ -153,6 +148,15 @@ func (r *runner) handOver(ctx context.Context, items <-chan source.Item) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
+			if stream {
+				connected := r.now().Sub(since)
+				if quiet && connected >= steady {
+					quiet, dirty = false, true
+					r.succeed()
+					r.heard(false)
+				}
+				dirty = connected >= caughtUp && r.reached(r.now()) || dirty
+			}
 			if r.hush() || dirty {
 				r.save(ctx)
 				dirty = false
@@ -183,8 +187,22 @@ func (r *runner) handOver(ctx context.Context, items <-chan source.Item) error {
 			return err
 		}
 		r.succeed()
+		if stream {
+			quiet = false
+			r.heard(false)
+			r.reached(newest(batch))
+		}
 		dirty = true
 	}
+}
+
+func newest(items []source.Item) (t time.Time) {
+	for _, it := range items {
+		if it.Post.PublishedAt.After(t) {
+			t = it.Post.PublishedAt
+		}
+	}
+	return t
 }
 
 // publish finds the brands in a batch, stores its mentions and moves the
@@ -241,6 +259,12 @@ func (r *runner) publish(ctx context.Context, batch []source.Item) error {
 	defer r.mu.Unlock()
 	if cursor != "" {
 		r.progress.Cursor = cursor
+	}
+	for _, item := range batch {
+		if item.Gap != nil {
+			r.coverage.Told(*item.Gap, now)
+			r.told, r.noted = true, true
+		}
 	}
 	r.progress.Took(posts, len(mentions), newest, now)
 	return nil
@@ -307,64 +331,4 @@ func (r *runner) pause(err error) time.Duration {
 	}
 	wait := 5 * time.Second << min(r.failures-1, 8)
 	return min(wait, 15*time.Minute)
-}
-
-func (r *runner) succeed() {
-	now := r.now()
-	r.failures = 0
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.progress.Success, r.progress.Error, r.progress.Since, r.progress.Next = now, "", time.Time{}, time.Time{}
-	r.met.success.WithLabelValues(r.id).Set(float64(now.Unix()))
-	if q, ok := r.conn.(source.Quoter); ok {
-		if quota, known := q.Quota(); known {
-			r.progress.Quota, r.progress.Left, r.progress.Reset = quota.Limit, quota.Remaining, quota.Reset
-		}
-	}
-}
-
-func (r *runner) fail(ctx context.Context, err error, wait time.Duration) time.Duration {
-	now := r.now()
-	r.mu.Lock()
-	if r.progress.Error == "" {
-		r.progress.Since = now
-		r.log.Warn("source failed", "error", err, "next", wait.String())
-	}
-	r.progress.Error = err.Error()
-	r.progress.Next = time.Time{}
-	if wait > 0 {
-		r.progress.Next = now.Add(wait)
-	}
-	r.mu.Unlock()
-	r.hush()
-	r.save(ctx)
-	return wait
-}
-
-// hush notes when the source has just fallen silent; the pager tells people.
-func (r *runner) hush() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.progress.Hush(r.now()) {
-		return false
-	}
-	r.log.Warn("source is silent against its habit", "last", r.progress.Taken, "usual_gap", r.progress.Gap.String())
-	return true
-}
-
-// save keeps cursor and state in one write, and tells the desk.
-func (r *runner) save(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	r.mu.Lock()
-	defer r.mu.Unlock() // of two writes the later one is the newer
-	if err := bus.Cursors.Put(ctx, r.bus, source.ProgressKey(r.id), r.progress); err != nil {
-		r.log.Warn("cursor not kept; the last posts will come again", "error", err)
-		return
-	}
-	raw, _ := json.Marshal(r.progress)
-	_ = r.bus.Tell("source", struct {
-		ID       string          `json:"id"`
-		Progress json.RawMessage `json:"progress"`
-	}{r.id, raw})
 }
