@@ -220,13 +220,13 @@ func (c *Coverage) forgetShort() {
 	})
 }
 
-// At is the ledger as it stands at now, with what nobody wrote down: that no
-// fetcher has run since alive.
-func (c Coverage) At(alive, now time.Time) Coverage {
+// At is the ledger as it stands at now, with what nobody wrote down: that the
+// source has not been run since p was kept.
+func (c Coverage) At(p *Progress, now time.Time) Coverage {
 	c.Outages = slices.Clone(c.Outages)
 	lasts := slices.ContainsFunc(c.Outages, func(o Outage) bool { return o.To.IsZero() && o.Cause != Platform })
-	if !c.Since.IsZero() && !alive.IsZero() && !lasts && now.Sub(alive) > 3*time.Minute {
-		c.Outages = append(c.Outages, Outage{From: alive, Cause: Stopped})
+	if !c.Since.IsZero() && !lasts && p.Away(now) {
+		c.Outages = append(c.Outages, Outage{From: p.Alive, Cause: Stopped})
 	}
 	return c
 }

@@ -130,10 +130,10 @@ func TestCoverageIsBounded(t *testing.T) {
 func TestNobodyListens(t *testing.T) {
 	t.Parallel()
 	c := Coverage{Since: testNow.Add(-24 * time.Hour)}
-	if got := c.At(testNow.Add(-time.Minute), testNow); len(got.Outages) != 0 {
+	if got := c.At(&Progress{Alive: testNow.Add(-time.Minute)}, testNow); len(got.Outages) != 0 {
 		t.Errorf("a minute ago it was alive: %+v", got.Outages)
 	}
-	if got := c.At(testNow.Add(-time.Hour), testNow); len(got.Outages) != 1 || got.Outages[0].Cause != Stopped || got.Outages[0].State() != Lasting || len(c.Outages) != 0 {
+	if got := c.At(&Progress{Alive: testNow.Add(-time.Hour)}, testNow); len(got.Outages) != 1 || got.Outages[0].Cause != Stopped || got.Outages[0].State() != Lasting || len(c.Outages) != 0 {
 		t.Errorf("for an hour nobody has listened: %+v", got.Outages)
 	}
 	if got := (Coverage{}).Over(testNow.Add(-time.Hour), testNow); len(got) != 1 || got[0].Way != Unknown {

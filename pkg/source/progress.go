@@ -90,6 +90,12 @@ func (p *Progress) quiet(now time.Time) time.Duration {
 	return now.Sub(p.Taken)
 }
 
+// Away tells whether nobody seems to run the source: it is written down every
+// minute that somebody does.
+func (p *Progress) Away(now time.Time) bool {
+	return !p.Alive.IsZero() && now.Sub(p.Alive) > 3*time.Minute
+}
+
 // Lag is how late the newest item arrived, or zero.
 func (p *Progress) Lag() time.Duration {
 	if p.Item.IsZero() || p.Taken.Before(p.Item) {

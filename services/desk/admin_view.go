@@ -201,12 +201,41 @@ type sourcesView struct {
 	May    bool
 	Rows   []sourceRow // the last one may be that of second opinions
 	Notice *notice
+
+	Tabs     []chip // times to show coverage for
+	Coverage []coverageRow
+	Duties   []dutiesRow
+}
+
+// coverageRow is how a source was heard over the last days.
+type coverageRow struct {
+	Name, Href string
+	Strip      []stripPart
+	Share      string // heard, of the time in which it was to be
+	Missed     string // how long it was not; empty for never
+	Text       string // all of that in words
+}
+
+// stripPart is a stretch on the strip, in the strip's units.
+type stripPart struct{ Way, X, W string }
+
+type outageView struct {
+	From, To         moment
+	Span             string
+	Cause, Why       string
+	State, StateName string
+}
+
+// dutiesRow is what the platform of one kind of sources asks.
+type dutiesRow struct {
+	Kind  string
+	Facts []fact
 }
 
 type sourceRow struct {
 	ID, Name, Kind, Detail string
 	Href                   string
-	State                  string // ok, waiting, silent, failing, off
+	State                  string // ok, waiting, silent, failing, away, off
 	StateName              string
 	Success, Item, Next    moment
 	Lag                    string
@@ -290,6 +319,10 @@ type sourceView struct {
 	Consent *consentView
 	Tried   *triedView
 	Duties  []fact
+
+	Tabs    []chip
+	Heard   *coverageRow
+	Outages []outageView
 }
 
 // consentView is whether a person has let a source in on the platform's page.

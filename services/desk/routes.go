@@ -121,6 +121,7 @@ func (d *Desk) routes() []route {
 		{"GET /api/v1/mentions", view, false, (*call).apiMentions},
 		{"POST /api/v1/mentions", bringIn, false, (*call).apiIntake},
 		{"GET /api/v1/counts", view, false, (*call).apiCounts},
+		{"GET /api/v1/sources", view, false, (*call).apiSources},
 		{"GET /api/v1/events", view, false, (*call).events},
 		{"GET /api/v1/cases/{id}", view, false, (*call).apiCase},
 		{"POST /api/v1/cases/{id}/{command}", comment, false, (*call).apiCommand},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,16 +17,14 @@ import (
 	"github.com/earshot/earshot/pkg/source"
 )
 
-// sources shows whether each source still hears anything.
+// sources shows whether each source still hears anything, and when it did not.
 func (c *call) sources() error {
 	say := c.l.say
-	v := &sourcesView{frame: c.frame(say("nav.sources"), "/sources"), May: c.viewer.Can(identity.Configure, identity.AllBrands)}
-	for _, s := range settings.Sources.List(c.Settings) {
-		if s.Brand != "" && !c.viewer.Can(identity.View, s.Brand) {
-			continue
-		}
-		var p source.Progress
-		if _, err := bus.Cursors.Get(c.ctx, c.Bus, source.ProgressKey(s.ID), &p); err != nil && !errors.Is(err, bus.ErrNotFound) {
+	v := &sourcesView{frame: c.frame(say("nav.sources"), "/sources"), May: c.viewer.Can(identity.Configure, identity.AllBrands), Tabs: c.coverageTabs("/sources", c.days())}
+	kinds := sourceFamily().called(c.l).kinds
+	for _, s := range c.visibleSources() {
+		p, cov, err := c.heardOf(s)
+		if err != nil {
 			c.Log.Warn("progress not read", "source", s.ID, "error", err)
 			v.Notice = &notice{Kind: "stale", Title: say("source.unread"), Text: say("source.unread_text")}
 		}
@@ -34,6 +33,13 @@ func (c *call) sources() error {
 			row.Href = "/sources/" + s.ID
 		}
 		v.Rows = append(v.Rows, row)
+		heard := c.l.strip(cov, c.days())
+		heard.Name, heard.Href = row.Name, row.Href
+		v.Coverage = append(v.Coverage, heard)
+		i := slices.IndexFunc(kinds, func(k kindView) bool { return k.Name == s.Kind })
+		if k, ok := source.Named(s.Kind); ok && i >= 0 && !slices.ContainsFunc(v.Duties, func(d dutiesRow) bool { return d.Kind == kinds[i].Label }) {
+			v.Duties = append(v.Duties, dutiesRow{kinds[i].Label, c.duties(&kinds[i], k.Duties)})
+		}
 	}
 	if len(v.Rows) == 0 {
 		v.Notice = &notice{Kind: "empty", Title: say("source.none"), Text: say("source.none_text")}
@@ -88,20 +94,33 @@ func (c *call) sourceRow(s settings.Source, p source.Progress) sourceRow {
 	if p.Quota > 0 {
 		r.Quota = fmt.Sprintf("%s / %s", number(p.Left), number(p.Quota))
 	}
-	switch {
+	switch r.State = stateOf(s, p, l.now); {
 	case s.Off:
-		r.State, r.Next = "off", moment{}
-	case p.Error != "":
-		r.State = "failing"
-	case p.Silent:
-		r.State, r.Silent = "silent", l.say("source.silent", l.span(l.now.Sub(p.Taken)), l.span(p.Gap))
-	case p.Success.IsZero():
-		r.State = "waiting"
-	default:
-		r.State = "ok"
+		r.Next = moment{}
+	case r.State == "away":
+		r.Next = moment{}
+	case r.State == "silent":
+		r.Silent = l.say("source.silent", l.span(l.now.Sub(p.Taken)), l.span(p.Gap))
 	}
 	r.StateName = l.say("source.state_" + r.State)
 	return r
+}
+
+// stateOf is how a source fares, in a word.
+func stateOf(s settings.Source, p source.Progress, now time.Time) string {
+	switch {
+	case s.Off:
+		return "off"
+	case p.Away(now):
+		return "away"
+	case p.Error != "":
+		return "failing"
+	case p.Silent:
+		return "silent"
+	case p.Success.IsZero():
+		return "waiting"
+	}
+	return "ok"
 }
 
 // showSource shows the page of a source; change, which may be nil, has the last
@@ -137,11 +156,14 @@ func (c *call) faring(page *sourceView, v connected) {
 	if !ok {
 		return
 	}
-	var p source.Progress
-	if _, err := bus.Cursors.Get(c.ctx, c.Bus, source.ProgressKey(v.id), &p); err != nil && !errors.Is(err, bus.ErrNotFound) {
+	p, cov, err := c.heardOf(s)
+	if err != nil {
 		c.Log.Warn("progress not read", "source", v.id, "error", err)
 		page.Notice = &notice{Kind: "stale", Title: c.l.say("source.unread"), Text: c.l.say("source.unread_text")}
 	}
+	page.Tabs = c.coverageTabs("/sources/"+v.id, c.days())
+	heard := c.l.strip(cov, c.days())
+	page.Heard, page.Outages = &heard, c.l.outages(cov, c.days())
 	row := c.sourceRow(s, p)
 	page.State = &row
 	ctx, cancel := c.within(abilitiesTime)

@@ -281,3 +281,39 @@ func TestASourceIsTried(t *testing.T) {
 	e := b.as("eve", everywhere, identity.Agent)
 	e.want(e.post("/sources/par/try", form...), 403)
 }
+
+func TestWhatWasMissedIsTold(t *testing.T) {
+	b := newBench(t)
+	for id, brand := range map[string]string{"news": "", "theirs": "hoshi"} {
+		b.put(settings.Sources.Put(t.Context(), b.Settings, "cli", id, 0, settings.Source{ID: id, Name: "The " + id, Kind: "hackernews", Brand: brand, Config: []byte(`{}`)}))
+	}
+	now := time.Now().UTC()
+	c := source.Coverage{Since: now.Add(-100 * time.Hour)}
+	c.Failed(now.Add(-30*time.Hour), now.Add(-30*time.Hour), "503 <b>")
+	c.Heard(now.Add(-20*time.Hour), false, true, false)
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.CoverageKey("news"), c))
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.ProgressKey("news"), source.Progress{Success: now, Item: now, Taken: now, Alive: now, Quota: 100, Left: 42}))
+	v := b.as("aya", []string{"kumo"}, identity.Agent)
+	v.want(v.get("/sources"), 200, `aria-label="90.0% heard. 10 h missed."`, `class="missed"`, "The news", "!The theirs", "Deleted items lose", "What the platform asks", "42 / 100")
+	v.want(v.get("/sources/news"), 403)
+	admin := b.as("ada", everywhere, identity.Admin)
+	admin.want(admin.get("/sources/news?days=30"), 200, "The fetcher does not answer", "Fetching failed", "503 &lt;b&gt;", "10 h")
+	var got struct {
+		Days    int
+		Sources []apiSource
+	}
+	a := v.want(v.get("/api/v1/sources?days=7"), 200)
+	b.put(json.Unmarshal([]byte(a.body), &got))
+	if len(got.Sources) != 1 || got.Days != 7 {
+		t.Fatalf("%s", a.body)
+	}
+	s := got.Sources[0]
+	if s.State != "ok" || s.Heard == nil || *s.Heard < .89 || *s.Heard > .91 || len(s.Outages) != 1 || s.Outages[0].State != source.Lost || s.Quota.Remaining != 42 || s.Duties.Deletions == "" {
+		t.Errorf("%s", a.body)
+	}
+	// Nobody has run it for an hour.
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.ProgressKey("news"), source.Progress{Success: now.Add(-time.Hour), Alive: now.Add(-time.Hour)}))
+	v.want(v.get("/sources"), 200, "Nobody listens")
+	v.want(v.get("/api/v1/sources"), 200, `"state":"away"`, `"cause":"stopped"`)
+	b.visitor().want(b.visitor().get("/api/v1/sources"), 401)
+}

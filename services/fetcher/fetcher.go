@@ -68,6 +68,7 @@ func (f *fetcher) all(ctx context.Context) error {
 		for id, r := range f.running() {
 			if s, ok := want[id]; !ok || !reflect.DeepEqual(s, r.of) {
 				f.end(id, r)
+				f.met.forget(id)
 			}
 		}
 		for id, s := range want {
@@ -111,7 +112,6 @@ func (f *fetcher) end(id string, r *runner) {
 
 // switchedOff notes in the ledger of a source that people don't want it run.
 func (f *fetcher) switchedOff(ctx context.Context, id string) {
-	f.met.listening.WithLabelValues(id).Set(0)
 	var c source.Coverage
 	_, err := bus.Cursors.Get(ctx, f.bus, source.CoverageKey(id), &c)
 	if errors.Is(err, bus.ErrNotFound) {
