@@ -27,6 +27,9 @@ func TestConfigurationsAreChecked(t *testing.T) {
 		{"appstore", "app: 123\ncountries: []\nserver: x", "line 2: countries: required\nline 3: server: must start with http:// or https://"},
 		{"sandbox", "dir: ../../etc\nspeed: 0", "line 1: dir: must be a folder within the data folder\nline 2: speed: must be more than 0, at most 1000000"},
 		{"sandbox", "speed: nan", "line 1: speed: must be more than 0, at most 1000000"},
+		{"x", "account: so long a handle is none\nlisten: everything\ncountry: jp", "line 1: account: \"so long a handle is none\" is not a handle on X\nline 2: listen: \"everything\" is not one of search, stream, mentions, push\nline 3: country: \"jp\" is not like JP"},
+		{"x", "listen: mentions\nhistory: 8d\npoll: 1s\nsilence: 5s\napi: x", "account: required to read mentions\nline 2: history: must be at most 7d\nline 3: poll: must be at least 15s\nline 4: silence: must be at least 20s\nline 5: api: must start with http:// or https://"},
+		{"x", "daily_usd: -1\nprice_post: nan\nmonth_begins: 31\ndaily_posts: -5", "line 1: daily_usd: must be between 0 and 10000000\nline 2: price_post: must be between 0 and 100\nline 3: month_begins: must be between 1 and 28\nline 4: daily_posts: must be between 0 and 1000000000"},
 	} {
 		k, ok := Named(c.kind)
 		if !ok {
@@ -39,7 +42,7 @@ func TestConfigurationsAreChecked(t *testing.T) {
 }
 
 func TestKindsWorkAsTheyComeWhereTheyCan(t *testing.T) {
-	for name, cfg := range map[string]string{"feed": "search: google-news", "hackernews": "", "bluesky": "", "mastodon": "", "appstore": "app: '1'", "sandbox": ""} {
+	for name, cfg := range map[string]string{"feed": "search: google-news", "hackernews": "", "bluesky": "", "mastodon": "", "appstore": "app: '1'", "sandbox": "", "x": ""} {
 		k, _ := Named(name)
 		if err := k.Check([]byte(cfg)); err != nil {
 			t.Errorf("%s: %v", name, err)
