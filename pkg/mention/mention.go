@@ -8,6 +8,7 @@
 package mention
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
@@ -294,10 +295,16 @@ func (p *Post) Again(now *Post, at time.Time) Post {
 		Platform: p.Platform, NativeID: p.NativeID, Source: p.Source, Kind: p.Kind, Intake: p.Intake, URL: p.URL,
 		PublishedAt: p.PublishedAt, EditedAt: now.EditedAt, SeenAt: at, Deleted: now.Deleted,
 	}
+	if out.EditedAt.IsZero() && (now.Deleted || p.Intake == Bulked) {
+		out.EditedAt = at // an import's state is as old as the post; what it is now comes after it
+	}
 	if now.Deleted {
 		return out
 	}
-	out.Author, out.Lang, out.Place, out.Thread, out.ReplyRef = p.Author, p.Lang, p.Place, p.Thread, p.ReplyRef
+	out.Author, out.Lang, out.Place, out.Thread, out.ReplyRef = now.Author, p.Lang, p.Place, p.Thread, cmp.Or(p.ReplyRef, now.ReplyRef)
+	if out.Author == (Author{}) {
+		out.Author = p.Author
+	}
 	out.Title, out.Text, out.Rating, out.Media = now.Title, now.Text, now.Rating, now.Media
 	out.Metrics, out.Comments, out.NoReply = now.Metrics, now.Comments, now.NoReply
 	return out

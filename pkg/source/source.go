@@ -207,6 +207,10 @@ type Duties struct {
 	// Reread is how often stored posts are asked for again, where that is how
 	// deletions are learned; the kind is then a [Rereader]. 0 for never.
 	Reread time.Duration
+	// RereadAll tells that the platform shows any post to any of its sources, so
+	// that posts are asked for whichever way they came: by import, by intake, by
+	// a source that is gone.
+	RereadAll bool
 	// RereadPrice is what the platform takes for one post asked for again, in
 	// US dollars.
 	RereadPrice float64

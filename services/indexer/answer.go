@@ -52,6 +52,7 @@ func (x *indexer) answer(ctx context.Context) error {
 	return errors.Join(
 		bus.Answer(ctx, x.bus, "indexer", "known", known),
 		bus.Answer(ctx, x.bus, "indexer", "erase", erase),
+		bus.Answer(ctx, x.bus, "indexer", "stored", x.stored),
 		bus.Answer(ctx, x.bus, "indexer", "reindex", reindex),
 		bus.Answer(ctx, x.bus, "indexer", "status", func(ctx context.Context, _ struct{}) (Status, error) { return x.status(ctx) }),
 		bus.AnswerRetries(ctx, x.bus, "indexer", x.retry),

@@ -480,27 +480,3 @@ func (x *indexer) sweep(ctx context.Context) error {
 		}
 	}
 }
-
-func (x *indexer) expire(ctx context.Context) error {
-	for ctx.Err() == nil {
-		old, err := x.index.Search(ctx, search.Query{
-			Viewer: search.SeesAll(), Sort: search.Oldest, Limit: search.MaxLimit,
-			Seen:  search.Period{To: x.now().Add(-x.retention)},
-			Where: map[search.Field][]string{search.FieldOwner: {string(search.OwnerTagged)}},
-		})
-		if err != nil || len(old.Hits) == 0 {
-			return err
-		}
-		ids := make([]mention.ID, len(old.Hits))
-		for i, h := range old.Hits {
-			ids[i] = h.ID
-		}
-		err = x.inOrder(ctx, func(ctx context.Context) error {
-			return x.index.Write(ctx, search.Batch{Deletes: ids})
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
