@@ -36,7 +36,8 @@ const (
 
 // rereads returns what reads the posts of a source again, or nil where its kind
 // doesn't ask for that.
-func (f *fetcher) rereads(id string, kind source.Kind, conn source.Source) *rereader {
+func (f *fetcher) rereads(id string, of settings.Source, conn source.Source) *rereader {
+	kind, _ := source.Named(of.Kind)
 	again, ok := conn.(source.Rereader)
 	if !ok || kind.Duties.Reread == 0 {
 		return nil

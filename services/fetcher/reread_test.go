@@ -189,7 +189,7 @@ func TestWhoReadsWhatAgain(t *testing.T) {
 	if got := r.wanted(); got.Source != "acme-x" || got.AllOf != "" {
 		t.Errorf("%+v", got)
 	}
-	if f := (&fetcher{}); f.rereads("a", source.Kind{}, nil) != nil {
+	if f := (&fetcher{}); f.rereads("a", settings.Source{Kind: "hackernews"}, nil) != nil {
 		t.Error("a kind that doesn't ask for it reads again")
 	}
 }

@@ -52,6 +52,11 @@ func (r *runner) run(ctx context.Context) {
 		<-ctx.Done() // until the settings change
 		return
 	}
+	if again := r.rereads(r.id, r.of, conn); again != nil {
+		done := make(chan struct{})
+		defer func() { <-done }()
+		go func() { defer close(done); again.run(ctx) }()
+	}
 	for ctx.Err() == nil {
 		wait := r.fetch(ctx)
 		select {
