@@ -244,6 +244,7 @@ var Kinds = []Kind{
 	mastodonKind(),
 	appStoreKind(),
 	emailKind(),
+	appStoreConnectKind(),
 	sandboxKind(),
 	xKind(),
 }
