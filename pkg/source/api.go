@@ -113,3 +113,11 @@ func status(err error) int {
 	}
 	return 0
 }
+
+// refusalBody is the beginning of the body of the platform's refusal.
+func refusalBody(err error) []byte {
+	if e, ok := errors.AsType[*outbound.Error](err); ok {
+		return e.Body
+	}
+	return nil
+}

@@ -74,7 +74,9 @@ func (f *fakeConnect) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				Type       string
 				Attributes struct{ ResponseBody string }
 				// As the documents have it: relationships.review.data.{type,id}
-				Relationships struct{ Review struct{ Data struct{ Type, ID string } } }
+				Relationships struct {
+					Review struct{ Data struct{ Type, ID string } }
+				}
 			}
 		}
 		json.NewDecoder(r.Body).Decode(&in)
