@@ -121,22 +121,22 @@ type reviewRun struct {
 	cutTo time.Time      // the oldest that was read of them
 }
 
-// read reads a list until a page has nothing new. With an error nothing of it
-// counts, or what is on the pages after it would be missed once the first is
-// known.
+// read reads a list until a page has nothing new and goes back to the last
+// fetch. With an error nothing of it counts, or what is on the pages after it
+// would be missed once the first is known.
 func (r *reviewRun) read(ctx context.Context, l reviewList) error {
 	var news, old []mention.Post
 	var shown []string
-	token := ""
+	token, back := "", cmp.Or(r.at, r.since)
 	for n := 1; ; n++ {
 		posts, next, err := l.page(ctx, token)
 		if err != nil {
 			return err
 		}
 		before := len(news)
+		var written time.Time
 		for _, p := range posts {
-			written := p.PublishedAt
-			if p.EditedAt.After(written) {
+			if written = p.PublishedAt; p.EditedAt.After(written) {
 				written = p.EditedAt
 			}
 			late := written.Before(r.since)
@@ -160,14 +160,14 @@ func (r *reviewRun) read(ctx context.Context, l reviewList) error {
 				news = append(news, p)
 			}
 		}
-		if next == "" || len(news) == before {
+		if next == "" || len(news) == before && !written.After(back) {
 			break
 		}
 		if n == l.pages {
 			if len(news)-before == len(posts) { // nothing on it was known
 				r.cut = append(r.cut, l.name)
-				if t := posts[len(posts)-1].PublishedAt; t.After(r.cutTo) {
-					r.cutTo = t
+				if written.After(r.cutTo) {
+					r.cutTo = written
 				}
 			}
 			break
@@ -257,8 +257,9 @@ func withdrawn(p mention.Post, now time.Time) mention.Post {
 
 // rereadReviews asks for reviews by one, which returns a review by its id. What
 // is missing is withdrawn only if there proves that we still see others: an
-// access that has ended must not erase anything. Of a reply of ours, whose
-// parent is the review, it tells what stands in its place.
+// access that has ended must not erase anything. Without there nothing is said
+// of what is missing. Of a reply of ours, whose parent is the review, it tells
+// what stands in its place.
 func rereadReviews(ctx context.Context, posts []mention.Post, now time.Time, one func(context.Context, string) (mention.Post, error), there func(context.Context) error) ([]mention.Post, error) {
 	var out []mention.Post
 	proven := false
@@ -266,6 +267,9 @@ func rereadReviews(ctx context.Context, posts []mention.Post, now time.Time, one
 		is, err := one(ctx, cmp.Or(p.Thread.Parent, p.NativeID))
 		switch code := status(err); {
 		case code == http.StatusNotFound || code == http.StatusGone:
+			if there == nil {
+				continue
+			}
 			if !proven {
 				if err := there(ctx); err != nil {
 					return out, fmt.Errorf("a review is missing, but so may be our access: %w", err)
