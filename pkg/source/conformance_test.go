@@ -31,6 +31,7 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/oauth2"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected posts")
@@ -241,17 +242,35 @@ func (p *platform) open(t *testing.T, k Kind) bench {
 		t.Fatal(err)
 	}
 	log := &syncBuffer{}
-	src, err := k.Open(p.config(t), Deps{
+	deps := Deps{
 		HTTP: client, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:   func() time.Time { return testNow },
 		Terms: func() Terms { return Terms{Words: []string{"acme", "アクメ"}, Hashtags: []string{"acme"}} },
 		Data:  data,
 		Keep:  Memory(),
-	})
+	}
+	src, err := k.Open(p.config(t), deps)
 	if err != nil {
 		t.Fatal(err)
 	}
+	letIn(t, src, deps)
 	return bench{src, log}
+}
+
+// letIn keeps a person's consent for src, if it wants one.
+func letIn(t *testing.T, src Source, d Deps) {
+	t.Helper()
+	c, ok := src.(Consenter)
+	if !ok {
+		return
+	}
+	var g Grant
+	if err := d.Keep.Update(t.Context(), tokenName, &g, func() (bool, error) {
+		g = Grant{Client: c.Consent().ClientID, Token: oauth2.Token{AccessToken: "hunter2-consented", Expiry: d.Now().Add(time.Hour)}}
+		return true, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // fetch collects what a source yields. A stream's end is no error here: the

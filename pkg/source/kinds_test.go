@@ -29,6 +29,7 @@ func TestConfigurationsAreChecked(t *testing.T) {
 		{"appstore", "app: 123\ncountries: []\nserver: x", "line 2: countries: required\nline 3: server: must start with http:// or https://"},
 		{"appstoreconnect", "app: 1\nkey_id: a", "key: required"},
 		{"appstoreconnect", "app: id1\nkey_id: a\nkey: b\nserver: x\npoll: 1s", "line 1: app: must be the app's number, without id\nline 4: server: must start with http:// or https://\nline 5: poll: must be at least 1m0s"},
+		{"googlebusiness", "client_id: a\nclient_secret: b\nserver: https://x\nbackfill: 1m\npoll: 1s", "line 3: server: must be like https://{api}.googleapis.com\nline 4: backfill: must be at least 1h, at most 365d\nline 5: poll: must be at least 1m0s"},
 		{"googleplay", "package: acme\nkey: b\nserver: x\npoll: 48h", "line 1: package: must be like com.example.app\nline 3: server: must start with http:// or https://\nline 4: poll: must be at least 2m, at most 24h"},
 		{"sandbox", "dir: ../../etc\nspeed: 0", "line 1: dir: must be a folder within the data folder\nline 2: speed: must be more than 0, at most 1000000"},
 		{"sandbox", "speed: nan", "line 1: speed: must be more than 0, at most 1000000"},

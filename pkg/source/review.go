@@ -193,7 +193,8 @@ func (r *reviewRun) gap() *Gap {
 // oneAnswer publishes r on a platform that holds one answer per review, where
 // another one silently takes its place. It reads the answer that stands, which
 // standing returns or nil, and writes only if that is the one whoever sent r has
-// seen. If r stands already it is not written again.
+// seen, or one that no reader ever saw. If r stands already it is not written
+// again.
 func oneAnswer(ctx context.Context, r Reply, limit Limit, now time.Time, standing func(context.Context) (*mention.Comment, error), write func(context.Context) (Sent, error)) (Sent, error) {
 	switch text := strings.TrimSpace(r.Text); {
 	case text == "":
@@ -209,7 +210,7 @@ func oneAnswer(ctx context.Context, r Reply, limit Limit, now time.Time, standin
 		}
 		return Sent{}, &Refusal{Reason: Unreachable, Err: fmt.Errorf("the answer that stands could not be read, so nothing was sent: %w", err)}
 	}
-	if has != nil {
+	if has != nil && has.State != mention.Rejected {
 		if sameText(has.Text, r.Text) {
 			return sentComment(*has), nil
 		}
@@ -226,7 +227,7 @@ func findAnswer(ctx context.Context, r Reply, standing func(context.Context) (*m
 	if err != nil {
 		return Sent{}, err
 	}
-	if has == nil || !sameText(has.Text, r.Text) {
+	if has == nil || has.State == mention.Rejected || !sameText(has.Text, r.Text) {
 		return Sent{}, ErrNotFound
 	}
 	return sentComment(*has), nil

@@ -245,6 +245,7 @@ var Kinds = []Kind{
 	appStoreKind(),
 	emailKind(),
 	appStoreConnectKind(),
+	googleBusinessKind(),
 	googlePlayKind(),
 	sandboxKind(),
 	xKind(),
