@@ -19,6 +19,9 @@ import (
 type api struct {
 	deps  Deps
 	token func(context.Context) (string, error)
+	// renew makes a token function that holds no token yet, for when one is
+	// refused before its time; nil where that can't mend anything.
+	renew func() func(context.Context) (string, error)
 	// reason reads why from the body of a refusal; empty when it doesn't say.
 	reason func(body []byte) string
 
@@ -35,12 +38,24 @@ func (a *api) Quota() (outbound.Quota, bool) {
 
 // get decodes the answer to a GET of address into out.
 func (a *api) get(ctx context.Context, address string, out any) error {
-	return a.do(ctx, http.MethodGet, address, nil, nil, out)
+	return a.do(ctx, http.MethodGet, address, nil, out)
 }
 
 // do sends in as JSON, unless it is nil, and decodes the answer into out, unless
-// that is nil.
-func (a *api) do(ctx context.Context, method, address string, header http.Header, in, out any) error {
+// that is nil. A token that is refused is asked for anew once: nothing has
+// happened then.
+func (a *api) do(ctx context.Context, method, address string, in, out any) error {
+	err := a.try(ctx, method, address, in, out)
+	if status(err) == http.StatusUnauthorized && a.renew != nil {
+		a.mu.Lock()
+		a.token = a.renew()
+		a.mu.Unlock()
+		err = a.try(ctx, method, address, in, out)
+	}
+	return err
+}
+
+func (a *api) try(ctx context.Context, method, address string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		raw, err := json.Marshal(in)
@@ -53,14 +68,14 @@ func (a *api) do(ctx context.Context, method, address string, header http.Header
 	if err != nil {
 		return refuse("not a valid address: %s", clip(address, 200))
 	}
-	if header != nil {
-		req.Header = header.Clone()
-	}
 	req.Header.Set("Accept", "application/json")
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	token, err := a.token(ctx)
+	a.mu.Lock()
+	ask := a.token
+	a.mu.Unlock()
+	token, err := ask(ctx)
 	if err != nil {
 		return err
 	}

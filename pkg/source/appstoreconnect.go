@@ -264,7 +264,7 @@ func (s *appStoreConnect) Reply(ctx context.Context, r Reply) (Sent, error) {
 		var out struct {
 			Data connectResponse `json:"data"`
 		}
-		if err := s.do(ctx, http.MethodPost, s.cfg.Server+"/v1/customerReviewResponses", nil, in, &out); err != nil {
+		if err := s.do(ctx, http.MethodPost, s.cfg.Server+"/v1/customerReviewResponses", in, &out); err != nil {
 			if status(err) == http.StatusForbidden {
 				return Sent{}, NotGranted.refuse("the key may not answer: it needs the role Admin or Customer Support: %w", err)
 			}

@@ -27,7 +27,7 @@ func (s *googleBusiness) Reply(ctx context.Context, r Reply) (Sent, error) {
 	sent, err := oneAnswer(ctx, r, businessLimit, s.deps.Now(), s.standing(name), func(ctx context.Context) (Sent, error) {
 		var out businessReply
 		in := map[string]string{"comment": r.Text}
-		if err := s.do(ctx, http.MethodPut, s.reviews()+name+"/reply", nil, in, &out); err != nil {
+		if err := s.do(ctx, http.MethodPut, s.reviews()+name+"/reply", in, &out); err != nil {
 			return Sent{}, googleRefused(err, "the account may not answer for this location")
 		}
 		if out.State == "REJECTED" {

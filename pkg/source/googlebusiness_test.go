@@ -342,10 +342,10 @@ func TestGoogleTranslationsAreLeftOut(t *testing.T) {
 	for comment, want := range map[string]string{
 		"plain": "plain", "": "",
 		"(Translated by Google) Good\n\n(Original)\n良い\n二行目": "良い\n二行目",
-		"良い\n\n(Translated by Google)\nGood":              "良い",
-		"(Translated by Google) cut short":                "cut short",
-		"It said (Translated by Google) on the sign":      "It said (Translated by Google) on the sign",
-		"(Original) recipe":                               "(Original) recipe",
+		"良い\n\n(Translated by Google)\nGood":                 "良い",
+		"(Translated by Google) cut short":                   "cut short",
+		"It said (Translated by Google) on the sign":         "It said (Translated by Google) on the sign",
+		"(Original) recipe":                                  "(Original) recipe",
 	} {
 		if got := clean(googleOriginal(comment)); got != want {
 			t.Errorf("%q: %q", comment, got)

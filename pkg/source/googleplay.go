@@ -50,9 +50,10 @@ func googlePlayKind() Kind {
 			googlePlayConfig{Server: "https://androidpublisher.googleapis.com", Poll: 10 * time.Minute},
 			func(c googlePlayConfig, d Deps) (Source, error) {
 				c.Server = strings.TrimSuffix(c.Server, "/")
-				return &googlePlay{cfg: c, api: api{
-					deps: d, reason: googleReason, token: d.serviceAccount(c.Key, "https://www.googleapis.com/auth/androidpublisher"),
-				}}, nil
+				renew := func() func(context.Context) (string, error) {
+					return d.serviceAccount(c.Key, "https://www.googleapis.com/auth/androidpublisher")
+				}
+				return &googlePlay{cfg: c, api: api{deps: d, reason: googleReason, token: renew(), renew: renew}}, nil
 			}),
 		Platform: "googleplay",
 		Duties:   Duties{MayLeave: true, Deletions: "Google does not tell, and gives reviews of the last week only. Erased on request."},
@@ -209,7 +210,7 @@ func (g *googlePlay) Reply(ctx context.Context, r Reply) (Sent, error) {
 			} `json:"result"`
 		}
 		in := map[string]string{"replyText": r.Text}
-		if err := g.do(ctx, http.MethodPost, g.address()+"/"+url.PathEscape(id)+":reply", nil, in, &out); err != nil {
+		if err := g.do(ctx, http.MethodPost, g.address()+"/"+url.PathEscape(id)+":reply", in, &out); err != nil {
 			return Sent{}, googleRefused(err, `the service account may not answer: it needs "Reply to reviews" in the Play Console`)
 		}
 		return Sent{URL: r.To.URL, NativeID: id + "#reply", At: out.Result.Edited.time()}, nil

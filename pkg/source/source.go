@@ -247,6 +247,7 @@ var Kinds = []Kind{
 	appStoreConnectKind(),
 	googleBusinessKind(),
 	googlePlayKind(),
+	trustpilotKind(),
 	sandboxKind(),
 	xKind(),
 }
