@@ -45,7 +45,7 @@ const (
 // found in it. Counts that the platform does not give are nil, not zero.
 type Post struct {
 	// Platform names the network, not the connector: "x", "bluesky",
-	// "mastodon", "appstore", "hackernews", "web", "note". Lower-case ASCII.
+	// "mastodon", "appstore", "hackernews", "email", "web", "note". Lower-case ASCII.
 	Platform string
 	// NativeID is the platform's own identifier, unique within Platform and
 	// the same whichever connector brought the post.

@@ -130,7 +130,7 @@ var japanese = words{
 	},
 	platforms: map[string]string{
 		"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "appstore": "App Store", "hackernews": "Hacker News",
-		"web": "ウェブ", "note": "応対の記録",
+		"email": "メール", "web": "ウェブ", "note": "応対の記録",
 	},
 }
 
@@ -206,6 +206,6 @@ var english = words{
 	},
 	platforms: map[string]string{
 		"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "appstore": "the App Store", "hackernews": "Hacker News",
-		"web": "the web", "note": "the contact log",
+		"email": "e-mail", "web": "the web", "note": "the contact log",
 	},
 }

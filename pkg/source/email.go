@@ -19,6 +19,8 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/endpoints"
 
 	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/mention"
@@ -31,14 +33,18 @@ type emailConfig struct {
 	Security string        `yaml:"security" doc:"How the connection is protected: tls begins with it, starttls requires it; none sends everything in the clear and is for servers on this machine." enum:"tls,starttls,none"`
 	CAFile   string        `yaml:"ca_file" doc:"PEM file of the authorities that vouch for the server, instead of the system's."`
 	Username string        `yaml:"username" doc:"Account, mostly the mailbox's address." required:"true"`
-	Password config.Secret `yaml:"password" doc:"Its password, or an app password." required:"true"`
+	Auth     string        `yaml:"auth" doc:"How the account is proved: by a password, or by Google's or Microsoft's consent page (XOAUTH2), which their own mailboxes ask for." enum:"password,google,microsoft"`
+	Password config.Secret `yaml:"password" doc:"Its password, or an app password."`
+	Client   string        `yaml:"client_id" doc:"Client ID of an app of yours at Google or Microsoft."`
+	Secret   config.Secret `yaml:"client_secret" doc:"Its client secret."`
+	Tenant   string        `yaml:"tenant" doc:"Tenant at Microsoft, by id or domain."`
 	Folder   string        `yaml:"folder" doc:"Folder to read. Nothing in it is changed or marked as read." required:"true"`
 	Lists    bool          `yaml:"lists" doc:"Also take what was sent to many: mailing lists, newsletters, alerts. Automatic replies and reports of mail systems never are."`
 	Backfill time.Duration `yaml:"backfill" doc:"How far the first fetch looks back, in whole days, at most 30d."`
 	Poll     time.Duration `yaml:"poll" doc:"How often the folder is looked at besides what the server announces, at least 30s."`
 }
 
-var emailDefaults = emailConfig{Port: 993, Security: "tls", Folder: "INBOX", Backfill: 24 * time.Hour, Poll: 5 * time.Minute}
+var emailDefaults = emailConfig{Port: 993, Security: "tls", Auth: "password", Tenant: "common", Folder: "INBOX", Backfill: 24 * time.Hour, Poll: 5 * time.Minute}
 
 func (c *emailConfig) Validate() error {
 	var errs []error
@@ -47,6 +53,12 @@ func (c *emailConfig) Validate() error {
 	}
 	if c.Security == "none" && !thisMachine(c.Host) {
 		errs = append(errs, config.Invalid("security", "a password is sent in the clear to this machine alone; use tls or starttls"))
+	}
+	switch byPassword := cmp.Or(c.Auth, "password") == "password"; {
+	case byPassword && c.Password.IsZero():
+		errs = append(errs, config.Invalid("password", "required with auth: password"))
+	case !byPassword && c.Client == "":
+		errs = append(errs, config.Invalid("client_id", "required with auth: google or microsoft"))
 	}
 	if c.Backfill > 30*24*time.Hour {
 		errs = append(errs, config.Invalid("backfill", "must be at most 30d"))
@@ -74,10 +86,14 @@ type email struct {
 	cfg   emailConfig
 	deps  Deps
 	roots *x509.CertPool
+	token func(context.Context) (string, error) // of a consent; nil with a password
 }
 
 func openEmail(c emailConfig, d Deps) (Source, error) {
 	s := &email{cfg: c, deps: d}
+	if consent := s.Consent(); consent.ClientID != "" {
+		s.token = d.token(consent)
+	}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
 		if err != nil {
@@ -99,6 +115,22 @@ const (
 	// kept; of what lies beyond, not even the names.
 	maxMail = 32 << 20
 )
+
+// Consent implements [Consenter]; with a password there is none to ask for.
+func (s *email) Consent() oauth2.Config {
+	secret, _ := s.cfg.Secret.Reveal()
+	c := oauth2.Config{ClientID: s.cfg.Client, ClientSecret: secret}
+	switch s.cfg.Auth {
+	case "google":
+		c.Endpoint, c.Scopes = endpoints.Google, []string{"https://mail.google.com/"}
+		c.Endpoint.AuthURL += "?access_type=offline&prompt=consent" // or there is no refresh token
+	case "microsoft":
+		c.Endpoint, c.Scopes = endpoints.AzureAD(s.cfg.Tenant), []string{"https://outlook.office.com/IMAP.AccessAsUser.All", "offline_access"}
+	default:
+		return oauth2.Config{}
+	}
+	return c
+}
 
 func (s *email) Poll() time.Duration { return 0 }
 
@@ -143,9 +175,6 @@ func (s *email) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, error]
 }
 
 var errMailClosed = errors.New("the server has closed the connection")
-
-// errStopped tells that the reader of a sequence wants no more.
-var errStopped = errors.New("stopped")
 
 // follow reads the folder until the connection breaks or the reader stops,
 // which gives nil.
@@ -218,7 +247,7 @@ func (b *mailbox) open(ctx context.Context, cur *emailCursor) error {
 	default:
 		b.client = imapclient.New(tls.Client(conn, secure), opts)
 	}
-	if err := b.enter(cur); err != nil {
+	if err := b.enter(dial, cur); err != nil {
 		b.client.Close()
 		if e := dial.Err(); e != nil && ctx.Err() == nil {
 			return fmt.Errorf("no answer in time: %w", e)
@@ -228,16 +257,12 @@ func (b *mailbox) open(ctx context.Context, cur *emailCursor) error {
 	return nil
 }
 
-func (b *mailbox) enter(cur *emailCursor) error {
+func (b *mailbox) enter(ctx context.Context, cur *emailCursor) error {
 	if err := b.client.WaitGreeting(); err != nil {
 		return fmt.Errorf("greeting: %w", mailRefused(err))
 	}
-	password, err := b.cfg.Password.Reveal()
-	if err != nil {
-		return mailError{err.Error(), true}
-	}
-	if err := b.client.Login(b.cfg.Username, password).Wait(); err != nil {
-		return fmt.Errorf("sign in: %w", mailRefused(err))
+	if err := b.signIn(ctx); err != nil {
+		return fmt.Errorf("sign in: %w", err)
 	}
 	box, err := b.client.Select(b.cfg.Folder, &imap.SelectOptions{ReadOnly: true}).Wait()
 	if err != nil {
@@ -253,6 +278,34 @@ func (b *mailbox) enter(cur *emailCursor) error {
 	}
 	return nil
 }
+
+func (b *mailbox) signIn(ctx context.Context) error {
+	if b.token != nil {
+		token, err := b.token(ctx)
+		if err != nil {
+			return err
+		}
+		return mailRefused(b.client.Authenticate(&xoauth2{b.cfg.Username, func() string { return token }}))
+	}
+	password, err := b.cfg.Password.Reveal()
+	if err != nil {
+		return mailError{err.Error(), true}
+	}
+	return mailRefused(b.client.Login(b.cfg.Username, password).Wait())
+}
+
+// xoauth2 is the mechanism that Google and Microsoft speak.
+type xoauth2 struct {
+	user  string
+	token func() string // a function, as those print nothing
+}
+
+func (x *xoauth2) Start() (string, []byte, error) {
+	return "XOAUTH2", []byte("user=" + x.user + "\x01auth=Bearer " + x.token() + "\x01\x01"), nil
+}
+
+// Next answers the details of a refusal with nothing, as both want it.
+func (x *xoauth2) Next([]byte) ([]byte, error) { return []byte{}, nil }
 
 // read yields the mails after cur.
 func (b *mailbox) read(cur *emailCursor, yield func(Item, error) bool) error {

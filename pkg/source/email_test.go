@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -8,9 +9,11 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -347,4 +350,56 @@ func mailCertificate(t *testing.T) (tls.Certificate, string) {
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, name
+}
+
+// TestMailByConsent speaks XOAUTH2 as Google documents it: a refusal comes as a
+// challenge that has to be answered before the server says NO.
+func TestMailByConsent(t *testing.T) {
+	t.Parallel()
+	cert, ca := mailCertificate(t)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	asked := make(chan string, 1)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				r := bufio.NewReader(conn)
+				fmt.Fprint(conn, "* OK [CAPABILITY IMAP4rev1 IDLE SASL-IR AUTH=XOAUTH2] ready\r\n")
+				line, _ := r.ReadString('\n')
+				asked <- line
+				fmt.Fprint(conn, "+ eyJzdGF0dXMiOiI0MDAifQ==\r\n")
+				r.ReadString('\n') // an answer without content, in whatever form
+				tag, _, _ := strings.Cut(line, " ")
+				fmt.Fprintf(conn, "%s NO [AUTHENTICATIONFAILED] Invalid credentials\r\n", tag)
+				io.Copy(io.Discard, r)
+			}()
+		}
+	}()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	src := openMails(t, "host: 127.0.0.1\nport: "+port+"\nusername: help@acme.example\nauth: google\nclient_id: app\nclient_secret: hunter2\nca_file: "+ca, guardFor(t, "127.0.0.1"))
+	box := src.Source.(*email)
+	if c := box.Consent(); c.ClientID != "app" || !strings.Contains(c.AuthCodeURL("s"), "access_type=offline") || c.Scopes[0] != "https://mail.google.com/" {
+		t.Errorf("%+v", c)
+	}
+	box.token = func(context.Context) (string, error) { return "hunter2-token", nil }
+	err = firstError(t, src)
+	if p, ok := errors.AsType[interface {
+		error
+		Permanent() bool
+	}](err); !ok || !p.Permanent() || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("%v", err)
+	}
+	line := <-asked
+	_, encoded, _ := strings.Cut(strings.TrimSpace(line), "XOAUTH2 ")
+	if raw, err := base64.StdEncoding.DecodeString(encoded); err != nil || string(raw) != "user=help@acme.example\x01auth=Bearer hunter2-token\x01\x01" {
+		t.Errorf("asked %q: %q, %v", line, raw, err)
+	}
 }

@@ -49,7 +49,7 @@ func TestConfigurationsAreChecked(t *testing.T) {
 }
 
 func TestKindsWorkAsTheyComeWhereTheyCan(t *testing.T) {
-	for name, cfg := range map[string]string{"feed": "search: google-news", "hackernews": "", "bluesky": "", "mastodon": "", "appstore": "app: '1'", "sandbox": "", "x": ""} {
+	for name, cfg := range map[string]string{"feed": "search: google-news", "hackernews": "", "bluesky": "", "mastodon": "", "appstore": "app: '1'", "email": "{host: mail.example, username: a@b.example, password: p}", "sandbox": "", "x": ""} {
 		k, _ := Named(name)
 		if err := k.Check([]byte(cfg)); err != nil {
 			t.Errorf("%s: %v", name, err)

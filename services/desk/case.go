@@ -312,7 +312,10 @@ func (c *call) post(s *casework.State, risks []riskView) postView {
 		if x.Type == mention.Image {
 			mv.Src = through
 		}
-		if !strings.HasPrefix(x.URL, "http") {
+		switch {
+		case x.URL == "": // an attachment that is not kept
+			mv.Src = ""
+		case !strings.HasPrefix(x.URL, "http"):
 			mv.Href = through // an attachment or a picture of the sandbox: no address of its own
 		}
 		p.Media = append(p.Media, mv)
