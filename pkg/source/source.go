@@ -385,3 +385,7 @@ func (d Deps) skip(kind, id string, why error) {
 func byAge(a, b mention.Post) int {
 	return cmp.Or(a.PublishedAt.Compare(b.PublishedAt), cmp.Compare(a.NativeID, b.NativeID))
 }
+
+// errStopped tells, within a connector, that whoever takes its items wants no
+// more.
+var errStopped = errors.New("stopped")
