@@ -19,7 +19,7 @@ import (
 
 // realPDS starts Bluesky's own server, or skips the test where it isn't
 // installed: EARSHOT_TEST_NODE names a folder in which npm has installed
-// testdata/pds/package.json.
+// .ci/node/package.json.
 func realPDS(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("EARSHOT_TEST_NODE")
