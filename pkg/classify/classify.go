@@ -74,7 +74,7 @@ func untrained(own []RuleFile) (*Classifier, []byte, error) {
 }
 
 func (c *Classifier) newDocument() *document {
-	d := &document{chain: make([]chain, c.rules.n), ruled: make([]float64, labels)}
+	d := &document{chain: make([]chain, c.rules.n), state: make([]state, c.rules.n), ruled: make([]float64, labels)}
 	for i := range d.chain {
 		d.chain[i] = chain{-1, -1}
 	}
@@ -114,7 +114,7 @@ func (c *Classifier) Verdict(m *mention.Mention) mention.Verdict {
 func (c *Classifier) findings(d *document, m *mention.Mention, v *mention.Verdict) {
 	content := m.Content()
 	d.note = m.Kind == mention.KindNote
-	d.read(content, c.rules.trie)
+	d.read(content, c.rules)
 	v.Lang = detectLanguage(content, d.fold.Text, m.Lang)
 	mood := c.mood(d, m.Rating)
 	c.match(d, mood)

@@ -17,6 +17,9 @@ const maxTries = 48
 // sentences.
 func (c *Classifier) match(d *document, mood int32) {
 	for _, s := range d.sets {
+		if d.chain[s].first < 0 {
+			continue
+		}
 		last := int32(-1) // rules with many patterns on one set match once
 		for _, t := range c.rules.triggers[c.rules.ending[s]:c.rules.ending[s+1]] {
 			if t.rule == last || t.needs >= 0 && d.chain[t.needs].first < 0 {

@@ -147,7 +147,19 @@ type ruleSet struct {
 	// The patterns that end with set s are triggers[ending[s]:ending[s+1]].
 	triggers []trigger
 	ending   []int32
+	// A set that counts only behind others is asleep until one of them is found.
+	// asleep has a state for each set, wakes[s] is those that s wakes.
+	asleep []state
+	wakes  [][]set
 }
+
+// state is how far a set has got in a text.
+type state uint8
+
+const (
+	asleep state = 1 << iota // it does not count yet
+	seen                     // a literal of it was found, whether it counted or not
+)
 
 // cues are the lists of the rule files that the code itself asks for.
 type cues struct {
@@ -166,8 +178,10 @@ type trigger struct {
 	needs   set
 }
 
-// index makes the triggers, once everything else is in.
+// index makes the triggers and tells the sets that sleep, once everything else is
+// in.
 func (rs *ruleSet) index() {
+	rs.tellAsleep()
 	rs.ending = make([]int32, rs.n+1)
 	each := func(do func(last set, t trigger)) {
 		for i := range rs.rules {
@@ -187,4 +201,44 @@ func (rs *ruleSet) index() {
 		rs.triggers[next[last]] = t
 		next[last]++
 	})
+}
+
+func (rs *ruleSet) tellAsleep() {
+	rs.asleep, rs.wakes = make([]state, rs.n), make([][]set, rs.n)
+	for s, name := range rs.listNames {
+		if name == 0 {
+			rs.asleep[s] = asleep
+		}
+	}
+	counts := func(sets ...set) {
+		for _, s := range sets {
+			if s >= 0 {
+				rs.asleep[s] = 0
+			}
+		}
+	}
+	for i := range rs.guards {
+		g := &rs.guards[i]
+		counts(g.before, g.after, g.sentence, g.text)
+	}
+	follow := func(sequences ...sequence) {
+		for _, seq := range sequences {
+			counts(seq[0].set)
+			for i, next := range seq[1:] {
+				if before := seq[i].set; !slices.Contains(rs.wakes[before], next.set) {
+					rs.wakes[before] = append(rs.wakes[before], next.set)
+				}
+			}
+		}
+	}
+	for i := range rs.rules {
+		r := &rs.rules[i]
+		counts(r.unless, r.unlessText)
+		for k := range r.patterns {
+			p := &r.patterns[k]
+			follow(p.main)
+			follow(p.near...)
+			follow(p.also...)
+		}
+	}
 }
