@@ -115,6 +115,9 @@ func xKind() Kind {
 			Deletions:   "Pushes tell of the account's own posts. Of others X tells only who asks again: $0.005 a post. 10,000 posts asked for once a day cost $1,500 a month.",
 			Reread:      24 * time.Hour,
 			RereadPrice: defaults.PricePost,
+			RereadAll:   true,
+			// What nobody touched is not worth its price for longer.
+			Expire: 30 * 24 * time.Hour,
 		},
 		Limit:     Limit{Max: 280, Unit: Weighted, URL: 23},
 		WriteKeys: []string{"account"},

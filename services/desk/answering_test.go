@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
@@ -213,4 +214,20 @@ func TestWhyAReplyWasNotPublished(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestWhatReadingAgainCosts(t *testing.T) {
+	b := newBench(t)
+	b.accounts(settings.Source{ID: "acme-x", Name: "X", Kind: "x", Config: []byte(`{"bearer":"env:EARSHOT_SECRET_X"}`)})
+	for _, native := range []string{"1", "2", "3"} {
+		b.asks(native, "acme-x", func(p *mention.Post) { p.Platform = "x" })
+	}
+	b.asks("4", "import", func(p *mention.Post) { p.Platform = "x" }) // X shows any post to any source
+	b.asks("5", "fedi")
+	v := b.as("ken", everywhere, identity.Admin)
+	v.want(v.get("/sources/acme-x"), 200, "4 posts in each pass.", "About $0.60 a month.")
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.RereadKey("acme-x"), source.Rereading{Ended: time.Now(), Done: 4, Total: 4, Gone: 2, Edited: 1}))
+	v.want(v.get("/sources/acme-x"), 200, "4 posts, 2 gone, 1 edited")
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.RereadKey("acme-x"), source.Rereading{Error: "the month's budget is spent", Next: time.Now()}))
+	v.want(v.get("/sources/acme-x"), 200, "It stands still: the month&#39;s budget is spent.")
 }

@@ -133,6 +133,7 @@ func (c *call) showSource(status int, v connected, kind *kindView, wrong map[str
 	}
 	if v.id != "" {
 		c.faring(page, v)
+		page.Duties = append(page.Duties, c.rereading(v)...)
 	}
 	if c.r.URL.Query().Get("connected") == "yes" && page.Consent != nil && !page.Consent.Since.IsZero() {
 		page.Notice = &notice{Kind: "info", Title: c.l.say("consent.done"), Text: c.l.say("consent.done_text")}
