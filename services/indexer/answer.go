@@ -53,6 +53,7 @@ func (x *indexer) answer(ctx context.Context) error {
 		bus.Answer(ctx, x.bus, "indexer", "known", known),
 		bus.Answer(ctx, x.bus, "indexer", "erase", erase),
 		bus.Answer(ctx, x.bus, "indexer", "stored", x.stored),
+		bus.Answer(ctx, x.bus, "indexer", "subject", x.subject),
 		bus.Answer(ctx, x.bus, "indexer", "reindex", reindex),
 		bus.Answer(ctx, x.bus, "indexer", "status", func(ctx context.Context, _ struct{}) (Status, error) { return x.status(ctx) }),
 		bus.AnswerRetries(ctx, x.bus, "indexer", x.retry),
@@ -130,7 +131,11 @@ func (x *indexer) erase(ctx context.Context, r EraseRequest) (int, error) {
 		}
 		return 1, x.eraseAll(ctx, by, []*search.Document{docs[r.Mention]}, r.Why)
 	case r.Author != "" && r.Platform != "":
-		where[search.FieldAuthor], where[search.FieldPlatform] = []string{r.Author}, []string{r.Platform}
+		docs, err := x.ofAuthor(ctx, r.Platform, r.Author)
+		if err != nil {
+			return 0, err
+		}
+		return len(docs), x.eraseAll(ctx, by, docs, r.Why)
 	case r.Source != "":
 		where[search.FieldSource] = []string{r.Source}
 	default:
@@ -140,11 +145,15 @@ func (x *indexer) erase(ctx context.Context, r EraseRequest) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	all := make([]*search.Document, len(docs))
+	return len(docs), x.eraseAll(ctx, by, pointers(docs), r.Why)
+}
+
+func pointers(docs []search.Document) []*search.Document {
+	out := make([]*search.Document, len(docs))
 	for i := range docs {
-		all[i] = &docs[i]
+		out[i] = &docs[i]
 	}
-	return len(all), x.eraseAll(ctx, by, all, r.Why)
+	return out
 }
 
 func (x *indexer) eraseAll(ctx context.Context, by identity.Viewer, docs []*search.Document, why string) error {

@@ -99,9 +99,9 @@ func (x *indexer) dropMentions(ctx context.Context, hits []search.Hit) error {
 
 // dropTexts erases what outsiders said in cases. Who did what stays.
 func (x *indexer) dropTexts(ctx context.Context, hits []search.Hit) error {
-	docs := make([]*search.Document, len(hits))
+	docs := make([]search.Document, len(hits))
 	for i := range hits {
-		docs[i] = &hits[i].Document
+		docs[i] = hits[i].Document
 	}
-	return x.eraseAll(ctx, identity.System(), docs, "older than the platform allows")
+	return x.eraseAll(ctx, identity.System(), pointers(docs), "older than the platform allows")
 }
