@@ -214,7 +214,7 @@ func oneAnswer(ctx context.Context, r Reply, limit Limit, now time.Time, standin
 		if sameText(has.Text, r.Text) {
 			return sentComment(*has), nil
 		}
-		if seen := ourAnswer(r.To.Comments); seen == nil || !sameText(seen.Text, has.Text) {
+		if !slices.ContainsFunc(r.To.Comments, func(c mention.Comment) bool { return c.Ours && sameText(c.Text, has.Text) }) {
 			return Sent{}, Answered.refuse("another answer stands below the review, of %s: %q; look at it, and send again to overwrite it", has.At.UTC().Format(time.DateTime), clip(line(has.Text), 200))
 		}
 	}

@@ -247,6 +247,7 @@ func TestAnAnswerOverwritesOnlyTheOneThatWasSeen(t *testing.T) {
 		{"none stands any more", "", ours("before"), "ours", nil, "", 1},
 		{"the one that was seen", "before", ours("before"), "ours", nil, "", 1},
 		{"the one that was seen, its spaces changed", "be  fore \n", ours("be fore"), "ours", nil, "", 1},
+		{"an earlier one that was seen", "before", append(ours("before"), mention.Comment{Text: "after", Ours: true}), "ours", nil, "", 1},
 		{"it stands already", "ours", nil, "ours", nil, "", 0},
 		{"it stands already, its spaces changed", "our s\n", nil, "our  s", nil, "", 0},
 		{"one that nobody has seen", "theirs", nil, "ours", nil, Answered, 0},

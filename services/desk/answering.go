@@ -139,6 +139,16 @@ func (c *call) short(d *search.Document) postView {
 	}
 }
 
+// unseen says on p, an answer of ours, why readers don't see it.
+func (c *call) unseen(p *postView, why mention.CommentState) {
+	switch why {
+	case mention.Pending:
+		p.Note = c.l.say("post.ours_pending")
+	case mention.Rejected:
+		p.Flag = c.l.say("post.ours_rejected")
+	}
+}
+
 // below is what stands below the post: our replies, the answers to them, and
 // what else the platform showed, oldest first.
 func (c *call) below(s *casework.State) []postView {
@@ -146,10 +156,14 @@ func (c *call) below(s *casework.State) []postView {
 	shown := map[string]bool{}
 	for i := range s.Replies {
 		r := &s.Replies[i]
+		p := c.ourReply(s, r)
 		if r.Native != "" {
 			shown[r.Native] = true
+			if at := slices.IndexFunc(s.Mention.Comments, func(x mention.Comment) bool { return x.NativeID == r.Native }); at >= 0 && !r.Gone {
+				c.unseen(&p, s.Mention.Comments[at].State)
+			}
 		}
-		out = append(out, c.ourReply(s, r))
+		out = append(out, p)
 	}
 	var ids []mention.ID
 	for _, a := range s.Answers {
@@ -184,6 +198,7 @@ func (c *call) below(s *casework.State) []postView {
 		}
 		if x.Ours {
 			p.Author, p.Note = c.brandName(s.Mention.Brand), c.l.say("post.our_comment")
+			c.unseen(&p, x.State)
 		}
 		out = append(out, p)
 	}

@@ -174,6 +174,23 @@ func TestTheThreadOfACase(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatReadersDoNotSee(t *testing.T) {
+	b := newBench(t)
+	v, api := b.as("ken", everywhere, identity.Agent), b.token(identity.ScopeRead, "kumo")
+	m := b.asks("1", "masto", func(p *mention.Post) {
+		p.Comments = []mention.Comment{{NativeID: "r1", Text: "It does fit.", Ours: true, State: mention.Pending}, {NativeID: "r2", Text: "Call us.", Ours: true, State: mention.Rejected}}
+	})
+	path := "/cases/" + string(m.ID)
+	v.want(v.get(path), 200, "It does fit.", "not shown to readers yet", "Call us.", "it breaks its rules")
+	b.sent(&m, "r1") // it was ours: it waits all the same
+	v.want(v.get(path), 200, "It does fit.", "not shown to readers yet", "it breaks its rules")
+	var got struct{ Comments []apiComment }
+	b.put(json.Unmarshal([]byte(api.want(api.get("/api/v1"+path), 200).body), &got))
+	if len(got.Comments) != 2 || got.Comments[0].State != "pending" || got.Comments[1].State != "rejected" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestWhyAReplyWasNotPublished(t *testing.T) {
 	b := newBench(t)
 	b.accounts(settings.Source{ID: "masto", Name: "@kumo", Kind: "mastodon", Config: []byte(writes)})

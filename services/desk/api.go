@@ -453,6 +453,7 @@ type apiComment struct {
 	Text   string     `json:"text"`
 	At     *time.Time `json:"at,omitempty"`
 	Ours   bool       `json:"ours,omitempty"`
+	State  string     `json:"state,omitempty"`
 }
 
 // apiAnswering is how a mention can be answered: by these accounts, the usual
@@ -535,7 +536,7 @@ func (c *call) apiCaseOf(s *casework.State) apiCase {
 		out.Thread = &apiThread{t.ID, t.Parent, t.ParentAuthor, t.ParentText}
 	}
 	for _, x := range m.Comments {
-		out.Comments = append(out.Comments, apiComment{x.NativeID, x.URL, x.Author, x.Text, timeOrNil(x.At), x.Ours})
+		out.Comments = append(out.Comments, apiComment{x.NativeID, x.URL, x.Author, x.Text, timeOrNil(x.At), x.Ours, string(x.State)})
 	}
 	answering := c.Settings.Answering(m)
 	out.Answering = apiAnswering{[]apiAccount{}, answering.Why, answering.OneAnswer}
