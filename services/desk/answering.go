@@ -3,6 +3,7 @@ package desk
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/mention"
@@ -45,17 +46,19 @@ func (c *call) overwritten(s *casework.State) (mention.Comment, bool) {
 	if !c.Settings.Answering(&s.Mention).OneAnswer {
 		return mention.Comment{}, false
 	}
-	for _, r := range slices.Backward(s.Replies) {
+	var old mention.Comment
+	for _, r := range s.Replies {
 		if !r.Gone {
-			return mention.Comment{Text: cmp.Or(r.Reads, r.Draft.Text), At: r.At}, true
+			old = mention.Comment{Text: cmp.Or(r.Reads, r.Draft.Text), At: r.At, Ours: true}
 		}
 	}
-	for _, x := range slices.Backward(s.Mention.Comments) {
-		if x.Ours {
-			return x, true
+	for _, x := range s.Mention.Comments {
+		// What the platform says is newer, also when somebody changed it there.
+		if x.Ours && x.State != mention.Rejected && !x.At.Before(old.At) {
+			old = x
 		}
 	}
-	return mention.Comment{}, false
+	return old, old.Ours
 }
 
 // reason says in words why a reply was not published, or can't be.
@@ -159,8 +162,14 @@ func (c *call) below(s *casework.State) []postView {
 		p := c.ourReply(s, r)
 		if r.Native != "" {
 			shown[r.Native] = true
-			if at := slices.IndexFunc(s.Mention.Comments, func(x mention.Comment) bool { return x.NativeID == r.Native }); at >= 0 && !r.Gone {
-				c.unseen(&p, s.Mention.Comments[at].State)
+			later := slices.ContainsFunc(s.Replies[i+1:], func(o casework.Reply) bool { return o.Native == r.Native })
+			at := slices.IndexFunc(s.Mention.Comments, func(x mention.Comment) bool { return x.NativeID == r.Native })
+			if at >= 0 && !r.Gone && !later {
+				x := &s.Mention.Comments[at]
+				if x.At.After(r.At) && strings.TrimSpace(x.Text) != strings.TrimSpace(cmp.Or(r.Reads, r.Draft.Text)) {
+					p.Flag, p.Reads = c.l.say("post.reply_edited"), x.Text
+				}
+				c.unseen(&p, x.State)
 			}
 		}
 		out = append(out, p)

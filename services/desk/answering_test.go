@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -188,6 +189,29 @@ func TestAnAnswerThatReadersDoNotSee(t *testing.T) {
 	b.put(json.Unmarshal([]byte(api.want(api.get("/api/v1"+path), 200).body), &got))
 	if len(got.Comments) != 2 || got.Comments[0].State != "pending" || got.Comments[1].State != "rejected" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// On a platform that holds one answer, the one shown before it is overwritten is
+// what stands there now, whoever wrote it last.
+func TestTheAnswerThatIsOverwritten(t *testing.T) {
+	b := newBench(t)
+	b.accounts(settings.Source{ID: "play", Kind: "googleplay", Config: []byte(`{"package":"com.acme","key":"env:EARSHOT_SECRET_X"}`)})
+	v := b.as("ken", everywhere, identity.PRLead)
+	m := b.asks("1", "play", func(p *mention.Post) { p.Platform, p.ReplyRef = "googleplay", "1" })
+	b.sent(&m, "1#reply")
+	path := "/cases/" + string(m.ID)
+	v.want(v.get(path+"?mode=reply"), 200, "Sending overwrites our answer that is there")
+	changed := []mention.Comment{{NativeID: "1#reply", Text: "Changed in the console.", Ours: true, At: time.Now().Add(time.Hour)}}
+	_, err := b.Cases.Record(t.Context(), m.ID, func(s *casework.State) (casework.Event, bool) {
+		now := s.Mention.Post
+		now.Comments = changed
+		return s.SeeingPost(&now)
+	})
+	b.put(err)
+	page := v.want(v.get(path+"?mode=reply"), 200, "Our reply reads differently").body
+	if strings.Count(string(page), "Changed in the console.") != 2 {
+		t.Errorf("in the thread and above the text: %d", strings.Count(string(page), "Changed in the console."))
 	}
 }
 
