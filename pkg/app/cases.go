@@ -61,9 +61,7 @@ func (e *Env) CasesAt(index search.Engine, now func() time.Time) *casework.Store
 		Read: func(st *casework.State, d *casework.Draft) []casework.Finding {
 			return s.CheckReply(st.Mention.Brand, d.Lang, d.Text)
 		},
-		Hold: func(brand string) time.Duration {
-			b, _ := settings.Brands.Get(s, brand)
-			return b.Hold()
-		},
+		Hold:    s.HoldFor,
+		Stopped: func(st *casework.State) (string, bool) { return s.StopFor(st.Mention.Brand, st.Verdict.Story) },
 	}, now, e.Log)
 }

@@ -55,8 +55,21 @@ const (
 	Redacted     Kind = "redacted" // replaces everything before it, without outsiders' words
 	Judged       Kind = "judged"   // a person said what the labels are
 	Unjudged     Kind = "unjudged" // the last judgement was taken back
-	Archived     Kind = "archived" // the case is put away as it stands; only restored or redacted comes after it
-	Restored     Kind = "restored" // the case as it was put away, before somebody works on it again
+	// What is known, decided and done besides the reply.
+	FactsConfirmed    Kind = "facts_confirmed"    // Text says which; a full apology wants it
+	Measured          Kind = "measured"           // Measure keeps the cause from coming back
+	MeasureDone       Kind = "measure_done"       // To names the measure, Text says how
+	Ticked            Kind = "ticked"             // step Level of playbook To was done; Text is the step
+	Unticked          Kind = "unticked"           // it was not
+	HarassmentDecided Kind = "harassment_decided" // Outcome yes or no: customer harassment, Text says why
+	ApprovalReviewed  Kind = "approval_reviewed"  // an emergency approval, afterwards; Outcome right or wrong
+	SendHastened      Kind = "send_hastened"      // a person gave up the time to stop it
+	AuthorWrote       Kind = "author_wrote"       // again, in mention To; Level is how it sounds
+	Wished            Kind = "wished"             // counts for wish To; Text is the wish in the author's words
+	Unwished          Kind = "unwished"
+
+	Archived Kind = "archived" // the case is put away as it stands; only restored or redacted comes after it
+	Restored Kind = "restored" // the case as it was put away, before somebody works on it again
 )
 
 // Kinds lists all kinds of event.
@@ -64,7 +77,8 @@ var Kinds = []Kind{
 	Opened, Claimed, Released, ClaimLapsed, Drafted, Submitted, Approved, SentBack, ApprovalLost,
 	SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, ByHand, Posted, LookDue, Looked, Answered, Noted, HandedOver, Returned,
 	Snoozed, Woke, Watched, Excluded, Closed, Reopened, Revised, MergedInto, Absorbed, Escalated,
-	Promised, PromiseDue, DeadlineNear, Judged, Unjudged, Redacted, Archived, Restored,
+	Promised, PromiseDue, DeadlineNear, Judged, Unjudged, FactsConfirmed, Measured, MeasureDone, Ticked, Unticked,
+	HarassmentDecided, ApprovalReviewed, SendHastened, AuthorWrote, Wished, Unwished, Redacted, Archived, Restored,
 }
 
 // Event is one thing that happened to a mention. ID, At, Actor and Kind are
@@ -90,12 +104,13 @@ type Event struct {
 	URL     string           // sent, posted
 	Native  string           // sent, posted, looked, answered: the platform's id of our reply
 	Follow  bool             // sent, posted: the platform can be asked how Native fares
-	To      string           // handed_over, merged_into, absorbed, answered
+	To      string           // handed_over, merged_into, absorbed, answered, measure_done, ticked, unticked, author_wrote, wished, unwished
 	Text    string           // noted and every kind that gives a reason; posted: how it reads, if not like the draft
 	Files   []File           // noted: attachments
-	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …
-	Level   string           // promise_due: half or due; answered: [ByAuthor] or [ByOther]
+	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …; harassment_decided, approval_reviewed
+	Level   string           // promise_due: half or due; answered: [ByAuthor] or [ByOther]; approved: emergency; ticked, unticked; author_wrote
 	Reason  string           // send_failed: the platform's, as pkg/source names it; empty when Text says all
+	Measure *Measure         // measured, closed
 	History []Event          // redacted, archived, restored
 	Number  uint64           // redacted, archived, restored: the case's number
 }
@@ -130,4 +145,20 @@ type Draft struct {
 	Edited bool
 	Author string
 	At     time.Time
+	// Apology is the template's; empty for words of one's own.
+	Apology Apology
+	// Stays says that the case stays open though the reply is final: what was
+	// done about the cause is still to be told.
+	Stays bool
+}
+
+// Measure is what keeps a cause from coming back, by whom and until when; or
+// why nothing is needed.
+type Measure struct {
+	ID      string
+	Cause   string
+	Text    string
+	NoneWhy string
+	Owner   string // staff id or team
+	Due     time.Time
 }

@@ -69,6 +69,7 @@ type State struct {
 	Merged     mention.ID
 	Absorbed   []mention.ID
 	Escalated  bool // by hand
+	Care       Care // what is known, decided and done besides the reply
 	Warned     bool // of the deadline
 	Redacted   bool
 	// ReadOnly names a kind of event that this program doesn't know: the case
@@ -84,6 +85,8 @@ type Approval struct {
 	Hash  string
 	At    time.Time
 	Until time.Time
+	// Emergency tells that nobody else has looked at it.
+	Emergency bool
 }
 
 // Outgoing is a reply that a person sent and the platform has not confirmed.
@@ -241,13 +244,16 @@ func (s *State) happen(e *Event) {
 	case Submitted:
 		s.Submitted, s.Status = e.Hash, AwaitingApproval
 	case Approved:
-		s.Approval = &Approval{By: e.Actor, Hash: e.Hash, At: e.At, Until: e.Until}
+		s.Approval = &Approval{By: e.Actor, Hash: e.Hash, At: e.At, Until: e.Until, Emergency: e.Level == EmergencyLevel}
+		if s.Approval.Emergency {
+			s.Care.Unreviewed = &Emergency{By: e.Actor, At: e.At, Why: e.Text}
+		}
 		s.Submitted, s.Status = "", InHand
 	case SentBack:
 		s.Submitted, s.Approval, s.Status = "", nil, StatusSentBack
 	case ApprovalLost:
 		s.unapprove()
-	case SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, ByHand, Posted:
+	case SendAsked, SendStopped, SendHastened, Sending, Sent, SendFailed, SendUnsure, ByHand, Posted:
 		s.send(e)
 	case LookDue:
 		s.Looked = e.At
@@ -274,7 +280,12 @@ func (s *State) happen(e *Event) {
 		s.close("not_for_us")
 		s.decide(mention.NotForUs)
 	case Closed:
+		s.Care.measure(e)
 		s.close(e.Outcome)
+	case FactsConfirmed, Measured, MeasureDone, Ticked, Unticked, HarassmentDecided, ApprovalReviewed, Wished, Unwished:
+		s.Care.take(e)
+	case AuthorWrote:
+		s.authorWrote(e)
 	case Reopened:
 		s.Snoozed = time.Time{}
 		s.decide(mention.Answer)
@@ -383,6 +394,10 @@ func (s *State) send(e *Event) {
 		}
 	case SendStopped:
 		s.Outgoing = nil
+	case SendHastened:
+		if s.Outgoing != nil {
+			s.Outgoing.NotTill = e.At
+		}
 	case Sending:
 		if s.Outgoing != nil {
 			s.Outgoing.Calling, s.Outgoing.CallUntil = true, e.Until
@@ -421,10 +436,11 @@ func (s *State) replied(r Reply) {
 	s.Replies = append(s.Replies, r)
 	s.Outgoing, s.ByHand, s.Draft, s.Submitted, s.Approval = nil, nil, nil, "", nil
 	s.report(&r)
-	switch r.Draft.Kind {
-	case Final:
+	s.Care.Reaction = ""
+	switch {
+	case r.Draft.Kind == Final && !r.Draft.Stays:
 		s.close("solved")
-	case Interim:
+	case r.Draft.Kind == Final || r.Draft.Kind == Interim:
 		s.Status = InHand
 	default:
 		s.free()

@@ -38,7 +38,9 @@ type Source struct {
 	Read func(*State, *Draft) []Finding
 	// Hold is how long a reply can still be stopped after a person pressed
 	// send.
-	Hold func(brand string) time.Duration
+	Hold func(brand, account string) time.Duration
+	// Stopped tells why no reply to a case may leave, if none may.
+	Stopped func(*State) (why string, ok bool)
 }
 
 // Store takes commands. It keeps nothing: a case is read from the bus every
@@ -60,6 +62,9 @@ func NewStore(c *bus.Conn, src Source, now func() time.Time, log *slog.Logger) *
 	}
 	if src.Read == nil {
 		src.Read = func(*State, *Draft) []Finding { return nil }
+	}
+	if src.Stopped == nil {
+		src.Stopped = func(*State) (string, bool) { return "", false }
 	}
 	return &Store{bus: c, src: src, now: func() time.Time { return now().UTC().Truncate(time.Millisecond) }, log: log}
 }
@@ -125,7 +130,8 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 		now := s.now()
 		d := &decision{
 			by: by, now: now, fold: state, state: state.At(now), templates: s.src.Template,
-			rules: s.src.Rules(), check: s.src.Check, read: s.src.Read, triage: s.src.Triage, hold: s.src.Hold(state.Mention.Brand),
+			rules: s.src.Rules(), check: s.src.Check, read: s.src.Read, triage: s.src.Triage, stopped: s.src.Stopped,
+			hold: func(account string) time.Duration { return s.src.Hold(state.Mention.Brand, account) },
 		}
 		e, err := decide(d)
 		if errors.Is(err, ErrUnknown) {

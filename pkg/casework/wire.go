@@ -33,8 +33,11 @@ func toWire(e *Event) *pb.CaseEvent {
 		p.Draft = &pb.Draft{
 			Version: int32(d.Version), Text: d.Text, Lang: d.Lang, Kind: string(d.Kind), Account: d.Account,
 			Template: d.Template, TemplateVersion: int32(d.TemplateVersion), Slots: d.Slots, Edited: d.Edited,
-			Author: d.Author, At: bus.Millis(d.At),
+			Author: d.Author, At: bus.Millis(d.At), Apology: string(d.Apology), Stays: d.Stays,
 		}
+	}
+	if m := e.Measure; m != nil {
+		p.Measure = &pb.Measure{Id: m.ID, Cause: m.Cause, Text: m.Text, NoneWhy: m.NoneWhy, Owner: m.Owner, Due: bus.Millis(m.Due)}
 	}
 	for _, f := range e.Files {
 		p.Files = append(p.Files, &pb.File{Key: f.Key, Name: f.Name, Type: f.Type, Size: f.Size})
@@ -69,8 +72,11 @@ func fromWire(p *pb.CaseEvent) Event {
 		e.Draft = &Draft{
 			Version: int(d.Version), Text: d.Text, Lang: d.Lang, Kind: ReplyKind(d.Kind), Account: d.Account,
 			Template: d.Template, TemplateVersion: int(d.TemplateVersion), Slots: d.Slots, Edited: d.Edited,
-			Author: d.Author, At: bus.Time(d.At),
+			Author: d.Author, At: bus.Time(d.At), Apology: Apology(d.Apology), Stays: d.Stays,
 		}
+	}
+	if m := p.Measure; m != nil {
+		e.Measure = &Measure{ID: m.Id, Cause: m.Cause, Text: m.Text, NoneWhy: m.NoneWhy, Owner: m.Owner, Due: bus.Time(m.Due)}
 	}
 	for _, f := range p.Files {
 		e.Files = append(e.Files, File{Key: f.Key, Name: f.Name, Type: f.Type, Size: f.Size})

@@ -25,6 +25,9 @@ type Staff struct {
 	Lang       string  `json:"lang,omitempty"` // of the desk: "ja", "en"; empty: the browser's
 	Grants     []Grant `json:"grants"`
 	Disabled   bool    `json:"disabled,omitempty"`
+	// Trained says that this person may answer praise and plain questions in
+	// words of their own, see the rules of approval.
+	Trained bool `json:"trained,omitempty"`
 }
 
 // Grant gives a role for some brands, or for [AllBrands].

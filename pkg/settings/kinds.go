@@ -28,6 +28,10 @@ var (
 	Rules       = Set[casework.Rules]{"rules"} // one, of id "default"
 	Checks      = Set[casework.CheckRule]{"check"}
 	Voices      = Set[casework.Voice]{"voice"} // by brand
+	Answers     = Set[casework.AgreedAnswer]{"answer"}
+	Wishes      = Set[casework.WishCard]{"wish"}
+	Stops       = Set[Stop]{"stop"}
+	Deputies    = Set[Deputy]{"deputy"}
 	Staff       = Set[identity.Staff]{"staff"}
 	Credentials = Set[identity.Credential]{"credential"}
 	Tokens      = Set[identity.Token]{"token"}
@@ -48,6 +52,10 @@ var kinds = map[string]kind{
 	Rules.kind:       kindOf("which replies want a second person", func(*casework.Rules) string { return Default }),
 	Checks.kind:      kindOf("what the reply check says of a reply, in place of a rule of the same id", func(r *casework.CheckRule) string { return r.ID }),
 	Voices.kind:      kindOf("words a brand avoids, and the packs of the reply check it chose", func(v *casework.Voice) string { return v.ID }),
+	Answers.kind:     kindOf("answers to questions that come again and again", func(a *casework.AgreedAnswer) string { return a.ID }),
+	Wishes.kind:      kindOf("what customers wish for", func(w *casework.WishCard) string { return w.ID }),
+	Stops.kind:       kindOf("brands and stories whose replies are stopped", func(x *Stop) string { return x.ID }),
+	Deputies.kind:    kindOf("who approves while somebody is away", func(x *Deputy) string { return x.ID }),
 	Staff.kind:       kindOf("who works with Earshot", func(s *identity.Staff) string { return s.ID }),
 	Credentials.kind: kindOf("how staff prove who they are", func(c *identity.Credential) string { return c.Staff }),
 	Tokens.kind:      kindOf("programs that may use the API", func(t *identity.Token) string { return t.ID }),
@@ -163,9 +171,12 @@ type Source struct {
 	Kind string `json:"kind"` // name in source.Kinds
 	// Brand binds everything the source brings to one brand, without its
 	// query: the reviews of its app. Empty: the brands' queries decide.
-	Brand  string          `json:"brand,omitempty"`
-	Off    bool            `json:"off,omitempty"`
-	Config json.RawMessage `json:"config,omitempty"`
+	Brand string `json:"brand,omitempty"`
+	Off   bool   `json:"off,omitempty"`
+	// HoldSeconds is how long a reply through it can be taken back; 0 for the
+	// brand's time, -1 for not at all.
+	HoldSeconds int             `json:"hold_seconds,omitempty"`
+	Config      json.RawMessage `json:"config,omitempty"`
 }
 
 // Validate reports everything that is wrong with s, down to its connector's
@@ -174,6 +185,9 @@ func (s *Source) Validate() error {
 	k, ok := source.Named(s.Kind)
 	if !ok {
 		return config.Invalid("kind", "there is no connector %q", s.Kind)
+	}
+	if s.HoldSeconds < -1 || s.HoldSeconds > 3600 {
+		return config.Invalid("hold_seconds", "%d: want up to 3600, 0 for the brand's time or -1 for none", s.HoldSeconds)
 	}
 	return inConfig(k.Check(s.Config))
 }

@@ -64,7 +64,7 @@ func newBench(t *testing.T) *bench {
 		Template: func(string) (casework.Template, bool) { return casework.Template{}, false },
 		Rules:    casework.DefaultRules,
 		Check:    func(*casework.State, *casework.Draft) error { return nil },
-		Hold:     func(string) time.Duration { return time.Second },
+		Hold:     func(string, string) time.Duration { return time.Second },
 	}, b.clock.Now, bustest.Log(t))
 	return b
 }
