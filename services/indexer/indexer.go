@@ -182,6 +182,9 @@ func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have
 		if t.Mention.Deleted {
 			return nil, false, nil
 		}
+		if err := x.wroteAgain(ctx, t); err != nil {
+			return nil, false, err
+		}
 		size := x.stories.Add(t, x.now())
 		d := ofMention(t, x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{Story: int64(size.LastHour)}), e.Seq)
 		return &d, false, nil

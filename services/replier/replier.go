@@ -127,9 +127,9 @@ func (r *replier) replierOf(account string) (source.Replier, error) {
 	return rep, nil
 }
 
-// handle acts on the event that asks for a reply; all others are done.
+// handle acts on the events that ask for a reply; all others are done.
 func (r *replier) handle(ctx context.Context, m *bus.Msg[casework.Event]) error {
-	if m.Value.Kind != casework.SendAsked {
+	if m.Value.Kind != casework.SendAsked && m.Value.Kind != casework.SendHastened {
 		return nil
 	}
 	id, attempt := mention.ID(m.Key), m.Value.Attempt
@@ -160,6 +160,10 @@ func (r *replier) handle(ctx context.Context, m *bus.Msg[casework.Event]) error 
 // send writes down that the platform is going to be called, and calls it.
 func (r *replier) send(ctx context.Context, s *casework.State) error {
 	attempt := s.Outgoing.Attempt
+	if why, ok := r.settings.StopFor(s.Mention.Brand, s.Verdict.Story); ok {
+		// Nothing of it leaves when the stop is over: a person sends it again.
+		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendStopped, Text: why})
+	}
 	conn, err := r.replierOf(s.Outgoing.Draft.Account)
 	failed := casework.Event{Kind: casework.SendFailed}
 	switch {

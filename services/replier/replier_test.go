@@ -230,6 +230,50 @@ func (b *bench) again() *bus.Msg[casework.Event] {
 	return &bus.Msg[casework.Event]{Key: string(b.id), Value: s.History[len(s.History)-1]}
 }
 
+// What waits when replies of the brand or the story are stopped does not leave,
+// then or later; what is sent after the release does.
+func TestStoppedForTheWholeBrand(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.ask("box", "ごめんなさい")
+	stop := settings.Stop{ID: "acme", Brand: "acme", Why: "嵐"}
+	if err := settings.Stops.Put(t.Context(), b.settings, "lea", stop.ID, 0, stop); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.Pass(time.Minute)
+	if again, _ := b.deliver(m); again || b.posts() != 0 || b.last() != "send_stopped 嵐" {
+		t.Fatalf("again %v, %d posts, %s", again, b.posts(), b.last())
+	}
+	if err := settings.Stops.Delete(t.Context(), b.settings, "lea", stop.ID, settings.Stops.Version(b.settings, stop.ID)); err != nil {
+		t.Fatal(err)
+	}
+	b.deliver(m)
+	if b.posts() != 0 {
+		t.Fatal("left by itself after the release")
+	}
+	second := b.again()
+	b.clock.Pass(time.Minute)
+	if b.deliver(second); b.posts() != 1 {
+		t.Errorf("%d posts, want one", b.posts())
+	}
+}
+
+func TestHastened(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.ask("box", "ごめんなさい")
+	if again, _ := b.deliver(m); !again {
+		t.Fatal("sent while it could be taken back")
+	}
+	s := b.do(casework.Hasten{})
+	now := &bus.Msg[casework.Event]{Key: string(b.id), Value: s.History[len(s.History)-1]}
+	b.deliver(now)
+	b.deliver(m)
+	if b.posts() != 1 {
+		t.Errorf("%d posts, want one", b.posts())
+	}
+}
+
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
