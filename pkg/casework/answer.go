@@ -143,6 +143,8 @@ type WishCard struct {
 	Owner  string     `json:"owner,omitempty"` // staff id
 	// Into is the wish that this one was merged into.
 	Into string `json:"into,omitempty"`
+	// Template is what those who asked are told with when it ships.
+	Template string `json:"template,omitempty"`
 	// Search finds mentions that may ask for it too.
 	Search string `json:"search,omitempty"`
 }

@@ -18,9 +18,11 @@ import (
 
 // caseOptions say what of a case is shown besides the case.
 type caseOptions struct {
-	mode     string // of the composer: reply or note
-	back     string // the list it was opened from
-	composer *reply // what stands in the composer; nil for the stored draft
+	mode     string    // of the composer: reply or note
+	back     string    // the list it was opened from
+	composer *reply    // what stands in the composer; nil for the stored draft
+	template string    // to begin the reply with
+	picking  *pickView // templates and answers to choose from
 	confirm  *confirmView
 	ask      *askView
 	labels   *typedLabels    // the form of labels is open, as this fills it
@@ -40,7 +42,7 @@ func (c *call) caseAlone() error {
 	if err != nil {
 		return err
 	}
-	o, err := c.blind(&s, caseOptions{mode: c.r.URL.Query().Get("mode"), back: "/queue"})
+	o, err := c.blind(&s, caseOptions{mode: c.r.URL.Query().Get("mode"), template: c.r.URL.Query().Get("template"), back: "/queue"})
 	if err != nil {
 		return err
 	}
@@ -57,7 +59,7 @@ func (c *call) casePart(status int, id mention.ID) error {
 		return err
 	}
 	q := c.r.URL.Query()
-	o, err := c.blind(&s, caseOptions{mode: q.Get("mode"), back: withQuery(c.r.URL, map[string]string{"case": "", "mode": ""})})
+	o, err := c.blind(&s, caseOptions{mode: q.Get("mode"), template: q.Get("template"), back: withQuery(c.r.URL, map[string]string{"case": "", "mode": ""})})
 	if err != nil {
 		return err
 	}
@@ -188,7 +190,8 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	v.Post = c.post(s, v.Verdict.Risks)
 	v.After = c.below(s)
 	v.Note, v.Present = c.caseNote(s), c.presentOn(s.ID)
-	v.Steps = c.steps(s)
+	v.Steps, v.Book = c.playbook(s)
+	v.Care = c.care(s)
 	v.Earlier, v.EarlierAll = c.earlier(s)
 	v.Story = c.story(s)
 	v.Escalation = c.escalationOf(s)
@@ -363,34 +366,6 @@ func (c *call) metrics(m mention.Metrics) []metric {
 	return out
 }
 
-// steps are those of the playbook for the gravest risk that has one.
-func (c *call) steps(s *casework.State) []stepView {
-	books := settings.Playbooks.List(c.Settings)
-	v := s.InForce()
-	for _, cat := range mention.Categories {
-		if !v.Has(cat) {
-			continue
-		}
-		for _, b := range books {
-			if !slices.Contains(b.Risks, cat) {
-				continue
-			}
-			var out []stepView
-			for _, st := range b.Steps {
-				who := st.Who
-				if key := "role." + who; c.l.has(key) {
-					who = c.l.say(key)
-				} else if t, ok := settings.Teams.Get(c.Settings, who); ok {
-					who = t.Name
-				}
-				out = append(out, stepView{Text: cmp.Or(st.Text[c.l.lang], st.Text["en"], st.Text["ja"]), Who: who})
-			}
-			return out
-		}
-	}
-	return nil
-}
-
 // earlier is what the author said before on the same platform.
 func (c *call) earlier(s *casework.State) ([]earlierView, string) {
 	id := cmp.Or(s.Mention.Author.ID, s.Mention.Author.Handle)
@@ -489,7 +464,9 @@ func (c *call) actions(s *casework.State) []actionView {
 	work := may(identity.Handle) && (mine || free) && s.Outgoing == nil
 	closed := s.Status == casework.Done
 	if o := s.Outgoing; o != nil && may(identity.Send) {
-		add(!o.Calling && !o.Unsure && c.l.now.Before(o.NotTill), "stop", "z", primary)
+		held := !o.Calling && !o.Unsure && c.l.now.Before(o.NotTill)
+		add(held, "stop", "z", primary)
+		add(held, "hasten", "")
 		add(o.Unsure, "settle", "", path("ask/settle"), asks, primary)
 	}
 	add(work && closed, "reopen", "c")
@@ -506,6 +483,11 @@ func (c *call) actions(s *casework.State) []actionView {
 	add(work && !closed, "merge", "", path("ask/merge"), asks, more)
 	add(mine, "release", "c", more)
 	add(may(identity.Handle) && c.viewer.Person() && s.Mention.Content() != "", "labels", "l", path("labels"), asks, more)
+	add(may(identity.Comment), "wish", "i", path("ask/wish"), asks, more)
+	add(may(identity.Handle), "facts", "", path("ask/facts"), asks, more)
+	add(may(identity.Handle), "measure", "", path("ask/measure"), asks, more)
+	add(may(identity.Lead), "harassment", "", path("ask/harassment"), asks, more)
+	add(may(identity.Page) && s.Outgoing == nil, "halt", "", path("ask/halt"), asks, more, func(a *actionView) { a.Danger = true })
 	add(may(identity.Comment), "escalate", "", path("ask/escalate"), asks, more, func(a *actionView) { a.Danger = true })
 	return out
 }

@@ -30,6 +30,8 @@ type caseView struct {
 	After      []postView
 	Verdict    verdictView
 	Steps      []stepView
+	Book       *bookView
+	Care       *careView
 	Earlier    []earlierView
 	EarlierAll string
 	Story      *storyView
@@ -133,6 +135,45 @@ type promiseView struct {
 type stepView struct {
 	Text, Who string
 	Done      bool
+	By        string
+	At        moment
+	Action    string // ticks it, or unticks it
+	Fields    []pair
+}
+
+// careView is what is known, decided and done about a case besides its replies.
+type careView struct {
+	Facts      string
+	Measures   []measureView
+	Harassment string
+	Reaction   string
+	Wishes     []wishLink
+	Links      []actionView // what can be added
+}
+
+type measureView struct {
+	Text, Cause, Owner, State string
+	Due                       moment
+	Done                      bool
+	Finish                    string // leads to the form that says it is done
+}
+
+type wishLink struct {
+	Href, Title, Words string
+	Drop               string
+}
+
+// bookView is what a playbook says besides its steps.
+type bookView struct {
+	Name, Offer, Hints, Never, Law string
+	Clocks                         []clockView
+	Templates                      []link
+	Edit                           string
+}
+
+type clockView struct {
+	Text string
+	Due  moment
 }
 
 // earlierView is something this author said before, and our answer.
@@ -216,7 +257,10 @@ type composerView struct {
 	// template's text as it was last filled in.
 	Version  int
 	Rendered string
-	NoteOnly bool   // no reply can be written now
+	NoteOnly bool // no reply can be written now
+	Picks    *pickView
+	Facts    bool   // the template wants confirmed facts, and there are none
+	Stopped  string // why no reply may leave now
 	SentBack string // why it came back
 }
 
@@ -230,6 +274,8 @@ type pendingView struct {
 	May      bool
 	Hash     string
 	Template string
+	Alone    bool // a PR lead may approve it alone, in an emergency
+	Findings []findingView
 }
 
 // templateOption is a template offered for the case.
@@ -237,6 +283,7 @@ type templateOption struct {
 	ID, Name, Lang, When, Why, Apology string
 	Version                            int
 	Text                               string
+	Past                               string // its review is overdue
 	On                                 bool
 }
 

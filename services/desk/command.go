@@ -110,7 +110,11 @@ func (c *call) escalate() error {
 	return c.do(casework.Escalate{Why: c.form("why")}, c.l.say("done.escalate"), "")
 }
 func (c *call) closeCase() error {
-	return c.do(casework.Close{Outcome: c.form("outcome"), Why: c.form("why")}, c.l.say("done.close"), "reopen")
+	m, err := c.typedMeasure()
+	if err != nil {
+		return c.refused(err, caseOptions{})
+	}
+	return c.do(casework.Close{Outcome: c.form("outcome"), Why: c.form("why"), Measure: m}, c.l.say("done.close"), "reopen")
 }
 func (c *call) handOver() error {
 	to := c.form("to")
@@ -285,10 +289,7 @@ func (c *call) settleReply() error {
 
 func (c *call) approveReply() error {
 	id := mention.ID(c.r.PathValue("id"))
-	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Approve{Hash: c.form("hash")})
-	if note := c.form("note"); err == nil && note != "" {
-		s, err = c.Cases.Do(c.ctx, c.viewer, id, casework.AddNote{Text: note})
-	}
+	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Approve{Hash: c.form("hash"), Note: c.form("note"), Emergency: c.form("alone") == "yes"})
 	return c.done(s, err, c.l.say("done.approve"), "")
 }
 
@@ -319,6 +320,13 @@ func (c *call) ask() error {
 		}
 		why.Label = say("ask.what_done")
 		a.Fields = []field{outcome, why}
+		if s.LimitedOnly() {
+			a.Text = say("ask.close_limited")
+		}
+		if s.Weighty() && len(s.Care.Measures) == 0 {
+			a.Text = sentence(a.Text, say("ask.measure_text"))
+			a.Fields = append(a.Fields, c.measureFields(&s, false)...)
+		}
 	case "hand-over":
 		a.Button = say("action.hand")
 		a.Fields = []field{c.whoTakes(&s), why}
@@ -340,7 +348,9 @@ func (c *call) ask() error {
 		a.Button, a.Text = say("action.settle"), say("ask.settle_text")
 		a.Fields = []field{{Name: "url", Label: say("ask.posted_link"), Type: "url", Placeholder: "https://"}}
 	default:
-		return errNotFound
+		if !c.askCare(&s, what, a) {
+			return errNotFound
+		}
 	}
 	return c.showCase(http.StatusOK, &s, caseOptions{ask: a, back: "/queue"}, nil)
 }

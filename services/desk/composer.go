@@ -58,6 +58,12 @@ func (c *call) typed() *reply {
 		account: c.form("account"), template: c.form("template"), kind: casework.ReplyKind(c.form("kind")), text: c.form("text"), rendered: c.form("rendered"),
 		slots: map[string]string{}, promise: c.form("promise"),
 	}
+	if pick := c.form("pick"); pick != "" {
+		r.template = pick
+	}
+	if answer := c.form("answer"); answer != "" {
+		r.text = strings.TrimSpace(r.text + "\n" + answer)
+	}
 	r.version, _ = strconv.Atoi(c.form("version"))
 	for name, values := range c.r.PostForm {
 		if slot, ok := strings.CutPrefix(name, "slot."); ok && len(values) > 0 {
@@ -172,13 +178,33 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 		v.Claim, v.Holder = true, c.who(s.Holder)
 		return v
 	}
-	if o.composer == nil && o.mode == "hold" {
-		c.holding(s, r)
+	if o.composer == nil {
+		switch {
+		case o.mode == "hold":
+			c.holding(s, r)
+		case o.template != "":
+			r.template = o.template
+			c.fill(s, r, true)
+		case s.Draft == nil:
+			c.shipped(s, r)
+		}
 	}
 	c.answerable(s, r, v)
 	v.Version, v.Text, v.Rendered = r.version, r.text, r.rendered
-	for _, t := range casework.Suggest(settings.Templates.List(c.Settings), s) {
-		v.Templates = append(v.Templates, templateOption{ID: t.ID, Name: t.Name, Lang: t.Lang, When: t.When, On: t.ID == r.template})
+	for _, t := range casework.Ranked(settings.Templates.List(c.Settings), s) {
+		o := c.templateOption(&t)
+		o.On = t.ID == r.template
+		v.Templates = append(v.Templates, o)
+		if o.On && t.InForce().Apology == casework.FullApology {
+			v.Facts = s.Care.Facts == nil
+		}
+	}
+	v.Picks = o.picking
+	if stop, ok := c.Settings.StopOf(s.Mention.Brand, s.Verdict.Story); ok {
+		v.Stopped = l.say("stop.holds", stop.Why)
+		if t, ok := settings.Templates.Get(c.Settings, stop.Statement); ok {
+			v.Stopped += " " + l.say("stop.statement_is", t.Name)
+		}
 	}
 	if i := slices.IndexFunc(v.Templates, func(t templateOption) bool { return t.On }); i >= 0 {
 		v.Chosen = &v.Templates[i]
@@ -218,6 +244,22 @@ func (c *call) holding(s *casework.State, r *reply) {
 	r.kind = casework.Interim
 	for _, t := range casework.Suggest(settings.Templates.List(c.Settings), s) {
 		if v := t.InForce(); v.Kind == casework.Interim && t.Lang == s.Verdict.Lang {
+			r.template = t.ID
+			c.fill(s, r, true)
+			return
+		}
+	}
+}
+
+// shipped makes r the news that a wish came true, for those who asked.
+func (c *call) shipped(s *casework.State, r *reply) {
+	for _, w := range s.Care.Wishes {
+		card, _ := settings.Wishes.Get(c.Settings, w.ID)
+		for card.Into != "" {
+			card, _ = settings.Wishes.Get(c.Settings, card.Into)
+		}
+		t, ok := settings.Templates.Get(c.Settings, card.Template)
+		if card.Status == casework.WishShipped && ok && t.InForce() != nil && t.Serves(s.Mention.Brand, s.Mention.Platform) {
 			r.template = t.ID
 			c.fill(s, r, true)
 			return
@@ -305,6 +347,8 @@ func (c *call) pending(s *casework.State) *pendingView {
 	d := s.Draft
 	v := &pendingView{By: c.who(d.Author), At: c.l.at(d.At), Hash: s.Submitted, Own: d.Author == c.viewer.Actor()}
 	v.May = !v.Own && c.viewer.Can(identity.Approve, s.Mention.Brand)
+	v.Alone = v.Own && c.viewer.Can(identity.Page, s.Mention.Brand)
+	_, v.Findings = c.marked(d.Text, c.Settings.CheckReply(s.Mention.Brand, d.Lang, d.Text))
 	v.Changes = []span{{Text: d.Text}}
 	if t, ok := settings.Templates.Get(c.Settings, d.Template); ok {
 		if tv := t.Version(d.TemplateVersion); tv != nil {
@@ -359,8 +403,14 @@ func (c *call) fillReply() error {
 		return err
 	}
 	r := c.typed()
-	fresh := r.template != c.form("was")
-	c.fill(&s, r, fresh)
+	if t, ok := settings.Templates.Get(c.Settings, r.template); ok && s.Number == 0 && t.InForce() != nil && strings.Contains(t.InForce().Body, "{{case}}") {
+		// A number that can be read out is there once somebody works on it.
+		if s, err = c.Cases.Do(c.ctx, c.viewer, s.ID, casework.Claim{}); err != nil {
+			return c.refused(err, caseOptions{mode: "reply", composer: r})
+		}
+	}
+	fresh := r.template != c.form("was") || c.form("pick") != ""
+	c.fill(&s, r, fresh && c.form("answer") == "")
 	o := caseOptions{mode: "reply", composer: r}
 	if c.part() != "" {
 		return c.show(http.StatusOK, "case", "composer", c.composer(&s, o))

@@ -77,6 +77,18 @@ func (c *call) event(id mention.ID, e *casework.Event) eventView {
 		if e.Draft != nil {
 			v.Text, v.Lang = e.Draft.Text, langOf(e.Draft.Lang)
 		}
+	case casework.Approved:
+		if e.Level == casework.EmergencyLevel {
+			key = "event.approved_emergency"
+		}
+	case casework.HarassmentDecided:
+		key += "_" + e.Outcome
+	case casework.AuthorWrote:
+		v.Href = "/cases/" + e.To
+	case casework.Measured:
+		if e.Measure != nil {
+			v.Text = e.Measure.Cause + " → " + e.Measure.Text + e.Measure.NoneWhy
+		}
 	case casework.PromiseDue:
 		if e.Level == "half" {
 			key = "event.promise_half"

@@ -30,6 +30,7 @@ var filters = []struct {
 	{"intent", search.FieldIntent, true}, {"lang", search.FieldLang, true}, {"sentiment", search.FieldSentiment, true},
 	{"status", search.FieldStatus, false}, {"author", search.FieldAuthor, false}, {"story", search.FieldStory, false},
 	{"source", search.FieldSource, false}, {"place", search.FieldPlace, false}, {"holder", search.FieldHolder, false},
+	{"tag", search.FieldTag, false},
 }
 
 var sorts = []struct{ name, label string }{{"queue", "list.sort_risk"}, {"newest", "list.sort_new"}, {"oldest", "list.sort_old"}, {"relevance", "list.sort_best"}}

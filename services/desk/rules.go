@@ -92,7 +92,7 @@ var (
 func rulings() []ruling {
 	approval := rulingOf(settings.Rules, leads,
 		ofGroup("rows", ofPicks("brands", brandPicks), ofPicks("risks", riskPicks), ofPicks("intents", intentPicks), ofChoice("edited", false, "", "true", "false"),
-			ofNumber("reach"), ofCheck("needs_approval"), ofCheck("approvers"), ofText("why")))
+			ofPicks("roles", named("role.", identity.Roles)), ofCheck("trained"), ofNumber("reach"), ofCheck("needs_approval"), ofCheck("approvers"), ofText("why")))
 	approval.one = func() any { return casework.DefaultRules() }
 
 	policy := rulingOf(settings.Policies, leads,
@@ -109,6 +109,7 @@ func rulings() []ruling {
 
 	playbook := rulingOf(settings.Playbooks, writers,
 		ofSpoken("name", 1), ofPicks("risks", riskPicks), ofGroup("steps", ofChoice("phase", true, casework.Phases...), ofText("who"), ofSpoken("text", 3)),
+		ofSpoken("offer", 3), ofSpoken("hints", 3), ofPicks("templates", templatePicks), ofGroup("clocks", ofSpoken("text", 2), ofNumber("hours")),
 		ofSpoken("never", 3), ofSpoken("law", 3))
 	playbook.list = func(c *call) []ruled {
 		var out []ruled
@@ -134,7 +135,7 @@ func rulings() []ruling {
 		}
 		return out
 	}
-	return []ruling{policy, approval, checkRuling(), voiceRuling(), playbook, team}
+	return []ruling{policy, approval, checkRuling(), voiceRuling(), answerRuling(), playbook, team, deputyRuling()}
 }
 
 func texts[S ~string](list []S) []string {

@@ -111,7 +111,7 @@ func (b *bench) visitor() *visitor {
 // as signs somebody in with roles for brands.
 func (b *bench) as(id string, brands []string, roles ...identity.Role) *visitor {
 	b.t.Helper()
-	s := identity.Staff{ID: id, Email: id + "@kumo.example", Name: strings.ToUpper(id[:1]) + id[1:], Lang: "en"}
+	s := identity.Staff{ID: id, Email: id + "@kumo.example", Name: strings.ToUpper(id[:1]) + id[1:], Lang: "en", Trained: true}
 	for _, r := range roles {
 		s.Grants = append(s.Grants, identity.Grant{Role: r, Brands: brands})
 	}

@@ -104,6 +104,7 @@
         next();
       } else {
         swap(got.html);
+        if (button?.classList.contains("pick-one")) ($$("#c-form .slots input").find((el) => !el.value) ?? $("#c-text"))?.focus();
         $("#composer[data-focus]")?.querySelector("[autofocus], input:not([type=hidden]), textarea, select")?.focus();
       }
     } catch (err) { failed(err); } finally {
@@ -165,6 +166,32 @@
     field.focus();
   }
 
+  // The picker of templates and agreed answers, opened by / in an empty reply.
+  let picked_at;
+  async function pick(url) {
+    picked_at?.abort();
+    picked_at = new AbortController();
+    try {
+      const got = await load(url, "picks", { signal: picked_at.signal });
+      if (!got) return;
+      const had = document.activeElement?.id === "pick-q";
+      swap(got.html);
+      const q = $("#pick-q");
+      if (!had || document.activeElement !== q) { q?.focus(); q?.setSelectionRange(q.value.length, q.value.length); }
+    } catch (err) { failed(err); }
+  }
+  const pickMore = later(200, (form) => pick(form.getAttribute("action") + "?" + new URLSearchParams(new FormData(form))));
+  function picking(e, at) {
+    const all = $$("#picks .pick-one"), i = all.indexOf(at);
+    if (e.key === "Escape") { $("#picks").replaceChildren(); $("#picks").hidden = true; $("#c-text")?.focus(); }
+    else if (e.key === "ArrowDown") (all[i + 1] ?? all[0])?.focus();
+    else if (e.key === "ArrowUp") (i > 0 ? all[i - 1] : $("#pick-q"))?.focus();
+    else if (e.key === "Enter" && at.id === "pick-q") all[0]?.click();
+    else return false;
+    e.preventDefault();
+    return true;
+  }
+
   // Search as you type; nothing is asked while an input method composes.
   let searching;
   const search = later(160, async (form) => {
@@ -183,11 +210,13 @@
     if (e.isComposing) return;
     if (el.dataset.words && el.value) document.getElementById(el.dataset.words).checked = true;
     if (el.id === "q" && el.form?.matches("[data-search]")) search(el.form);
+    else if (el.id === "pick-q") pickMore(el.form);
     else if (el.form?.dataset.composer && !("refill" in el.dataset)) check(el.form);
   });
   document.addEventListener("compositionend", (e) => {
     const form = e.target.form;
     if (e.target.id === "q" && form?.matches("[data-search]")) search(form);
+    else if (e.target.id === "pick-q") pickMore(form);
     else if (form?.dataset.composer) check(form);
   });
   document.addEventListener("change", async (e) => {
@@ -204,6 +233,7 @@
   document.addEventListener("submit", (e) => {
     const form = e.target, button = e.submitter;
     if (form.matches("[data-search]")) { e.preventDefault(); search(form); return; }
+    if (form.matches("[data-picking]")) { e.preventDefault(); pickMore(form); return; }
     if (button && "preview" in button.dataset) { e.preventDefault(); preview(form, button); return; }
     if (!$("#case")?.contains(form) && !form.matches("[data-undo]")) return;
     if ($("#case")) { e.preventDefault(); command(form, button); }
@@ -223,6 +253,7 @@
     if (taker) { take(taker); return; }
     const a = e.target.closest("a[href]");
     if (!a) return;
+    if (a.matches("#case [data-pick]")) { e.preventDefault(); pick(a.href); return; }
     const row = a.closest("#rows > .row");
     if (row && beside()) { e.preventDefault(); open(row); return; }
     if (a.matches("[data-more]")) {
@@ -275,9 +306,10 @@
       if (send) { e.preventDefault(); send.form.requestSubmit(send); }
       return;
     }
+    if (at?.closest("#picks") && picking(e, at)) return;
     if (e.key === "Escape" && typing(at)) { at.blur(); $("#case .scroll")?.focus(); return; }
     if (!keysOn || e.ctrlKey || e.metaKey || e.altKey) return;
-    if (e.key === "/" && at?.id === "c-text" && at.value === "") { e.preventDefault(); $("#c-template")?.focus(); return; }
+    if (e.key === "/" && at?.id === "c-text" && at.value === "" && $("[data-pick]")) { e.preventDefault(); pick($("[data-pick]").href); return; }
     if (typing(at) || $("dialog[open]")) return;
     if (going) {
       going = false;
