@@ -71,6 +71,9 @@ type Slot struct {
 	Required bool     `json:"required,omitempty"`
 }
 
+// SlotTypes are what a slot can be.
+var SlotTypes = []string{"text", "date", "choice", "staff", "case"}
+
 var (
 	slotPattern = regexp.MustCompile(`\{\{\s*([a-z][a-z0-9_]*)\s*\}\}`)
 	// openSlot is anything a reader would take for a slot nobody filled.
@@ -140,7 +143,7 @@ func (v *TemplateVersion) validate() error {
 		case v.slot(s.Name) != &v.Slots[i]:
 			errs = append(errs, fmt.Errorf("%s.name %q: there are two of it", at, s.Name))
 		}
-		if !slices.Contains([]string{"", "text", "date", "choice", "staff", "case"}, s.Type) {
+		if s.Type != "" && !slices.Contains(SlotTypes, s.Type) {
 			errs = append(errs, fmt.Errorf("%s.type %q: want text, date, choice, staff or case", at, s.Type))
 		}
 		if s.Type == "choice" && (len(s.Choices) == 0 || s.Default != "" && !slices.Contains(s.Choices, s.Default)) {

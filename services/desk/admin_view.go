@@ -92,6 +92,7 @@ type templatesView struct {
 	Rows   []templateRow
 	Notice *notice
 	May    bool
+	Export string
 }
 
 type templateRow struct {
@@ -99,6 +100,8 @@ type templateRow struct {
 	State, StateName                string
 	Version                         int
 	Used                            int
+	Review                          string // until when it is to be reviewed
+	Past                            bool   // it should have been
 	Changed                         moment
 	By                              string
 }
@@ -119,6 +122,10 @@ type templateView struct {
 	Actions   []actionView
 	Versions  []versionView
 	Diff      []diffLine
+	DiffOf    string
+	Used      string // how often, and how often edited
+	Export    string
+	Back      string // where a sending back is posted
 	Notice    *notice
 }
 
@@ -141,9 +148,11 @@ type versionView struct {
 	On      bool
 }
 
+// diffLine is a line of two texts side by side; a side that is empty has no such
+// line.
 type diffLine struct {
-	Kind string // same, add, del
-	Text string
+	Old, New string
+	Changed  bool
 }
 
 // brandsView lists the brands that are listened for.

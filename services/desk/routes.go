@@ -100,6 +100,9 @@ func (d *Desk) routes() []route {
 		{"GET /sandbox", view, false, (*call).sandbox},
 
 		{"GET /templates", view, false, (*call).templates},
+		{"GET /templates.yaml", view, false, (*call).exportTemplates},
+		{"GET /templates/import", word, false, (*call).importForm},
+		{"POST /templates/import", word, false, (*call).importTemplates},
 		{"GET /templates/{id}", view, false, (*call).template},
 		{"POST /templates/{id}", word, false, (*call).saveTemplate},
 		{"POST /templates/{id}/preview", word, false, (*call).previewTemplate},
