@@ -250,7 +250,7 @@ func TestAReplyIsMadeByKeyboard(t *testing.T) {
 	b := newBench(t)
 	b.account()
 	b.template()
-	b.put(settings.Answers.Put(t.Context(), b.Settings, "cli", "hours", 0, casework.Answer{ID: "hours", Lang: "en", Questions: []string{"When do you open?"}, Text: "We open at 8 every day.", Internal: "9 in January"}))
+	b.put(settings.Answers.Put(t.Context(), b.Settings, "cli", "hours", 0, casework.AgreedAnswer{ID: "hours", Lang: "en", Questions: []string{"When do you open?"}, Text: "We open at 8 every day.", Internal: "9 in January"}))
 	m := b.question("1", "When do you open the Kumo café?")
 	w := b.window(t, b.as("aya", everywhere, identity.Agent))
 	w.run(chromedp.Navigate(b.server.URL + "/cases/" + string(m.ID)))
