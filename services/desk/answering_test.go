@@ -85,7 +85,10 @@ func TestTheAccountIsChosen(t *testing.T) {
 		settings.Source{ID: "theirs", Name: "@hoshi", Kind: "mastodon", Brand: "hoshi", Config: []byte(writes)},
 		settings.Source{ID: "off", Name: "@old", Kind: "mastodon", Off: true, Config: []byte(writes)},
 	)
-	b.put(settings.Brands.Put(t.Context(), b.Settings, "cli", "kumo", settings.Brands.Version(b.Settings, "kumo"), settings.Brand{ID: "kumo", Name: "Kumo Café", Query: "kumo", Accounts: []string{"second"}}))
+	boss := b.as("mio", everywhere, identity.Admin)
+	boss.want(boss.get("/brands/kumo"), 200, `name="account.mastodon"`, "@kumo_support", "!@hoshi", "!@old", "!kumo_news")
+	boss.want(boss.post("/brands/kumo", "name", "Kumo Café", "query", "kumo", "account.mastodon", "second"), 303)
+	boss.want(boss.get("/brands/kumo"), 200, `<option value="second" selected>`)
 	v := b.as("aya", everywhere, identity.Agent)
 	m := b.mention(mention.Post{Platform: "mastodon", NativeID: "1", Source: "found", Text: "Kumo is always late"}, mention.Verdict{Lang: "en", Intent: mention.Complaint})
 	path := "/cases/" + string(m.ID)

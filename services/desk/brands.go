@@ -96,6 +96,7 @@ func (c *call) showBrand(status int, b settings.Brand, wrong map[string]string, 
 	v.Query = field{Name: "query", Label: say("brand.query"), Hint: say("brand.query_hint"), Type: "textarea", Rows: 4, Mono: true, Required: true, Value: b.Query}
 	v.More = []field{minutes("urgent", "brand.urgent", b.UrgentMinutes), minutes("normal", "brand.normal", b.NormalMinutes), minutes("low", "brand.low", b.LowMinutes),
 		{Name: "peer", Label: say("brand.peer_label"), Type: "check", Options: []option{{Value: "on", Label: say("brand.peer"), On: b.Peer}}}}
+	v.More = append(v.More, c.usualAccounts(&b)...)
 	v.Mistake, v.Preview = c.tryQuery(b.Query, try)
 	if v.Mistake != nil && wrong != nil {
 		v.Query.Error = v.Mistake.Text
@@ -145,6 +146,9 @@ func (c *call) typedBrand(b settings.Brand) (settings.Brand, map[string]string) 
 				wrong[name] = c.l.say("form.minutes")
 			}
 		}
+	}
+	if accounts := c.typedAccounts(&b); accounts != nil {
+		b.Accounts = accounts
 	}
 	return b, wrong
 }
