@@ -300,6 +300,33 @@ type tokenRow struct {
 	Signs         bool   // has one already
 }
 
+// importView is a file to bring in: the form to upload one, or what is in it.
+type importView struct {
+	frame
+	Back          link
+	Form          formView // to upload, or to say what the file doesn't
+	Past          []link
+	Job           *importJob // nil before there is one
+	Status        string     // ready, running, dead, done, failed
+	Share         int        // of the file that is read, in percent
+	Preview       []importPreview
+	Run, RunLabel string // begins it, or goes on
+	Drop          string
+}
+
+// Tense tells whether the figures are of what would happen.
+func (v *importView) Tense() string {
+	if v.Status == "ready" {
+		return "would"
+	}
+	return "is"
+}
+
+type importPreview struct {
+	At                            moment
+	Platform, Brand, Author, Text string
+}
+
 // secretView shows something once: a link or token that can't be shown again.
 type secretView struct{ Title, Text, Value string }
 
