@@ -301,7 +301,11 @@ func (x *xSource) catchUp(ctx context.Context, cur *xCursor, yield func(Item, er
 	before := cur.String()
 	settled := xIDAt(now.Add(-xLate))
 	var refused error
-	for until := uint64(0); ; until = 0 {
+	for {
+		until := uint64(0)
+		if part := cur.Since + xPart; part < xIDAt(now) {
+			until = part // whoever wants no more has not paid for the rest
+		}
 		w, err := x.window(ctx, lists, cur.Since, until)
 		over, spent := errors.AsType[*budgetError](err)
 		switch {
@@ -344,8 +348,10 @@ func (x *xSource) catchUp(ctx context.Context, cur *xCursor, yield func(Item, er
 	return refused
 }
 
-// xSecond is the distance of ids made one second apart.
-const xSecond = 1000 << 22
+const (
+	xSecond = 1000 << 22         // the distance of ids made one second apart
+	xPart   = 6 * 3600 * xSecond // at most read at once
+)
 
 // xFound is a post in a list.
 type xFound struct {

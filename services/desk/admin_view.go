@@ -251,6 +251,7 @@ type sourceRow struct {
 	LagLate                bool
 	Error                  string
 	Quota                  string
+	Spent                  []string // of today and this month
 	Silent                 string
 }
 

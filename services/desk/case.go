@@ -289,6 +289,20 @@ func (c *call) verdict(s *casework.State) verdictView {
 	return out
 }
 
+// setMarks shows or hides our marks in posts, on this device.
+func (c *call) setMarks() error {
+	s, err := c.Cases.Get(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")))
+	if err != nil {
+		return err
+	}
+	c.look.Plain = c.form("marks") == "off"
+	c.look.write(c.w, c.secure())
+	if c.part() == "" {
+		return c.back(cmp.Or(c.form("back"), "/cases/"+string(s.ID)))
+	}
+	return c.showCase(http.StatusOK, &s, caseOptions{back: "/queue"}, nil)
+}
+
 // harsh are the risks whose words wear people down: such posts are folded for
 // those who want that.
 var harsh = []mention.Category{mention.StaffAbuse, mention.ViolentThreat}
@@ -301,10 +315,16 @@ func (c *call) post(s *casework.State, risks []riskView) postView {
 		PlatformName: c.platform(m.Platform), Href: m.URL, Lang: langOf(s.Verdict.Lang), At: l.at(m.PublishedAt), Rating: m.Rating,
 		Deleted: m.Deleted || s.Redacted, Edited: !m.EditedAt.IsZero(), Cut: m.Truncated,
 	}
-	if m.Author.Name != "" && m.Author.Name == m.Author.Handle {
+	if m.Author.Name != "" && m.Author.Name == m.Author.Handle && m.Platform != "x" {
 		p.Handle = ""
 	}
+	if c.look.Plain {
+		risks = nil // what its author wrote, and nothing else
+	}
 	p.Title, p.Body = postSpans(&m.Post, risks)
+	if p.X = m.Platform == "x"; p.X {
+		p.Body = xLinks(p.Body)
+	}
 	if f := m.Author.Followers; f != nil {
 		p.Followers = l.compact(*f)
 	}
@@ -482,6 +502,9 @@ func (c *call) actions(s *casework.State) []actionView {
 	add(work && !closed, "exclude", "x", more)
 	add(work && !closed, "merge", "", path("ask/merge"), asks, more)
 	add(mine, "release", "c", more)
+	marked := slices.ContainsFunc(s.InForce().Risks, func(r mention.Risk) bool { return r.End > r.Start })
+	add(marked && !c.look.Plain, "marks", "m", more, func(a *actionView) { a.Fields = []pair{{"marks", "off"}} })
+	add(marked && c.look.Plain, "unmarked", "m", path("marks"), more)
 	add(may(identity.Handle) && c.viewer.Person() && s.Mention.Content() != "", "labels", "l", path("labels"), asks, more)
 	add(may(identity.Comment), "wish", "i", path("ask/wish"), asks, more)
 	add(may(identity.Handle), "facts", "", path("ask/facts"), asks, more)

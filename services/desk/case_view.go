@@ -55,6 +55,7 @@ type postView struct {
 	ID                      string // to be linked to
 	Author, Handle, Profile string
 	Avatar                  string
+	X                       bool // shown as X asks for it: its mark, links as there, the way to the post
 	Platform, PlatformName  string
 	Href                    string
 	Title                   []span

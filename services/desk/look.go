@@ -12,6 +12,7 @@ type look struct {
 	Lang, Theme, Density, Zone string
 	NoKeys                     bool
 	Open                       bool // harsh posts are shown unfolded
+	Plain                      bool // posts are shown without our marks
 }
 
 const lookCookie = "earshot-look"
@@ -35,7 +36,7 @@ func readLook(r *http.Request) (l look) {
 	}
 	return look{
 		Lang: one("lang", langs...), Theme: one("theme", "light", "dark"), Density: one("density", "compact"),
-		Zone: q.Get("zone"), NoKeys: q.Get("keys") == "off", Open: q.Get("fold") == "off",
+		Zone: q.Get("zone"), NoKeys: q.Get("keys") == "off", Open: q.Get("fold") == "off", Plain: q.Get("marks") == "off",
 	}
 }
 
@@ -51,6 +52,9 @@ func (l look) write(w http.ResponseWriter, secure bool) {
 	}
 	if l.Open {
 		q.Set("fold", "off")
+	}
+	if l.Plain {
+		q.Set("marks", "off")
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: lookCookie, Value: q.Encode(), Path: "/", MaxAge: 365 * 24 * 3600,

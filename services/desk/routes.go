@@ -36,6 +36,7 @@ func (d *Desk) routes() []route {
 		{"GET /cases/{id}/files/{key}", view, false, (*call).file},
 		{"GET /cases/{id}/ask/{what}", view, false, (*call).ask},
 		{"POST /cases/{id}/present", view, false, (*call).signOfLife},
+		{"POST /cases/{id}/marks", view, false, (*call).setMarks},
 		{"POST /cases/{id}/claim", handle, false, (*call).claim},
 		{"POST /cases/{id}/release", handle, false, (*call).release},
 		{"POST /cases/{id}/fill", handle, false, (*call).fillReply},

@@ -142,7 +142,7 @@ func sampleQueue(l *locale) *queueView {
 
 func samplePost(l *locale) postView {
 	return postView{
-		Author: "みどり", Handle: "midori_k", Profile: "https://example.com/midori_k", PlatformName: "X", Platform: "x", Href: "https://example.com/midori_k/1", Lang: "ja",
+		Author: "みどり", Handle: "midori_k", Profile: "https://example.com/midori_k", PlatformName: "X", Platform: "x", X: true, Avatar: "/static/sample.svg", Href: "https://example.com/midori_k/1", Lang: "ja",
 		At: l.at(sampleNow.Add(-72 * time.Minute)), Followers: l.compact(8412),
 		Body: []span{
 			{Text: "Kumoカフェ渋谷店、"}, {Text: "三回電話しても折り返しがない", Note: "2", Step: 1, Why: "repeat_contact"}, {Text: "。店長が「社内で確認します」と言ってからもう一週間です。\n\n"},
