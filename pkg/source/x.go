@@ -127,7 +127,7 @@ func xKind() Kind {
 func openX(c xConfig, d Deps) (Source, error) {
 	c.Account = strings.TrimPrefix(c.Account, "@")
 	c.API = strings.TrimSuffix(c.API, "/")
-	x := &xSource{cfg: c, deps: d, look: xLook}
+	x := &xSource{cfg: c, deps: d, look: xLook, renamed: map[string]bool{}}
 	x.ledger = &xLedger{cfg: &x.cfg, deps: d}
 	if c.ClientID != "" {
 		x.token = d.token(x.Consent())
@@ -147,7 +147,8 @@ type xSource struct {
 	quota    outbound.Quota
 	hasQuota bool
 	self     *xUser
-	rules    string // in force, as far as we know
+	rules    string          // in force, as far as we know
+	renamed  map[string]bool // paths that take only the new names of fields
 	failures xFailures
 }
 
