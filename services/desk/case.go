@@ -225,7 +225,7 @@ func (c *call) caseNote(s *casework.State) *notice {
 	case o.Calling:
 		return &notice{Kind: "info", Title: say("out.calling"), Text: say("out.calling_text")}
 	case c.l.now.Before(o.NotTill):
-		return &notice{Kind: "info", Title: say("out.held", c.l.at(o.NotTill).at.In(c.l.zone).Format("15:04:05")), Text: say("out.held_text")}
+		return &notice{Kind: "info", Title: say("out.held", c.l.at(o.NotTill).at.In(c.l.zone).Format("15:04:05")), Text: say("out.held_text"), Until: c.l.at(o.NotTill)}
 	default:
 		return &notice{Kind: "info", Title: say("out.waiting"), Text: say("out.waiting_text")}
 	}
