@@ -214,6 +214,16 @@ type sourcesView struct {
 	Tabs     []chip // times to show coverage for
 	Coverage []coverageRow
 	Duties   []dutiesRow
+	Line     *lineView // nil when no canaries are sent
+}
+
+// lineView is whether mentions get through, by the canaries.
+type lineView struct {
+	State, StateName string // ok, waiting, failing
+	Back             moment
+	Every            string
+	Took, Half, Most string // empty before one has come through
+	Of, Lost         int    // in the last 24 hours
 }
 
 // coverageRow is how a source was heard over the last days.

@@ -47,6 +47,7 @@ func (c *call) sources() error {
 	if row, ok := c.opinionRow(); ok {
 		v.Rows = append(v.Rows, row)
 	}
+	v.Line = c.line()
 	return c.show(http.StatusOK, "sources", "page", v)
 }
 
