@@ -48,11 +48,18 @@ const (
 	Promised     Kind = "promised"  // we report by Until
 	PromiseDue   Kind = "promise_due"
 	DeadlineNear Kind = "deadline_warned"
-	Redacted     Kind = "redacted" // replaces everything before it, without outsiders' words
-	Judged       Kind = "judged"   // a person said what the labels are
-	Unjudged     Kind = "unjudged" // the last judgement was taken back
-	Archived     Kind = "archived" // the case is put away as it stands; only restored or redacted comes after it
-	Restored     Kind = "restored" // the case as it was put away, before somebody works on it again
+	Redacted     Kind = "redacted"  // replaces everything before it, without outsiders' words
+	Assigned     Kind = "assigned"  // To works on it next, given by hand or by a route; nobody if empty
+	PassedOn     Kind = "passed_on" // whoever has it gives it to a colleague, and need not say why
+	Retagged     Kind = "retagged"  // Tags put on, Untags taken off
+	Linked       Kind = "linked"    // the author also wrote the post of case To; Text says how that is known
+	Unlinked     Kind = "unlinked"  // that link was taken back
+	Revealed     Kind = "revealed"  // somebody looked at personal data that is masked
+	Undone       Kind = "undone"    // the event with id To was taken back
+	Judged       Kind = "judged"    // a person said what the labels are
+	Unjudged     Kind = "unjudged"  // the last judgement was taken back
+	Archived     Kind = "archived"  // the case is put away as it stands; only restored or redacted comes after it
+	Restored     Kind = "restored"  // the case as it was put away, before somebody works on it again
 )
 
 // Kinds lists all kinds of event.
@@ -60,7 +67,7 @@ var Kinds = []Kind{
 	Opened, Claimed, Released, ClaimLapsed, Drafted, Submitted, Approved, SentBack, ApprovalLost,
 	SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, Posted, Noted, HandedOver, Returned,
 	Snoozed, Woke, Watched, Excluded, Closed, Reopened, Revised, MergedInto, Absorbed, Escalated,
-	Promised, PromiseDue, DeadlineNear, Judged, Unjudged, Redacted, Archived, Restored,
+	Promised, PromiseDue, DeadlineNear, Assigned, PassedOn, Retagged, Linked, Unlinked, Revealed, Undone, Judged, Unjudged, Redacted, Archived, Restored,
 }
 
 // Event is one thing that happened to a mention. ID, At, Actor and Kind are
@@ -75,7 +82,7 @@ type Event struct {
 	Mention *mention.Mention // opened, revised
 	Verdict *mention.Verdict // opened, revised; judged: what was told
 	Tagged  uint64           // opened, revised: the sequence in TAGGED that they were read from
-	Triage  Triage           // opened, revised, judged, unjudged
+	Triage  Triage           // opened, revised, judged, unjudged; drafted, reopened: ResolveAt alone, where our clock goes on
 	Labels  *mention.Verdict // judged: what a person says of it
 	Sample  string           // judged: the [Sample] it was judged for, blind; else empty
 	Draft   *Draft           // drafted, send_asked, posted: the reply as it stood
@@ -85,11 +92,13 @@ type Event struct {
 	Every   time.Duration    // promised: and again after this long, until reported
 	URL     string           // sent, posted
 	Native  string           // sent, posted: the platform's id of our reply
-	To      string           // handed_over, merged_into, absorbed
+	To      string           // handed_over, merged_into, absorbed, assigned, linked, unlinked, undone
+	Tags    []string         // retagged
+	Untags  []string         // retagged
 	Text    string           // noted and every kind that gives a reason
 	Files   []File           // noted: attachments
 	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …
-	Level   string           // promise_due: half or due
+	Level   string           // promise_due: half, near or due; deadline_warned: resolve; snoozed: post; woke: post
 	Reason  string           // send_failed: the platform's, as pkg/source names it; empty when Text says all
 	History []Event          // redacted, archived, restored
 	Number  uint64           // redacted, archived, restored: the case's number

@@ -113,6 +113,14 @@ func golden(k Kind) Event {
 		e.Triage = Triage{Disposition: mention.Answer, Priority: 880, DueAt: at(59)}
 	case PromiseDue:
 		e.Level = "half"
+	case Assigned:
+		e.Actor, e.To, e.Text = "system", "ann", "coffee"
+	case Retagged:
+		e.Tags, e.Untags = []string{"返金", "store 12"}, []string{"later"}
+	case Linked, Unlinked:
+		e.To, e.Text = string(mention.NewID("acme", "sandbox", "p2")), "電話で本人が話した"
+	case Undone:
+		e.To = "OLD"
 	case Redacted, Archived, Restored:
 		e.Number, e.Text = 17, "お申し出により"
 		e.History = []Event{{ID: "OLD", Seq: 17, At: at(0), Actor: "bob", Kind: Claimed, Until: at(30)}}

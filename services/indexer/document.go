@@ -36,7 +36,7 @@ func ofCase(s *casework.State, now time.Time) search.Document {
 	if n := len(s.Replies); n > 0 {
 		d.Template = s.Replies[n-1].Draft.Template
 	}
-	d.Tags = s.Tags()
+	d.Tags = s.IndexTags()
 	if s.Merged != "" {
 		d.Story = "merged " + string(s.Merged)
 	}

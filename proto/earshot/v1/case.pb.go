@@ -50,10 +50,14 @@ type CaseEvent struct {
 	Level         string                 `protobuf:"bytes,22,opt,name=level,proto3" json:"level,omitempty"`
 	History       []*CaseEvent           `protobuf:"bytes,23,rep,name=history,proto3" json:"history,omitempty"` // redacted, archived, restored
 	Number        uint64                 `protobuf:"varint,24,opt,name=number,proto3" json:"number,omitempty"`
-	Sequence      uint64                 `protobuf:"varint,25,opt,name=sequence,proto3" json:"sequence,omitempty"` // where the event stood; only within history and in ARCHIVE
-	Labels        *Verdict               `protobuf:"bytes,26,opt,name=labels,proto3" json:"labels,omitempty"`      // judged: what a person says of it; verdict is then what was told
-	Sample        string                 `protobuf:"bytes,27,opt,name=sample,proto3" json:"sample,omitempty"`      // judged: the weekly sample it was judged for, without sight of the verdict
-	Reason        string                 `protobuf:"bytes,28,opt,name=reason,proto3" json:"reason,omitempty"`      // send_failed: why the platform refused
+	Sequence      uint64                 `protobuf:"varint,25,opt,name=sequence,proto3" json:"sequence,omitempty"`                    // where the event stood; only within history and in ARCHIVE
+	Labels        *Verdict               `protobuf:"bytes,26,opt,name=labels,proto3" json:"labels,omitempty"`                         // judged: what a person says of it; verdict is then what was told
+	Sample        string                 `protobuf:"bytes,27,opt,name=sample,proto3" json:"sample,omitempty"`                         // judged: the weekly sample it was judged for, without sight of the verdict
+	Reason        string                 `protobuf:"bytes,28,opt,name=reason,proto3" json:"reason,omitempty"`                         // send_failed: why the platform refused
+	Tags          []string               `protobuf:"bytes,40,rep,name=tags,proto3" json:"tags,omitempty"`                             // retagged
+	Untags        []string               `protobuf:"bytes,41,rep,name=untags,proto3" json:"untags,omitempty"`                         // retagged
+	WarnAt        int64                  `protobuf:"varint,42,opt,name=warn_at,json=warnAt,proto3" json:"warn_at,omitempty"`          // when the deadline of the first answer is warned of
+	ResolveAt     int64                  `protobuf:"varint,43,opt,name=resolve_at,json=resolveAt,proto3" json:"resolve_at,omitempty"` // by when the case is to be done
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -284,6 +288,34 @@ func (x *CaseEvent) GetReason() string {
 	return ""
 }
 
+func (x *CaseEvent) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *CaseEvent) GetUntags() []string {
+	if x != nil {
+		return x.Untags
+	}
+	return nil
+}
+
+func (x *CaseEvent) GetWarnAt() int64 {
+	if x != nil {
+		return x.WarnAt
+	}
+	return 0
+}
+
+func (x *CaseEvent) GetResolveAt() int64 {
+	if x != nil {
+		return x.ResolveAt
+	}
+	return 0
+}
+
 // Draft is a reply being written.
 type Draft struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -483,7 +515,7 @@ var File_earshot_v1_case_proto protoreflect.FileDescriptor
 const file_earshot_v1_case_proto_rawDesc = "" +
 	"\n" +
 	"\x15earshot/v1/case.proto\x12\n" +
-	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\x90\x06\n" +
+	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\xf4\x06\n" +
 	"\tCaseEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x14\n" +
@@ -513,7 +545,12 @@ const file_earshot_v1_case_proto_rawDesc = "" +
 	"\bsequence\x18\x19 \x01(\x04R\bsequence\x12+\n" +
 	"\x06labels\x18\x1a \x01(\v2\x13.earshot.v1.VerdictR\x06labels\x12\x16\n" +
 	"\x06sample\x18\x1b \x01(\tR\x06sample\x12\x16\n" +
-	"\x06reason\x18\x1c \x01(\tR\x06reason\"\xec\x02\n" +
+	"\x06reason\x18\x1c \x01(\tR\x06reason\x12\x12\n" +
+	"\x04tags\x18( \x03(\tR\x04tags\x12\x16\n" +
+	"\x06untags\x18) \x03(\tR\x06untags\x12\x17\n" +
+	"\awarn_at\x18* \x01(\x03R\x06warnAt\x12\x1d\n" +
+	"\n" +
+	"resolve_at\x18+ \x01(\x03R\tresolveAt\"\xec\x02\n" +
 	"\x05Draft\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
