@@ -55,6 +55,7 @@ func (e *Env) CasesAt(index search.Engine, now func() time.Time) *casework.Store
 			}
 			return nil
 		},
+		Clock: s.Clock,
 		Hold: func(brand string) time.Duration {
 			b, _ := settings.Brands.Get(s, brand)
 			return b.Hold()

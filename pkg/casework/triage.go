@@ -41,7 +41,8 @@ type Response struct {
 	// Until a case is to be done, by the same steps of priority; zero for no
 	// deadline.
 	ResolveUrgent, ResolveNormal, ResolveLow time.Duration
-	// Clock counts the working time; nil never closes.
+	// Clock counts the working time; nil never closes. Around the clock runs
+	// what PR must see.
 	Clock Clock
 }
 
@@ -108,6 +109,9 @@ func Judge(r Response, m *mention.Mention, v *mention.Verdict, s Signals) Triage
 	}
 	if t.Disposition == mention.Answer {
 		clock := cmp.Or[Clock](r.Clock, always{})
+		if v.Page {
+			clock = always{} // what wakes people doesn't wait for opening
+		}
 		first, done := r.within(t.Priority)
 		t.DueAt, t.WarnAt = clock.After(m.SeenAt, first), clock.After(m.SeenAt, first*3/4)
 		if done > 0 {

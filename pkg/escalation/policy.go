@@ -202,7 +202,7 @@ func DefaultPolicy() Policy {
 			},
 		},
 		Hours: []Hours{{
-			Zone: NewZone("Asia/Tokyo"),
+			Zone: NewZone("Asia/Tokyo"), Calendar: "jp",
 			Week: map[string][]string{
 				"mon": {"09:00-18:00"}, "tue": {"09:00-18:00"}, "wed": {"09:00-18:00"},
 				"thu": {"09:00-18:00"}, "fri": {"09:00-18:00"},

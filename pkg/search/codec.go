@@ -12,7 +12,7 @@ import (
 // A document is kept as one blob: a version byte and its fields in the order of
 // coder.document, integers as varints, strings with their length before them.
 
-const codecVersion = 2
+const codecVersion = 3
 
 var errBlob = errors.New("search: a stored document is damaged")
 
@@ -75,6 +75,7 @@ func (c *coder) document(d *Document) {
 	str(c, &d.Story)
 	str(c, &d.Holder)
 	str(c, &d.Team)
+	str(c, &d.Worker)
 	list(c, &d.Tags, str[string])
 	str(c, &d.Template)
 	c.flag(&d.Open)

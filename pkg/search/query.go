@@ -50,6 +50,7 @@ var fields = []struct {
 	{FieldTeam, single, true},
 	{FieldIntake, single, false},
 	{FieldPlace, single, false},
+	{FieldWorker, single, false},
 	{FieldRating, small, false},
 	{FieldRung, single, false},
 	{FieldTag, set, false},
@@ -251,4 +252,4 @@ func layout(engine string, parts ...string) string {
 
 // foldVersion must rise whenever pkg/text or terms give other terms than
 // before: what is deleted from an index is named by its terms.
-const foldVersion = 1
+const foldVersion = 2
