@@ -39,6 +39,22 @@ type Link struct {
 	Basis string // how that is known
 }
 
+// work are the kinds of event by which a person has worked on a case.
+var work = []Kind{Claimed, Drafted, Submitted, SendAsked, Posted, HandedOver, Watched, Excluded, Closed}
+
+// Worker is who has the case or, where nobody does, who worked on it last.
+func (s *State) Worker() string {
+	if o := s.Owner(); o != "" {
+		return o
+	}
+	for _, e := range slices.Backward(s.History) {
+		if person(e.Actor) && slices.Contains(work, e.Kind) {
+			return e.Actor
+		}
+	}
+	return ""
+}
+
 // leave takes the case from whoever had it. Somebody whose claim only ran out
 // still has it.
 func (s *State) leave(e *Event) {

@@ -25,6 +25,8 @@ type Staff struct {
 	Lang       string  `json:"lang,omitempty"` // of the desk: "ja", "en"; empty: the browser's
 	Grants     []Grant `json:"grants"`
 	Disabled   bool    `json:"disabled,omitempty"`
+	// Away tells that routes give them nothing for now.
+	Away bool `json:"away,omitempty"`
 }
 
 // Grant gives a role for some brands, or for [AllBrands].

@@ -287,10 +287,6 @@ func (c *call) verdict(s *casework.State) verdictView {
 	return out
 }
 
-// harsh are the risks whose words wear people down: such posts are folded for
-// those who want that.
-var harsh = []mention.Category{mention.StaffAbuse, mention.ViolentThreat}
-
 // post is the post of a case.
 func (c *call) post(s *casework.State, risks []riskView) postView {
 	l, m := c.l, &s.Mention
@@ -328,7 +324,7 @@ func (c *call) post(s *casework.State, risks []riskView) postView {
 	if m.Author.Avatar != "" {
 		p.Avatar = "/cases/" + string(s.ID) + "/avatar"
 	}
-	if v := s.InForce(); !c.look.Open && slices.ContainsFunc(harsh, v.Has) {
+	if v := s.InForce(); !c.look.Open && slices.ContainsFunc(mention.Harsh, v.Has) {
 		p.Folded = l.say("post.harsh")
 	}
 	return p

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
 )
@@ -77,7 +78,7 @@ func (c *call) load() string {
 	}
 	n, err := c.Index.Counts(c.ctx,
 		mine(nil, c.midnight()),
-		mine(map[search.Field][]string{search.FieldRisk: texts(harsh)}, c.midnight()),
+		mine(map[search.Field][]string{search.FieldRisk: texts(mention.Harsh)}, c.midnight()),
 		mine(map[search.Field][]string{search.FieldOpen: {search.Yes}}, time.Time{}))
 	if err != nil {
 		c.Log.Warn("one's load not counted", "error", err)
