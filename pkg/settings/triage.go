@@ -150,7 +150,7 @@ func (e *Exclusion) Validate() error {
 	if !idPattern.MatchString(e.ID) {
 		errs = append(errs, config.Invalid("id", "%q: want a-z, 0-9, - and _, up to 64", e.ID))
 	}
-	if _, err := query.Parse(e.Term); err != nil {
+	if err := CheckTerm(e.Term); err != nil {
 		errs = append(errs, config.Invalid("term", "%s", strings.TrimPrefix(err.Error(), "query: ")))
 	}
 	if !slices.Contains([]string{Proposed, Applied, Declined}, e.State) {
@@ -159,19 +159,32 @@ func (e *Exclusion) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Without is query q leaving out term.
+// Without is query q leaving out term, which must be sound; see [CheckTerm].
 func Without(q, term string) string {
-	if q = strings.TrimSpace(q); hasOr(q) {
+	if q = strings.TrimSpace(q); slices.Contains(outside(q), "OR") {
 		q = "(" + q + ")"
+	}
+	if term = strings.TrimSpace(term); len(outside(term)) > 1 {
+		term = "(" + term + ")"
 	}
 	return q + " NOT " + term
 }
 
-// hasOr tells whether an OR of q stands outside of all parentheses and quotes,
-// where a NOT after it would belong to its right side alone.
-func hasOr(q string) bool {
+// CheckTerm tells why term can't be left out of a query, or nil.
+func CheckTerm(term string) error {
+	depth := 0
+	scan(term, func(r rune, in int) { depth = min(depth, in) })
+	if depth < 0 || strings.TrimSpace(term) == "" {
+		return &query.Error{Message: "a parenthesis is closed that was not opened"}
+	}
+	_, err := query.Parse("x NOT (" + term + ")")
+	return err
+}
+
+// scan calls f for everything of q that stands outside of quotes, with the depth
+// of parentheses it stands in, which sinks below zero where too many are closed.
+func scan(q string, f func(r rune, depth int)) {
 	depth, quoted, escaped := 0, false, false
-	var outside strings.Builder
 	for _, r := range q {
 		switch {
 		case escaped:
@@ -180,16 +193,29 @@ func hasOr(q string) bool {
 			escaped = true
 		case strings.ContainsRune("\"“”＂", r):
 			quoted = !quoted
+			f('"', depth)
 		case quoted:
 		case r == '(' || r == '（':
 			depth++
+			f(' ', depth)
 		case r == ')' || r == '）':
 			depth--
-		case depth == 0:
-			outside.WriteRune(r)
-			continue
+			f(' ', depth)
+		default:
+			f(r, depth)
 		}
-		outside.WriteRune(' ')
 	}
-	return slices.ContainsFunc(strings.Fields(outside.String()), func(w string) bool { return w == "OR" || w == "ＯＲ" })
+}
+
+// outside are the words of q that stand outside of all parentheses, a phrase as
+// one; of an OR only there a NOT after it belongs to the right side alone.
+func outside(q string) []string {
+	var b strings.Builder
+	scan(q, func(r rune, depth int) {
+		if depth > 0 {
+			r = ' '
+		}
+		b.WriteRune(r)
+	})
+	return strings.Fields(strings.ReplaceAll(b.String(), "ＯＲ", "OR"))
 }

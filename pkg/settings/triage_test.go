@@ -83,6 +83,21 @@ func TestDeadlinesKeepBusinessHours(t *testing.T) {
 	}
 }
 
+func TestTermsAreSound(t *testing.T) {
+	t.Parallel()
+	for term, ok := range map[string]bool{
+		"author:winbot": true, `"win a mug"`: true, "#win": true, "a b": true, "a OR b": true, "url:example.com": true, "lang:en": true,
+		"": false, "x) OR (y": false, `"open`: false, "AND": false, "(a": false,
+	} {
+		if err := CheckTerm(term); (err == nil) != ok {
+			t.Errorf("%q: %v", term, err)
+		}
+	}
+	if got := Without("acme", "a OR b"); got != "acme NOT (a OR b)" {
+		t.Error(got)
+	}
+}
+
 func TestWithout(t *testing.T) {
 	t.Parallel()
 	kept := mention.Post{Text: "acme shoes"}

@@ -83,6 +83,29 @@ func Private(s string) []Piece {
 	return found
 }
 
+// Mask is s with a dot in the place of every letter and digit of what is
+// [Private]. It has as many code points as s.
+func Mask(s string) string {
+	found := Private(s)
+	if len(found) == 0 {
+		return s
+	}
+	var b strings.Builder
+	at := 0
+	for _, p := range found {
+		b.WriteString(s[at:p.Start])
+		for _, r := range s[p.Start:p.End] {
+			if unicode.IsLetter(r) || unicode.IsDigit(r) {
+				r = '•'
+			}
+			b.WriteRune(r)
+		}
+		at = p.End
+	}
+	b.WriteString(s[at:])
+	return b.String()
+}
+
 var (
 	aDate  = regexp.MustCompile(`^(?:19|20)\d{2}[-‐–−.．/]?(?:0?[1-9]|1[0-2])[-‐–−.．/]?(?:0?[1-9]|[12]\d|3[01])(?:\D*\d{1,2})?$`)
 	called = regexp.MustCompile(`(?i)(?:注文|受注|予約|会員|顧客|お客様|問い?合わせ|受付|伝票|追跡|シリアル|契約|口座|カード|電話|携帯|tel|phone|order|booking|reservation|account|customer|member(?:ship)?|tracking|ticket|case|ref(?:erence)?|invoice|card)\s*(?:(?:no|number|num|id|番号|nr)\b?)?[\s.:：#＃はが=]*(?:is\s+)?$`)

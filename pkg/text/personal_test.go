@@ -43,12 +43,26 @@ func TestPrivate(t *testing.T) {
 	}
 }
 
+func TestMaskKeepsPlaces(t *testing.T) {
+	t.Parallel()
+	in := "電話は090-1234-5678、mika@example.jpへ"
+	if got, want := Mask(in), "電話は•••-••••-••••、••••@•••••••.••へ"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := Mask("なにもない"); got != "なにもない" {
+		t.Errorf("%q", got)
+	}
+}
+
 func FuzzPrivate(f *testing.F) {
 	f.Add("電話は090-1234-5678、注文番号12345、mika@example.jp")
 	f.Add("＠＠..@a.b 1-1-1-1 〒")
 	f.Fuzz(func(t *testing.T, s string) {
 		if !utf8.ValidString(s) {
 			s = strings.ToValidUTF8(s, "?")
+		}
+		if m := Mask(s); utf8.RuneCountInString(m) != utf8.RuneCountInString(s) {
+			t.Fatalf("%q has another length than %q", m, s)
 		}
 		at := 0
 		for _, p := range Private(s) {

@@ -174,6 +174,8 @@ type brandView struct {
 	Preview  *queryPreview
 	History  []eventView
 	May      bool
+	// Proposals are what staff would have the query leave out.
+	Proposals []proposalView
 }
 
 // mistakeView points at the place of a mistake in a query.

@@ -28,6 +28,12 @@ type caseView struct {
 	After      []postView
 	Verdict    verdictView
 	Steps      []stepView
+	Tags       []chip
+	Assignee   string      // whose it is, when they don't work on it now
+	Private    *actionView // what is masked can be shown
+	Links      []linkedView
+	LinkForm   *actionView
+	LeaveOut   *leaveOutView
 	Earlier    []earlierView
 	EarlierAll string
 	Story      *storyView
@@ -66,6 +72,8 @@ type postView struct {
 	Deleted, Edited, Cut    bool
 	// Folded hides a harsh post behind a summary line until it is opened.
 	Folded string
+	// FoldMedia hides pictures until they are opened.
+	FoldMedia bool
 }
 
 // Stars draws a rating with its words beside it.
@@ -134,6 +142,14 @@ type earlierView struct {
 	Href, Text, Reply string
 	At                moment
 	Lang              string
+}
+
+// linkedView is an author that a person says is the same.
+type linkedView struct {
+	Href, Author, Platform, Basis, By string
+	At                                moment
+	Undo                              *actionView
+	Earlier                           []earlierView
 }
 
 // storyView is the post with its reposts and near-copies.

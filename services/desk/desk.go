@@ -105,6 +105,7 @@ type Desk struct {
 	live  *hub
 
 	weekly  weekly
+	viewed  viewCounts
 	figures judgedCache
 }
 

@@ -12,6 +12,7 @@ type look struct {
 	Lang, Theme, Density, Zone string
 	NoKeys                     bool
 	Open                       bool // harsh posts are shown unfolded
+	FoldPictures               bool // pictures are hidden until they are opened
 }
 
 const lookCookie = "earshot-look"
@@ -36,6 +37,7 @@ func readLook(r *http.Request) (l look) {
 	return look{
 		Lang: one("lang", langs...), Theme: one("theme", "light", "dark"), Density: one("density", "compact"),
 		Zone: q.Get("zone"), NoKeys: q.Get("keys") == "off", Open: q.Get("fold") == "off",
+		FoldPictures: q.Get("pictures") == "fold",
 	}
 }
 
@@ -51,6 +53,9 @@ func (l look) write(w http.ResponseWriter, secure bool) {
 	}
 	if l.Open {
 		q.Set("fold", "off")
+	}
+	if l.FoldPictures {
+		q.Set("pictures", "fold")
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: lookCookie, Value: q.Encode(), Path: "/", MaxAge: 365 * 24 * 3600,

@@ -20,7 +20,7 @@ import (
 // part is a value within a setting: its key there, and how it is put in.
 type part struct {
 	key  string
-	is   string // text, number, check, lines, picks, choice, spoken, week or group
+	is   string // text, number, check, lines, picks, pick, choice, spoken, week or group
 	rows int    // of spoken: the height of its inputs
 	must bool   // of choice: there is none left out
 	// choices are the values of a choice; "" is for none.
@@ -38,6 +38,10 @@ func ofWeek(key string) part   { return part{key: key, is: "week"} }
 
 func ofPicks(key string, from func(*call) []option) part {
 	return part{key: key, is: "picks", picks: from}
+}
+
+func ofPick(key string, from func(*call) []option) part {
+	return part{key: key, is: "pick", picks: from}
 }
 
 func ofChoice(key string, must bool, values ...string) part {
@@ -175,6 +179,16 @@ func (f *formed) part(at string, p *part, value any) []formPart {
 		}
 		if len(in.Options) == 0 {
 			return nil
+		}
+	case "pick":
+		in.Type = "select"
+		have, _ := value.(string)
+		for _, o := range append([]option{{Label: f.l.say("rules.pick")}}, p.picks(f.call)...) {
+			o.On = o.Value == have
+			in.Options = append(in.Options, o)
+		}
+		if !slices.ContainsFunc(in.Options, func(o option) bool { return o.On }) {
+			in.Options = append(in.Options, option{Value: have, Label: have, On: true})
 		}
 	case "choice":
 		in.Type = "select"
