@@ -104,7 +104,7 @@ func (c *call) bulk() error {
 		}
 		last = max(last, s.Last)
 		v.Done = append(v.Done, id)
-		if row, ok := c.overlay(&s); ok && len(ids) <= 50 {
+		if row, ok := c.overlay(&s); ok && c.part() != "" && len(ids) <= 50 {
 			v.Rows = append(v.Rows, row)
 		}
 	}

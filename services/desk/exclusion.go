@@ -38,7 +38,9 @@ func strayTerms(m *mention.Mention, q *query.Query) []string {
 			out = append(out, term)
 		}
 	}
-	if h := m.Author.Handle; h != "" && !strings.ContainsAny(h, " \"") {
+	if h := cmp.Or(m.Author.Handle, m.Author.Name); h != "" && strings.ContainsAny(h, " \"") {
+		add("author:" + quoted(h))
+	} else if h != "" {
 		add("author:" + h)
 	}
 	folded := text.Fold(m.Content())

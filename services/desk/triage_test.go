@@ -45,7 +45,7 @@ func TestManyAtOnce(t *testing.T) {
 		}
 		return form
 	}
-	done := v.want(v.post("/bulk", four("watch")...), 200, "3 watched from now on.", "1 could not be done", "Bob", "Take back", "!ZgotmplZ")
+	done := v.want(v.post("/bulk", four("watch")...), 200, "3 watched from now on.", "1 could not be done", "Bob", "Undo", "!ZgotmplZ")
 	if n := strings.Count(done.body, `name="id"`); n != 3 {
 		t.Errorf("%d can be taken back, want 3", n)
 	}
@@ -130,7 +130,7 @@ func TestAssigningAndPassingOn(t *testing.T) {
 	}
 	v.want(v.get("/shift"), 200, "do not answer", "@mika@social.example")
 	v.want(v.post(path+"/tag", "off", "返金"), 303)
-	v.want(v.get(path), 200, "− 返金", "+ 返金, + do not answer")
+	v.want(v.get(path), 200, "− 返金", "&#43; 返金, &#43; do not answer")
 	v.want(v.post(path+"/promise", "due", "72h", "every", "2"), 303)
 	v.want(v.get(path), 200, "then every 2 days")
 }

@@ -275,9 +275,9 @@
   document.addEventListener("submit", (e) => {
     const form = e.target, button = e.submitter;
     if (form.matches("[data-search]")) { e.preventDefault(); search(form); return; }
-    if (form.id === "bulk" || form.matches("[data-bulk-undo]") && $("#rows")) {
+    if (form.matches("#bulk") || form.matches("[data-bulk-undo]") && $("#rows")) {
       e.preventDefault();
-      many(form, button, form.id === "bulk" ? chosenBoxes().map((el) => el.value) : $$("[name=id]", form).map((el) => el.value));
+      many(form, button, form.matches("#bulk") ? chosenBoxes().map((el) => el.value) : $$("[name=id]", form).map((el) => el.value));
       return;
     }
     if (button && "preview" in button.dataset) { e.preventDefault(); preview(form, button); return; }
@@ -290,7 +290,7 @@
     const row = e.target.closest(".row");
     if (e.shiftKey) { e.target.checked = !e.target.checked; pick(row, true); } else { anchor = row; counted(); }
   });
-  document.addEventListener("reset", (e) => { if (e.target.id === "bulk") setTimeout(() => { for (const el of chosenBoxes()) el.checked = false; counted(); }); });
+  document.addEventListener("reset", (e) => { if (e.target.matches("#bulk")) setTimeout(() => { for (const el of chosenBoxes()) el.checked = false; counted(); }); });
   document.addEventListener("click", async (e) => {
     if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
     const copy = e.target.closest("[data-copy-from]");
