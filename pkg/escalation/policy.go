@@ -238,7 +238,7 @@ func (p *Policy) Validate() error {
 		name := p.Hours[i].Calendar
 		known := name == "" || builtIn()[name] != nil || slices.ContainsFunc(p.Calendars, func(c Calendar) bool { return c.Name == name })
 		if !known {
-			v.add(at+"calendar", fmt.Sprintf("there is no calendar %q; use jp, or add it to calendars", name))
+			v.add(at+"calendar", "there is no calendar %q; use jp, or add it to calendars", name)
 		}
 	}
 	for i, c := range p.Calendars {
@@ -248,7 +248,7 @@ func (p *Policy) Validate() error {
 		}
 		for j, d := range c.Days {
 			if day, _, _ := strings.Cut(d, " "); !isDate(day) {
-				v.add(fmt.Sprintf("%sdays[%d]", at, j), fmt.Sprintf("%q does not begin with a date like 2027-01-01", d))
+				v.add(fmt.Sprintf("%sdays[%d]", at, j), "%q does not begin with a date like 2027-01-01", d)
 			}
 		}
 	}

@@ -268,6 +268,7 @@ type secretView struct{ Title, Text, Value string }
 // formView is a plain form: a person, a token, a contact note, one's settings.
 type formView struct {
 	frame
+	Check  string // where what is typed is looked at
 	Hidden []pair
 	Lead   string
 	Action string

@@ -94,6 +94,7 @@ func (d *Desk) routes() []route {
 		{"GET /quality/cases", quality, false, (*call).qualityCases},
 
 		{"GET /note", comment, false, (*call).note},
+		{"POST /note/check", comment, false, (*call).heard},
 		{"POST /note", comment, false, (*call).saveNote},
 		{"GET /sandbox", view, false, (*call).sandbox},
 

@@ -15,6 +15,7 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/services/classifier"
 	"github.com/earshot/earshot/services/indexer"
 )
 
@@ -344,4 +345,22 @@ func TestWhoHadItIsTold(t *testing.T) {
 	if d, err := b.Index.Get(t.Context(), search.SeesAll(), m.ID); err != nil || len(d) != 1 {
 		t.Fatal(d, err)
 	}
+}
+
+func TestAContactNoteIsHeardWhileItIsWritten(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, classifier.Service)
+	v := b.as("aya", everywhere, identity.Agent)
+	v.want(v.get("/note"), 200, `data-composer="/note/check"`)
+	v.header.Set("Earshot-Part", "preview")
+	threat := func() answer {
+		return v.post("/note/check", "brand", "kumo", "text", "返金してくれないなら、この会話を録音したものを全部SNSに上げて拡散します。")
+	}
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(threat().body, "This sounds like") && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond) // the classifier is still starting
+	}
+	v.want(threat(), 200, "This sounds like", "Threat to publish")
+	v.want(v.post("/note/check", "brand", "kumo", "text", "営業時間を聞かれた"), 200, "!This sounds like")
+	hoshi := b.as("hana", []string{"hoshi"}, identity.Agent)
+	hoshi.want(hoshi.post("/note/check", "brand", "kumo", "text", "x"), 403)
 }
