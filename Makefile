@@ -62,6 +62,7 @@ e2e: ## end-to-end tests only: all-in-one and split, in a real browser
 .PHONY: bench
 bench: ## measure throughput, latency, start and memory; wants an idle machine
 	go test -run '^$$' -bench 'ShortPosts|Worst|New' -cpu 1 ./pkg/classify
+	go test -run '^$$' -bench 'Matcher/(match|build)/10000$$|JetstreamEvent' -cpu 1 ./pkg/query ./pkg/source
 	go run ./services/earshot bench
 
 .PHONY: quality
@@ -69,8 +70,8 @@ quality: ## how good verdicts are, on texts that nothing was learned from
 	go run ./services/earshot quality --channels --errors 3
 
 .PHONY: model
-model: ## train the embedded model anew, after its corpus or rules have changed
-	go test -count=1 -run EmbeddedModel ./pkg/classify -update
+model: ## pack the rules and train the embedded model anew, after its corpus or rules have changed
+	go test -count=1 -run "^TestEmbedded" ./pkg/classify -update
 
 # One fuzzer runs in one package at a time, so each gets a process of its own
 # with one worker, as many at once as there are cores. A run that its time limit
@@ -110,7 +111,7 @@ verify: $(BUF) ## generated files and go.mod are current; messages still read wh
 	diff -r --exclude='*.proto' --exclude='buf*.yaml' "$$new/proto" proto || { echo 'proto: stale, run make proto'; exit 1; }; \
 	diff "$$new/configuration.md" docs/configuration.md || { echo 'docs: stale, run make docs'; exit 1; }
 	go mod tidy -diff
-	go test -count=1 -run EmbeddedModel ./pkg/classify
+	go test -count=1 -run "^TestEmbedded" ./pkg/classify
 
 .PHONY: check
 check: lint verify race fuzz e2e ## everything CI runs

@@ -274,6 +274,11 @@ func TestEachServiceCanDoItsWork(t *testing.T) {
 					bus.Each(func(context.Context, *bus.Msg[event]) error { one(); return nil }))
 			})
 		}},
+		{"replier", "hands over a post that was read again", func(ctx context.Context, c *bus.Conn) error {
+			again := m
+			again.Text, again.Revision.Hash = "edited", "fedcba9876543210"
+			return bus.Mentions.Publish(ctx, c, &again)
+		}},
 		{"replier", "says that a reply was sent", func(ctx context.Context, c *bus.Conn) error { return appendTo(ctx, c, cases, "two") }},
 		{"fetcher", "asks what is known", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c, "known") }},
 		{"operator", "asks a service", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c, "reindex") }},
@@ -428,8 +433,8 @@ func TestNobodyCanDoMore(t *testing.T) {
 	url, secrets := startNATS(t, t.TempDir())
 	subjects := []string{
 		"mention.live.x", "tagged.acme", "case.a", "escalation.a", "setting.staff.a", "setting.sealkey.pager", "archive.acme.202611",
-		"ctl.replier.post", "ctl.indexer.erase", "ctl.indexer.known",
-		"$KV.CURSORS.a", "$KV.CURSORS.opinion", "$JS.API.DIRECT.GET.KV_CURSORS.$KV.CURSORS.source.a", "$KV.OPINIONS.a", "$KV.SESSIONS.a", "$KV.LEASES.a",
+		"ctl.replier.post", "ctl.indexer.erase", "ctl.indexer.known", "ctl.indexer.stored",
+		"$KV.CURSORS.a", "$KV.CURSORS.opinion", "$JS.API.DIRECT.GET.KV_CURSORS.$KV.CURSORS.source.a", "$KV.OPINIONS.a", "$KV.KEPT.a", "$JS.API.DIRECT.GET.KV_KEPT.$KV.KEPT.a", "$KV.SESSIONS.a", "$KV.LEASES.a",
 		"$JS.API.STREAM.MSG.GET.SETTINGS", "$JS.API.STREAM.MSG.GET.TAGGED", "$JS.API.STREAM.MSG.GET.CASES",
 		"$JS.API.STREAM.MSG.GET.ESCALATIONS", "$JS.API.STREAM.MSG.GET.DEAD", "$JS.API.STREAM.MSG.GET.KV_SESSIONS",
 		"$JS.API.CONSUMER.CREATE.MENTIONS.a", "$JS.API.CONSUMER.CREATE.CASES.a", "$JS.API.CONSUMER.DELETE.MENTIONS.a",

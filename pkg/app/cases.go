@@ -49,16 +49,20 @@ func (e *Env) CasesAt(index search.Engine, now func() time.Time) *casework.Store
 			r, _ := settings.Rules.Get(s, settings.Default)
 			return r
 		},
-		Check: func(_ *casework.State, d *casework.Draft) error {
-			if l := s.LimitFor(d.Account); !l.Fits(d.Text) {
+		Check: func(st *casework.State, d *casework.Draft) error {
+			if !s.MayAnswer(&st.Mention, d.Account) {
+				return fmt.Errorf("account: %s does not answer for this brand on this platform; choose another", d.Account)
+			}
+			if l := s.LimitFor(&st.Mention, d.Account); !l.Fits(d.Text) {
 				return fmt.Errorf("the reply is %d %s long, the platform takes %d", l.Count(d.Text), l.Unit, l.Max)
 			}
 			return nil
 		},
 		Clock: s.Clock,
-		Hold: func(brand string) time.Duration {
-			b, _ := settings.Brands.Get(s, brand)
-			return b.Hold()
+		Read: func(st *casework.State, d *casework.Draft) []casework.Finding {
+			return s.CheckReply(st.Mention.Brand, d.Lang, d.Text)
 		},
+		Hold:    s.HoldFor,
+		Stopped: func(st *casework.State) (string, bool) { return s.StopFor(st.Mention.Brand, st.Verdict.Story) },
 	}, now, e.Log)
 }

@@ -10,12 +10,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// buckets are the key-value buckets: cursors, sessions, leases and answers that
-// need not be asked for again, nothing that history depends on.
+// buckets are the key-value buckets: cursors, sessions, leases, what connectors
+// keep, and answers that need not be asked for again; nothing that history
+// depends on.
 var buckets = []jetstream.KeyValueConfig{
 	{Bucket: string(Cursors), Description: "where each source goes on"},
 	{Bucket: string(Sessions), Description: "who is signed in"},
 	{Bucket: string(Leases), Description: "which process runs what runs once"},
+	{Bucket: string(Kept), Description: "what connectors keep between runs, sealed"},
 	{Bucket: string(Opinions), Description: "answers to questions for a second opinion", TTL: 7 * 24 * time.Hour},
 }
 
@@ -27,6 +29,7 @@ const (
 	Cursors  Bucket = "CURSORS"
 	Sessions Bucket = "SESSIONS"
 	Leases   Bucket = "LEASES"
+	Kept     Bucket = "KEPT"     // values sealed by their keepers
 	Opinions Bucket = "OPINIONS" // forgets after seven days
 )
 

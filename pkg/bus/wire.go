@@ -75,7 +75,7 @@ func MentionToWire(m *mention.Mention) *pb.Mention {
 		p.Media = append(p.Media, &pb.Media{Type: string(x.Type), Url: x.URL, Alt: x.Alt})
 	}
 	for _, a := range m.Comments {
-		p.Comments = append(p.Comments, &pb.Comment{NativeId: a.NativeID, Url: a.URL, Author: a.Author, Text: a.Text, At: Millis(a.At), Ours: a.Ours})
+		p.Comments = append(p.Comments, &pb.Comment{NativeId: a.NativeID, Url: a.URL, Author: a.Author, Text: a.Text, At: Millis(a.At), Ours: a.Ours, State: string(a.State)})
 	}
 	return p
 }
@@ -108,7 +108,7 @@ func MentionFromWire(p *pb.Mention) mention.Mention {
 		m.Media = append(m.Media, mention.Media{Type: mention.MediaType(x.Type), URL: x.Url, Alt: x.Alt})
 	}
 	for _, a := range p.Comments {
-		m.Comments = append(m.Comments, mention.Comment{NativeID: a.NativeId, URL: a.Url, Author: a.Author, Text: a.Text, At: Time(a.At), Ours: a.Ours})
+		m.Comments = append(m.Comments, mention.Comment{NativeID: a.NativeId, URL: a.Url, Author: a.Author, Text: a.Text, At: Time(a.At), Ours: a.Ours, State: mention.CommentState(a.State)})
 	}
 	return m
 }

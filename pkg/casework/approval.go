@@ -22,6 +22,10 @@ type Rule struct {
 	// Edited asks for replies that differ from their template, or were written
 	// freely (true), or for those that don't (false); nil for both.
 	Edited *bool `json:"edited,omitempty"`
+	// Roles asks for writers with any of these roles; empty: whoever writes.
+	Roles []identity.Role `json:"roles,omitempty"`
+	// Trained asks for writers who were trained to write freely.
+	Trained bool `json:"trained,omitempty"`
 	// Reach asks for authors with at least so many followers.
 	Reach int64 `json:"reach,omitempty"`
 	// Approvers says whether the row also binds those who may approve
@@ -41,7 +45,7 @@ func (r *Rules) Validate() error {
 	var errs []error
 	for i := range r.Rows {
 		row, at := &r.Rows[i], fmt.Sprintf("rows[%d].", i)
-		errs = append(errs, known(at+"risks", row.Risks, mention.Categories), known(at+"intents", row.Intents, mention.Intents))
+		errs = append(errs, known(at+"risks", row.Risks, mention.Categories), known(at+"intents", row.Intents, mention.Intents), known(at+"roles", row.Roles, identity.Roles))
 		if row.Reach < 0 {
 			errs = append(errs, config.Invalid(at+"reach", "%d is less than 0", row.Reach))
 		}
@@ -52,18 +56,20 @@ func (r *Rules) Validate() error {
 	return errors.Join(errs...)
 }
 
+// grave are the risks that want more than one person's care.
+var grave = slices.DeleteFunc(slices.Clone(mention.Categories), func(c mention.Category) bool {
+	return c == mention.Churn || c == mention.RepeatContact
+})
+
 func yes() *bool { v := true; return &v }
 
 // DefaultRules are in force until an installation has its own: grave matters
 // and free wording want a second person, plain answers do not.
 func DefaultRules() Rules {
-	grave := slices.DeleteFunc(slices.Clone(mention.Categories), func(c mention.Category) bool {
-		return c == mention.Churn || c == mention.RepeatContact
-	})
 	return Rules{Rows: []Rule{
 		{Risks: grave, Approvers: true, Needs: true, Why: "risk"},
 		{Reach: 100_000, Approvers: true, Needs: true, Why: "reach"},
-		{Intents: []mention.Intent{mention.Praise, mention.Question}, Needs: false},
+		{Intents: []mention.Intent{mention.Praise, mention.Question}, Trained: true, Needs: false},
 		{Edited: yes(), Needs: true, Why: "edited"},
 	}}
 }
@@ -87,6 +93,8 @@ func (r Rules) Needs(s *State, d *Draft, v identity.Viewer) (bool, string) {
 			len(row.Risks) > 0 && !s.Has(row.Risks...),
 			len(row.Intents) > 0 && !slices.Contains(row.Intents, s.Verdict.Intent),
 			row.Edited != nil && *row.Edited != (d.Edited || d.Template == ""),
+			len(row.Roles) > 0 && !slices.ContainsFunc(row.Roles, func(r identity.Role) bool { return v.Is(r, s.Mention.Brand) }),
+			row.Trained && !v.Trained(),
 			reach < row.Reach,
 			row.Needs && approver && !row.Approvers:
 			continue

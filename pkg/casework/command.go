@@ -1,6 +1,7 @@
 package casework
 
 import (
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,8 +26,10 @@ type decision struct {
 	templates func(id string) (Template, bool)
 	rules     Rules
 	check     func(*State, *Draft) error
+	read      func(*State, *Draft) []Finding
 	triage    func(*mention.Mention, *mention.Verdict) Triage
-	hold      time.Duration
+	hold      func(account string) time.Duration
+	stopped   func(*State) (string, bool)
 }
 
 // Refused says why a command was not taken. Code is stable, for translation.
@@ -35,6 +38,8 @@ type Refused struct {
 	Text string
 	// Who holds what stands in the way, where somebody does.
 	Who string
+	// Findings are what the reply check says, of [CodeCheck].
+	Findings []Finding
 }
 
 func (r *Refused) Error() string { return r.Text }
@@ -47,6 +52,11 @@ const (
 	CodeStale     = "stale"          // it was based on what has changed since
 	CodeInput     = "input"          // something is missing or malformed
 	CodeApproval  = "needs_approval" // a second person must approve first
+	CodeCheck     = "check"          // the reply check found what must not be public
+	CodeFacts     = "facts"          // a full apology wants confirmed facts
+	CodeApology   = "apology"        // a limited apology is only a bridge
+	CodeMeasure   = "measure"        // a weighty case wants its cause and what keeps it away
+	CodeStopped   = "stopped"        // replies of the brand or story are stopped
 	CodeReadOnly  = "read_only"      // written by a newer Earshot
 	CodeErased    = "erased"
 )
@@ -197,8 +207,12 @@ func (c Exclude) decide(d *decision) (Event, error) {
 // Outcomes of a case that a person closes.
 var Outcomes = []string{"solved", "no_answer_needed", "ended", "unreachable"}
 
-// Close ends the case.
-type Close struct{ Outcome, Why string }
+// Close ends the case. A weighty one that was solved wants Why, what was done,
+// and a Measure.
+type Close struct {
+	Outcome, Why string
+	Measure      *Measure
+}
 
 func (c Close) decide(d *decision) (Event, error) {
 	if c.Outcome == "" {
@@ -211,8 +225,30 @@ func (c Close) decide(d *decision) (Event, error) {
 		return Event{}, refuse(CodeInput, "outcome %q: want one of %s", c.Outcome, strings.Join(Outcomes, ", "))
 	}
 	e, err := d.change(Closed, d.state.Status == Done)
+	if err != nil {
+		return e, err
+	}
 	e.Outcome, e.Text = c.Outcome, c.Why
-	return e, err
+	if c.Measure != nil {
+		m := *c.Measure
+		if err := m.check(); err != nil {
+			return Event{}, err
+		}
+		m.ID = rand.Text()
+		e.Measure = &m
+	}
+	if c.Outcome != "solved" {
+		return e, nil
+	}
+	switch {
+	case d.state.LimitedOnly():
+		return Event{}, refuse(CodeApology, "only the trouble was regretted so far: the explanation, or the apology for the fault, has to follow")
+	case d.state.Weighty() && strings.TrimSpace(c.Why) == "":
+		return Event{}, refuse(CodeMeasure, "say what was done for the customer")
+	case d.state.owes() && e.Measure == nil:
+		return Event{}, refuse(CodeMeasure, "say what led to it, and what keeps it from coming back")
+	}
+	return e, nil
 }
 
 // Reopen undoes watch, exclude, close, merge and snooze.

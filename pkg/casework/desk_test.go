@@ -29,6 +29,12 @@ var (
 	program = (&identity.Token{ID: "crm", Scope: identity.ScopeDesk, Brands: []string{"acme"}}).Viewer()
 )
 
+// trained is an agent who may answer praise and plain questions freely.
+var trained = (&identity.Staff{ID: "tom", Name: "tom", Trained: true, Grants: []identity.Grant{{Role: identity.Agent, Brands: []string{"acme"}}}}).Viewer()
+
+// dee writes and never sends.
+var dee = viewer("dee", identity.Drafter, "acme")
+
 // thanks is a template that may be sent as it is.
 var thanks = Template{
 	ID: "thanks", Name: "お礼", Lang: "ja", Versions: []TemplateVersion{{
@@ -56,6 +62,8 @@ type desk struct {
 	templates map[string]Template
 	rules     Rules
 	tooLong   bool // by the platform's rules
+	checker   *Checker
+	stopped   string // why
 }
 
 // newDesk has a case that was opened on t.
@@ -81,9 +89,16 @@ func (d *desk) add(actor string, e Event) {
 func (d *desk) do(by identity.Viewer, c Command) (Kind, error) {
 	fold := d.fold()
 	dec := &decision{
-		by: by, now: d.now, fold: fold, state: fold.At(d.now), hold: 10 * time.Second, rules: d.rules,
+		by: by, now: d.now, fold: fold, state: fold.At(d.now), hold: func(string) time.Duration { return 10 * time.Second }, rules: d.rules,
 		templates: func(id string) (Template, bool) { t, ok := d.templates[id]; return t, ok },
 		triage:    func(m *mention.Mention, v *mention.Verdict) Triage { return Judge(Response{}, m, v, Signals{}) },
+		stopped:   func(*State) (string, bool) { return d.stopped, d.stopped != "" },
+		read: func(_ *State, dr *Draft) []Finding {
+			if d.checker == nil {
+				return nil
+			}
+			return d.checker.Check(dr.Lang, dr.Text, Voice{})
+		},
 		check: func(*State, *Draft) error {
 			if d.tooLong {
 				return errors.New("too long")

@@ -64,6 +64,23 @@ func (s *Store) Erase(ctx context.Context, by identity.Viewer, brand string, id 
 	return nil
 }
 
+// Expire removes a mention that nobody has touched, with these sequences in
+// TAGGED, from the bus. Nothing stays of it. A case that somebody has just begun
+// keeps its text.
+func (s *Store) Expire(ctx context.Context, id mention.ID, tagged []uint64) error {
+	events, _, err := journal.Read(ctx, s.bus, string(id))
+	if err != nil || len(events) > 0 {
+		return err
+	}
+	if err := s.eraseFiles(ctx, nil, tagged); err != nil {
+		return fmt.Errorf("expire %s: %w", id, err)
+	}
+	if err := bus.Tagged.Erase(ctx, s.bus, tagged...); err != nil {
+		return fmt.Errorf("expire %s: %w", id, err)
+	}
+	return s.eraseDead(ctx, id)
+}
+
 // eraseFiles removes the attachments that events and stored mentions name.
 func (s *Store) eraseFiles(ctx context.Context, events []Event, tagged []uint64) error {
 	var media []mention.Media

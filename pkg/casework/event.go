@@ -31,7 +31,11 @@ const (
 	Sent         Kind = "sent"         // published at URL
 	SendFailed   Kind = "send_failed"  // certainly not published; Text says why
 	SendUnsure   Kind = "send_unsure"  // perhaps published: a person must look
+	ByHand       Kind = "by_hand"      // the actor took the text to post it by hand; looked for until Until
 	Posted       Kind = "posted"       // published by hand at URL
+	LookDue      Kind = "look_due"     // it is time to see how what we published fares
+	Looked       Kind = "looked"       // the platform shows our reply Native, or without it the post, as in Mention
+	Answered     Kind = "answered"     // the mention To answers our reply
 	Noted        Kind = "noted"
 	HandedOver   Kind = "handed_over" // To another person or department
 	Returned     Kind = "returned"    // back from the other department
@@ -49,6 +53,8 @@ const (
 	PromiseDue   Kind = "promise_due"
 	DeadlineNear Kind = "deadline_warned"
 	Redacted     Kind = "redacted"  // replaces everything before it, without outsiders' words
+	Judged       Kind = "judged"    // a person said what the labels are
+	Unjudged     Kind = "unjudged"  // the last judgement was taken back
 	Assigned     Kind = "assigned"  // To works on it next, given by hand or by a route; nobody if empty
 	PassedOn     Kind = "passed_on" // whoever has it gives it to a colleague, and need not say why
 	Retagged     Kind = "retagged"  // Tags put on, Untags taken off
@@ -56,18 +62,30 @@ const (
 	Unlinked     Kind = "unlinked"  // that link was taken back
 	Revealed     Kind = "revealed"  // somebody looked at personal data that is masked
 	Undone       Kind = "undone"    // the event with id To was taken back
-	Judged       Kind = "judged"    // a person said what the labels are
-	Unjudged     Kind = "unjudged"  // the last judgement was taken back
-	Archived     Kind = "archived"  // the case is put away as it stands; only restored or redacted comes after it
-	Restored     Kind = "restored"  // the case as it was put away, before somebody works on it again
+	// What is known, decided and done besides the reply.
+	FactsConfirmed    Kind = "facts_confirmed"    // Text says which; a full apology wants it
+	Measured          Kind = "measured"           // Measure keeps the cause from coming back
+	MeasureDone       Kind = "measure_done"       // To names the measure, Text says how
+	Ticked            Kind = "ticked"             // step Level of playbook To was done; Text is the step
+	Unticked          Kind = "unticked"           // it was not
+	HarassmentDecided Kind = "harassment_decided" // Outcome yes or no: customer harassment, Text says why
+	ApprovalReviewed  Kind = "approval_reviewed"  // an emergency approval, afterwards; Outcome right or wrong
+	SendHastened      Kind = "send_hastened"      // a person gave up the time to stop it
+	AuthorWrote       Kind = "author_wrote"       // again, in mention To; Level is how it sounds
+	Wished            Kind = "wished"             // counts for wish To; Text is the wish in the author's words
+	Unwished          Kind = "unwished"
+
+	Archived Kind = "archived" // the case is put away as it stands; only restored or redacted comes after it
+	Restored Kind = "restored" // the case as it was put away, before somebody works on it again
 )
 
 // Kinds lists all kinds of event.
 var Kinds = []Kind{
 	Opened, Claimed, Released, ClaimLapsed, Drafted, Submitted, Approved, SentBack, ApprovalLost,
-	SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, Posted, Noted, HandedOver, Returned,
+	SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, ByHand, Posted, LookDue, Looked, Answered, Noted, HandedOver, Returned,
 	Snoozed, Woke, Watched, Excluded, Closed, Reopened, Revised, MergedInto, Absorbed, Escalated,
-	Promised, PromiseDue, DeadlineNear, Assigned, PassedOn, Retagged, Linked, Unlinked, Revealed, Undone, Judged, Unjudged, Redacted, Archived, Restored,
+	Promised, PromiseDue, DeadlineNear, Assigned, PassedOn, Retagged, Linked, Unlinked, Revealed, Undone, Judged, Unjudged, FactsConfirmed, Measured, MeasureDone, Ticked, Unticked,
+	HarassmentDecided, ApprovalReviewed, SendHastened, AuthorWrote, Wished, Unwished, Redacted, Archived, Restored,
 }
 
 // Event is one thing that happened to a mention. ID, At, Actor and Kind are
@@ -79,27 +97,29 @@ type Event struct {
 	Actor string // staff id, "token:…", "cli" or "system"
 	Kind  Kind
 
-	Mention *mention.Mention // opened, revised
+	Mention *mention.Mention // opened, revised; looked: what was looked at, as it is now
 	Verdict *mention.Verdict // opened, revised; judged: what was told
 	Tagged  uint64           // opened, revised: the sequence in TAGGED that they were read from
 	Triage  Triage           // opened, revised, judged, unjudged; drafted, reopened: ResolveAt alone, where our clock goes on
 	Labels  *mention.Verdict // judged: what a person says of it
 	Sample  string           // judged: the [Sample] it was judged for, blind; else empty
-	Draft   *Draft           // drafted, send_asked, posted: the reply as it stood
-	Hash    string           // submitted, approved, send_asked: what the approval is bound to
+	Draft   *Draft           // drafted, send_asked, by_hand, posted: the reply as it stood
+	Hash    string           // submitted, approved, send_asked, by_hand: what the approval is bound to
 	Attempt string           // send_asked, sending, sent, send_failed, send_unsure: the reply's key
-	Until   time.Time        // claimed, approved, send_asked, sending, snoozed, promised; send_failed: when the platform takes another
+	Until   time.Time        // claimed, approved, send_asked, sending, by_hand, snoozed, promised; send_failed: when the platform takes another
 	Every   time.Duration    // promised: and again after this long, until reported
 	URL     string           // sent, posted
-	Native  string           // sent, posted: the platform's id of our reply
-	To      string           // handed_over, merged_into, absorbed, assigned, linked, unlinked, undone
+	Native  string           // sent, posted, looked, answered: the platform's id of our reply
+	Follow  bool             // sent, posted: the platform can be asked how Native fares
+	To      string           // handed_over, merged_into, absorbed, answered, assigned, linked, unlinked, undone, measure_done, ticked, unticked, author_wrote, wished, unwished
 	Tags    []string         // retagged
 	Untags  []string         // retagged
-	Text    string           // noted and every kind that gives a reason
+	Text    string           // noted and every kind that gives a reason; posted: how it reads, if not like the draft
 	Files   []File           // noted: attachments
-	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …
-	Level   string           // promise_due: half, near or due; deadline_warned: resolve; snoozed: post; woke: post
+	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …; harassment_decided, approval_reviewed
+	Level   string           // promise_due: half, near or due; deadline_warned: resolve; snoozed, woke: post; answered: [ByAuthor] or [ByOther]; approved: emergency; ticked, unticked; author_wrote
 	Reason  string           // send_failed: the platform's, as pkg/source names it; empty when Text says all
+	Measure *Measure         // measured, closed
 	History []Event          // redacted, archived, restored
 	Number  uint64           // redacted, archived, restored: the case's number
 }
@@ -134,4 +154,20 @@ type Draft struct {
 	Edited bool
 	Author string
 	At     time.Time
+	// Apology is the template's; empty for words of one's own.
+	Apology Apology
+	// Stays says that the case stays open though the reply is final: what was
+	// done about the cause is still to be told.
+	Stays bool
+}
+
+// Measure is what keeps a cause from coming back, by whom and until when; or
+// why nothing is needed.
+type Measure struct {
+	ID      string
+	Cause   string
+	Text    string
+	NoneWhy string
+	Owner   string // staff id or team
+	Due     time.Time
 }

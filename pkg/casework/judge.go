@@ -286,33 +286,6 @@ const TagJudged = "judged"
 // Tag marks in the index what was judged for the sample of that week.
 func (s Sample) Tag() string { return "sample." + s.Week() }
 
-// IndexTags are what the index keeps: what people tagged, and what else must be
-// found again.
-func (s *State) IndexTags() []string {
-	var tags []string
-	for _, t := range s.Tags {
-		tags = append(tags, TagPrefix+t)
-	}
-	if s.WakeOnPost && !s.Snoozed.IsZero() {
-		tags = append(tags, TagWakes)
-	}
-	if len(s.Links) > 0 {
-		tags = append(tags, TagLinked)
-	}
-	if s.Promise != nil {
-		tags = append(tags, TagPromised)
-	}
-	if len(s.Judgements) > 0 {
-		tags = append(tags, TagJudged)
-	}
-	for _, j := range s.Judgements {
-		if j.Sample != "" {
-			tags = append(tags, j.Sample.Tag())
-		}
-	}
-	return tags
-}
-
 // How is how a verdict did on one label, by a person's judgement.
 type How string
 

@@ -2,8 +2,11 @@ package casework
 
 import (
 	"crypto/rand"
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/earshot/earshot/pkg/identity"
 )
@@ -66,6 +69,7 @@ func (c Write) decide(d *decision) (Event, error) {
 		}
 		text, _ := v.Render(c.Slots)
 		draft.Template, draft.TemplateVersion, draft.Edited = t.ID, v.N, text != c.Text
+		draft.Apology = v.Apology
 	}
 	return Event{Kind: Drafted, Draft: draft}, nil
 }
@@ -92,6 +96,16 @@ func (d *decision) ready() (*Draft, error) {
 	if err := d.check(s, s.Draft); err != nil {
 		return nil, refuse(CodeInput, "%s", err)
 	}
+	switch {
+	case s.Draft.Apology == FullApology && s.Care.Facts == nil:
+		return nil, refuse(CodeFacts, "the template apologises for the fault itself: confirm the facts first")
+	case s.Draft.Apology == LimitedApology && s.Draft.Kind == Final:
+		return nil, refuse(CodeApology, "the template only regrets the trouble: it can't be the last word. Send it as a first or holding reply")
+	}
+	if found := d.read(s, s.Draft); slices.ContainsFunc(found, func(f Finding) bool { return f.Block }) {
+		found = slices.DeleteFunc(found, func(f Finding) bool { return !f.Block })
+		return nil, &Refused{Code: CodeCheck, Text: fmt.Sprintf("%q can't be said in public", found[0].Words), Findings: found}
+	}
 	return s.Draft, nil
 }
 
@@ -109,24 +123,39 @@ func (Submit) decide(d *decision) (Event, error) {
 	return Event{Kind: Submitted, Hash: d.state.Hash(draft)}, nil
 }
 
-// Approve says yes to the text with this hash: the one the approver read.
-type Approve struct{ Hash string }
+// Approve says yes to the text with this hash: the one the approver read. In an
+// Emergency a PR lead may approve what they wrote themselves; somebody else
+// reviews that the next day.
+type Approve struct {
+	Hash, Note string
+	Emergency  bool
+}
 
 func (c Approve) decide(d *decision) (Event, error) {
-	if err := d.approver(); err != nil {
+	level := ""
+	if c.Emergency {
+		level = EmergencyLevel
+		if err := d.may(identity.Page); err != nil || !d.by.Person() {
+			return Event{}, refuse(CodeForbidden, "only a PR lead can approve alone")
+		}
+		if strings.TrimSpace(c.Note) == "" {
+			return Event{}, refuse(CodeInput, "say why it can't wait for a second person")
+		}
+	}
+	if err := d.approver(c.Emergency); err != nil {
 		return Event{}, err
 	}
 	if c.Hash != d.state.Submitted || c.Hash != d.state.Hash(d.state.Draft) {
 		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
 	}
-	return Event{Kind: Approved, Hash: c.Hash, Until: d.now.Add(ApprovalTerm)}, nil
+	return Event{Kind: Approved, Hash: c.Hash, Until: d.now.Add(ApprovalTerm), Text: c.Note, Level: level}, nil
 }
 
 // SendBack says no, and why.
 type SendBack struct{ Why string }
 
 func (c SendBack) decide(d *decision) (Event, error) {
-	if err := d.approver(); err != nil {
+	if err := d.approver(false); err != nil {
 		return Event{}, err
 	}
 	if strings.TrimSpace(c.Why) == "" {
@@ -135,14 +164,14 @@ func (c SendBack) decide(d *decision) (Event, error) {
 	return Event{Kind: SentBack, Text: c.Why}, nil
 }
 
-func (d *decision) approver() error {
+func (d *decision) approver(own bool) error {
 	if err := d.may(identity.Approve); err != nil {
 		return err
 	}
 	if d.state.Submitted == "" || d.state.Draft == nil {
 		return refuse(CodeState, "nothing waits for approval")
 	}
-	if d.state.Draft.Author == d.by.Actor() {
+	if d.state.Draft.Author == d.by.Actor() && !own {
 		return refuse(CodeForbidden, "somebody else has to approve what you wrote")
 	}
 	return nil
@@ -161,7 +190,7 @@ func (c Send) decide(d *decision) (Event, error) {
 		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
 	}
 	return Event{
-		Kind: SendAsked, Draft: draft, Hash: c.Hash, Attempt: rand.Text(), Until: d.now.Add(d.hold),
+		Kind: SendAsked, Draft: draft, Hash: c.Hash, Attempt: rand.Text(), Until: d.now.Add(d.hold(draft.Account)),
 	}, nil
 }
 
@@ -180,6 +209,14 @@ func (d *decision) leave() (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
+	if why, ok := d.stopped(&d.state); ok {
+		return nil, refuse(CodeStopped, "replies are stopped: %s", why)
+	}
+	if draft.Kind == Final && d.state.owes() {
+		stays := *draft
+		stays.Stays = true
+		draft = &stays
+	}
 	hash := d.state.Hash(draft)
 	if a := d.state.Approval; a != nil && a.Hash == hash {
 		return draft, nil
@@ -191,9 +228,9 @@ func (d *decision) leave() (*Draft, error) {
 }
 
 // StopSend takes a reply back that the replier has not begun to publish.
-type StopSend struct{}
+type StopSend struct{ Why string }
 
-func (StopSend) decide(d *decision) (Event, error) {
+func (c StopSend) decide(d *decision) (Event, error) {
 	if err := d.may(identity.Send); err != nil {
 		return Event{}, err
 	}
@@ -204,7 +241,42 @@ func (StopSend) decide(d *decision) (Event, error) {
 	case o.Calling || o.Unsure:
 		return Event{}, refuse(CodeState, "too late: the reply has left")
 	}
-	return Event{Kind: SendStopped, Attempt: o.Attempt}, nil
+	return Event{Kind: SendStopped, Attempt: o.Attempt, Text: c.Why}, nil
+}
+
+// Hasten sends a reply at once that could still be stopped.
+type Hasten struct{}
+
+func (Hasten) decide(d *decision) (Event, error) {
+	if err := d.may(identity.Send); err != nil {
+		return Event{}, err
+	}
+	o := d.state.Outgoing
+	switch {
+	case !d.by.Person():
+		return Event{}, refuse(CodeForbidden, "only a person can send a reply")
+	case o == nil || o.Calling || o.Unsure || !d.now.Before(o.NotTill):
+		return Event{}, refuse(CodeState, "no reply waits")
+	}
+	return Event{Kind: SendHastened, Attempt: o.Attempt}, nil
+}
+
+// handTerm is how long a text that was taken to be posted by hand is looked for.
+const handTerm = 24 * time.Hour
+
+// TakeByHand says that the actor posts the draft with this hash by hand now.
+// Where the platform shows what our account publishes, it is found by itself.
+type TakeByHand struct{ Hash string }
+
+func (c TakeByHand) decide(d *decision) (Event, error) {
+	draft, err := d.leave()
+	if err != nil {
+		return Event{}, err
+	}
+	if c.Hash != d.state.Hash(draft) {
+		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
+	}
+	return Event{Kind: ByHand, Draft: draft, Hash: c.Hash, Until: d.now.Add(handTerm)}, nil
 }
 
 // MarkPosted records that the draft was published by hand at URL.

@@ -90,7 +90,7 @@ func (s *State) remark(e *Event) {
 
 // resumed is by when the case is to be done if our clock goes on at now, after we
 // waited for the customer; zero where it doesn't stand.
-func (s *State) resumed(c Clock, now time.Time) time.Time {
+func (s *State) resumed(c WorkingTime, now time.Time) time.Time {
 	if s.Status != WaitingCustomer || s.ResolveAt.IsZero() || s.PausedAt.IsZero() {
 		return time.Time{}
 	}

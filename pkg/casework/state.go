@@ -67,7 +67,10 @@ type State struct {
 	Submitted string // hash that asks for approval; empty when none does
 	Approval  *Approval
 	Outgoing  *Outgoing // the reply on its way; nil when none is
+	ByHand    *Taken    // the text that somebody is posting by hand; nil when nobody is
 	Replies   []Reply
+	Looked    time.Time // when it was last time to see how the replies fare
+	Answers   []Answer  // to our replies
 	Notes     []Note
 	Promise   *Promise
 	Snoozed   time.Time
@@ -77,6 +80,7 @@ type State struct {
 	Merged     mention.ID
 	Absorbed   []mention.ID
 	Escalated  bool // by hand
+	Care       Care // what is known, decided and done besides the reply
 	Warned     bool // of the deadline of the first answer
 	WarnedDone bool // of the one of the end
 	Redacted   bool
@@ -93,6 +97,8 @@ type Approval struct {
 	Hash  string
 	At    time.Time
 	Until time.Time
+	// Emergency tells that nobody else has looked at it.
+	Emergency bool
 }
 
 // Outgoing is a reply that a person sent and the platform has not confirmed.
@@ -120,6 +126,28 @@ type Reply struct {
 	URL    string
 	Native string
 	ByHand bool
+	// Follow tells that the platform can be asked how it fares; the fields below
+	// say what it answered last.
+	Follow  bool
+	Gone    bool   // no longer to be seen
+	Reads   string // how it reads there, if not like the draft; see [SameText]
+	Metrics mention.Metrics
+}
+
+// Taken is a text that a person took to post it by hand.
+type Taken struct {
+	Draft Draft
+	By    string
+	At    time.Time
+	Until time.Time // it is looked for on the platform until then
+}
+
+// Answer is a mention that answers a reply of ours.
+type Answer struct {
+	ID       mention.ID
+	To       string // the platform's id of our reply
+	At       time.Time
+	ByAuthor bool // by whom we answered
 }
 
 // Note is a remark among staff.
@@ -204,7 +232,7 @@ func (s *State) renew(e *Event) {
 		return
 	}
 	held := s.Holder != "" && e.At.Before(s.ClaimUntil)
-	works := slices.Contains([]Kind{Drafted, Submitted, SendAsked, SendStopped}, e.Kind)
+	works := slices.Contains([]Kind{Drafted, Submitted, SendAsked, SendStopped, ByHand}, e.Kind)
 	if e.Kind == Claimed || s.Holder == e.Actor || works && !held {
 		s.Holder, s.ClaimUntil = e.Actor, e.At.Add(ClaimTerm)
 	}
@@ -242,20 +270,29 @@ func (s *State) happen(e *Event) {
 		s.undo(e.To)
 	case Drafted:
 		s.resume(e)
-		s.Draft, s.Submitted, s.Approval = e.Draft, "", nil
+		s.Draft, s.Submitted, s.Approval, s.ByHand = e.Draft, "", nil, nil
 		s.Status = InHand
 		s.decide(mention.Answer)
 	case Submitted:
 		s.Submitted, s.Status = e.Hash, AwaitingApproval
 	case Approved:
-		s.Approval = &Approval{By: e.Actor, Hash: e.Hash, At: e.At, Until: e.Until}
+		s.Approval = &Approval{By: e.Actor, Hash: e.Hash, At: e.At, Until: e.Until, Emergency: e.Level == EmergencyLevel}
+		if s.Approval.Emergency {
+			s.Care.Unreviewed = &Emergency{By: e.Actor, At: e.At, Why: e.Text}
+		}
 		s.Submitted, s.Status = "", InHand
 	case SentBack:
 		s.Submitted, s.Approval, s.Status = "", nil, StatusSentBack
 	case ApprovalLost:
 		s.unapprove()
-	case SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, Posted:
+	case SendAsked, SendStopped, SendHastened, Sending, Sent, SendFailed, SendUnsure, ByHand, Posted:
 		s.send(e)
+	case LookDue:
+		s.Looked = e.At
+	case Looked:
+		s.look(e)
+	case Answered:
+		s.answered(e)
 	case Noted:
 		s.Notes = append(s.Notes, Note{By: e.Actor, At: e.At, Text: e.Text, Files: e.Files})
 	case HandedOver:
@@ -275,7 +312,12 @@ func (s *State) happen(e *Event) {
 		s.close("not_for_us")
 		s.decide(mention.NotForUs)
 	case Closed:
+		s.Care.measure(e)
 		s.close(e.Outcome)
+	case FactsConfirmed, Measured, MeasureDone, Ticked, Unticked, HarassmentDecided, ApprovalReviewed, Wished, Unwished:
+		s.Care.take(e)
+	case AuthorWrote:
+		s.authorWrote(e)
 	case Reopened:
 		s.resume(e)
 		s.Snoozed, s.WakeOnPost = time.Time{}, false
@@ -307,7 +349,7 @@ func (s *State) happen(e *Event) {
 			s.Warned = true
 		}
 	case Redacted:
-		s.Redacted, s.Outgoing = true, nil // there is nothing left to send or to look for
+		s.Redacted, s.Outgoing, s.ByHand = true, nil, nil // there is nothing left to send or to look for
 	case Archived, Restored:
 	default:
 		if s.ReadOnly == "" {
@@ -330,7 +372,7 @@ func (s *State) untouched() Status {
 func (s *State) close(outcome string) {
 	s.free()
 	s.Status, s.Outcome, s.Promise, s.Snoozed, s.WakeOnPost = Done, outcome, nil, time.Time{}, false
-	s.Submitted, s.Approval = "", nil
+	s.Submitted, s.Approval, s.ByHand = "", nil, nil
 }
 
 // revise takes a new state of the post or of its verdict. What was approved, or
@@ -345,6 +387,7 @@ func (s *State) revise(e *Event) {
 		}
 		if e.Kind == Revised && s.Mention.Revision.Hash != was.Mention.Revision.Hash {
 			s.unapprove()
+			s.ByHand = nil
 			if s.Outgoing != nil && !s.Outgoing.Calling && !s.Outgoing.Unsure {
 				s.Outgoing = nil
 			}
@@ -387,10 +430,14 @@ func (s *State) send(e *Event) {
 	case SendAsked:
 		if e.Draft != nil {
 			s.Outgoing = &Outgoing{Attempt: e.Attempt, Draft: *e.Draft, By: e.Actor, AskedAt: e.At, NotTill: e.Until}
-			s.Status, s.Submitted = InHand, ""
+			s.Status, s.Submitted, s.ByHand = InHand, "", nil
 		}
 	case SendStopped:
 		s.Outgoing = nil
+	case SendHastened:
+		if s.Outgoing != nil {
+			s.Outgoing.NotTill = e.At
+		}
 	case Sending:
 		if s.Outgoing != nil {
 			s.Outgoing.Calling, s.Outgoing.CallUntil = true, e.Until
@@ -407,23 +454,33 @@ func (s *State) send(e *Event) {
 		s.Outgoing = nil
 	case Sent:
 		if s.Outgoing != nil {
-			s.replied(Reply{Draft: s.Outgoing.Draft, By: s.Outgoing.By, At: e.At, URL: e.URL, Native: e.Native})
+			s.replied(Reply{Draft: s.Outgoing.Draft, By: s.Outgoing.By, At: e.At, URL: e.URL, Native: e.Native, Follow: e.Follow})
+		}
+	case ByHand:
+		if e.Draft != nil {
+			s.ByHand = &Taken{Draft: *e.Draft, By: e.Actor, At: e.At, Until: e.Until}
+			s.Status = InHand
 		}
 	case Posted:
 		if e.Draft != nil {
-			s.replied(Reply{Draft: *e.Draft, By: e.Actor, At: e.At, URL: e.URL, Native: e.Native, ByHand: true})
+			by := e.Actor
+			if s.ByHand != nil && !person(by) {
+				by = s.ByHand.By
+			}
+			s.replied(Reply{Draft: *e.Draft, By: by, At: e.At, URL: e.URL, Native: e.Native, ByHand: true, Follow: e.Follow, Reads: e.Text})
 		}
 	}
 }
 
 func (s *State) replied(r Reply) {
 	s.Replies = append(s.Replies, r)
-	s.Outgoing, s.Draft, s.Submitted, s.Approval = nil, nil, "", nil
+	s.Outgoing, s.ByHand, s.Draft, s.Submitted, s.Approval = nil, nil, nil, "", nil
 	s.report(&r)
-	switch r.Draft.Kind {
-	case Final:
+	s.Care.Reaction = ""
+	switch {
+	case r.Draft.Kind == Final && !r.Draft.Stays:
 		s.close("solved")
-	case Interim:
+	case r.Draft.Kind == Final || r.Draft.Kind == Interim:
 		s.Status = InHand
 	default:
 		s.free()
@@ -485,6 +542,9 @@ func (s State) At(now time.Time) State {
 	}
 	if !now.Before(s.Snoozed) {
 		s.Snoozed = time.Time{}
+	}
+	if s.ByHand != nil && !now.Before(s.ByHand.Until) {
+		s.ByHand = nil
 	}
 	return s
 }

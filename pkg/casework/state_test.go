@@ -244,7 +244,10 @@ func anything(r *rand.Rand, d *desk) string {
 	}
 	soon := d.now.Add(time.Duration(r.IntN(300)) * time.Minute)
 	cmds := []Command{
-		Claim{}, Claim{Take: true}, Release{}, Submit{}, Approve{hash}, SendBack{"no"}, Send{hash}, StopSend{}, AddNote{Text: "n"},
+		Hasten{}, ConfirmFacts{"f"}, TakeMeasure{Measure{Cause: "c", Text: "t", Owner: "o", Due: soon}}, TickStep{Playbook: "p", Step: "s"},
+		TickStep{Playbook: "p", Step: "s", Undo: true}, DecideHarassment{true, "w"}, AddWish{"w", "words"}, DropWish{"w"}, Approve{Hash: hash, Note: "now", Emergency: true},
+		ReviewApproval{Right: true}, Close{Outcome: "solved", Why: "done", Measure: &Measure{Cause: "c", NoneWhy: "n"}},
+		Claim{}, Claim{Take: true}, Release{}, Submit{}, Approve{Hash: hash}, SendBack{"no"}, Send{hash}, StopSend{}, AddNote{Text: "n"},
 		MarkPosted{hash, "https://x.example/1"}, Settle{}, Settle{"https://x.example/1"}, HandOver{To: "factory"}, Return{}, Snooze{soon, r.IntN(2) == 0}, Assign{To: "bob"}, Assign{}, PassOn{}, Undo{}, Retag{Add: []string{"a"}}, Retag{Remove: []string{"a"}},
 		LookOn{}, Exclude{}, Close{}, Reopen{}, Escalate{"e"}, MakePromise{Due: soon}, MakePromise{soon, time.Duration(1+r.IntN(30)) * time.Hour},
 		Write{Version: version, Text: "free", Kind: []ReplyKind{First, Interim, Final}[r.IntN(3)]},

@@ -35,10 +35,14 @@ type Source struct {
 	// Check tells why a draft can't leave by its platform's rules, or nil.
 	Check func(*State, *Draft) error
 	// Clock counts a brand's working time; nil where nobody ever closes.
-	Clock func(brand string) Clock
+	Clock func(brand string) WorkingTime
+	// Read is what the reply check says of a draft.
+	Read func(*State, *Draft) []Finding
 	// Hold is how long a reply can still be stopped after a person pressed
 	// send.
-	Hold func(brand string) time.Duration
+	Hold func(brand, account string) time.Duration
+	// Stopped tells why no reply to a case may leave, if none may.
+	Stopped func(*State) (why string, ok bool)
 }
 
 // Store takes commands. It keeps nothing: a case is read from the bus every
@@ -59,7 +63,13 @@ func NewStore(c *bus.Conn, src Source, now func() time.Time, log *slog.Logger) *
 		src.Archived = func(context.Context, mention.ID) (uint64, error) { return 0, nil }
 	}
 	if src.Clock == nil {
-		src.Clock = func(string) Clock { return always{} }
+		src.Clock = func(string) WorkingTime { return always{} }
+	}
+	if src.Read == nil {
+		src.Read = func(*State, *Draft) []Finding { return nil }
+	}
+	if src.Stopped == nil {
+		src.Stopped = func(*State) (string, bool) { return "", false }
 	}
 	return &Store{bus: c, src: src, now: func() time.Time { return now().UTC().Truncate(time.Millisecond) }, log: log}
 }
@@ -125,7 +135,8 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 		now := s.now()
 		d := &decision{
 			by: by, now: now, fold: state, state: state.At(now), templates: s.src.Template,
-			rules: s.src.Rules(), check: s.src.Check, triage: s.src.Triage, hold: s.src.Hold(state.Mention.Brand),
+			rules: s.src.Rules(), check: s.src.Check, read: s.src.Read, triage: s.src.Triage, stopped: s.src.Stopped,
+			hold: func(account string) time.Duration { return s.src.Hold(state.Mention.Brand, account) },
 		}
 		e, err := decide(d)
 		if errors.Is(err, ErrUnknown) {

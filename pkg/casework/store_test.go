@@ -43,7 +43,7 @@ func newBench(t *testing.T) *bench {
 		Template: func(id string) (Template, bool) { return thanks, id == thanks.ID },
 		Rules:    func() Rules { return Rules{Rows: []Rule{{Edited: yes(), Needs: true, Why: "edited"}}} },
 		Check:    func(*State, *Draft) error { return nil },
-		Hold:     func(string) time.Duration { return 10 * time.Second },
+		Hold:     func(string, string) time.Duration { return 10 * time.Second },
 	}, func() time.Time { return noon.Add(123456) }, bustest.Log(t))
 	return b
 }

@@ -71,6 +71,9 @@ type Slot struct {
 	Required bool     `json:"required,omitempty"`
 }
 
+// SlotTypes are what a slot can be.
+var SlotTypes = []string{"text", "date", "choice", "staff", "case"}
+
 var (
 	slotPattern = regexp.MustCompile(`\{\{\s*([a-z][a-z0-9_]*)\s*\}\}`)
 	// openSlot is anything a reader would take for a slot nobody filled.
@@ -140,7 +143,7 @@ func (v *TemplateVersion) validate() error {
 		case v.slot(s.Name) != &v.Slots[i]:
 			errs = append(errs, fmt.Errorf("%s.name %q: there are two of it", at, s.Name))
 		}
-		if !slices.Contains([]string{"", "text", "date", "choice", "staff", "case"}, s.Type) {
+		if s.Type != "" && !slices.Contains(SlotTypes, s.Type) {
 			errs = append(errs, fmt.Errorf("%s.type %q: want text, date, choice, staff or case", at, s.Type))
 		}
 		if s.Type == "choice" && (len(s.Choices) == 0 || s.Default != "" && !slices.Contains(s.Choices, s.Default)) {
@@ -215,38 +218,58 @@ func (v *TemplateVersion) Render(values map[string]string) (text string, missing
 	return text, missing
 }
 
-// Suggest orders the templates that may be used for a case, the most fitting
+// RankedTemplate is a template offered for a case, and why.
+type RankedTemplate struct {
+	Template
+	Reasons []Reason
+	points  int
+}
+
+// Reason is something that a template and a case have in common: What is lang,
+// risk, intent, platform or next, the kind of reply that comes next.
+type Reason struct{ What, Name string }
+
+// Ranked orders the templates that may be used for a case, the most fitting
 // first, those in the post's language before the others. It leaves out what is
 // meant for another brand or platform.
-func Suggest(templates []Template, s *State) []Template {
-	type scored struct {
-		Template
-		points int
-	}
-	var fit []scored
+func Ranked(templates []Template, s *State) []RankedTemplate {
+	var fit []RankedTemplate
 	v := s.InForce()
 	for _, t := range templates {
 		if t.InForce() == nil || !t.Serves(s.Mention.Brand, s.Mention.Platform) {
 			continue
 		}
-		points := 0
-		if t.Lang == s.Verdict.Lang {
-			points += 8
+		r := RankedTemplate{Template: t}
+		because := func(points int, what, name string) {
+			r.points += points
+			r.Reasons = append(r.Reasons, Reason{what, name})
 		}
-		if slices.ContainsFunc(t.Risks, v.Has) {
-			points += 6
+		if i := slices.IndexFunc(t.Risks, v.Has); i >= 0 {
+			because(6, "risk", string(t.Risks[i]))
 		} else if len(t.Risks) > 0 {
-			points -= 4
+			r.points -= 4
 		}
 		if slices.Contains(t.Intents, v.Intent) {
-			points += 3
+			because(3, "intent", string(v.Intent))
 		}
 		if len(t.Platforms) > 0 {
-			points++
+			because(1, "platform", s.Mention.Platform)
 		}
-		fit = append(fit, scored{t, points})
+		if s.LimitedOnly() && t.InForce().Kind == Final {
+			because(2, "next", string(Final))
+		}
+		if t.Lang == s.Verdict.Lang {
+			because(8, "lang", t.Lang)
+		}
+		fit = append(fit, r)
 	}
-	slices.SortStableFunc(fit, func(a, b scored) int { return b.points - a.points })
+	slices.SortStableFunc(fit, func(a, b RankedTemplate) int { return b.points - a.points })
+	return fit
+}
+
+// Suggest is [Ranked] without the reasons.
+func Suggest(templates []Template, s *State) []Template {
+	fit := Ranked(templates, s)
 	out := make([]Template, len(fit))
 	for i := range fit {
 		out[i] = fit[i].Template
@@ -260,10 +283,24 @@ type Playbook struct {
 	Name  map[string]string  `json:"name"` // by language
 	Risks []mention.Category `json:"risks"`
 	Steps []Step             `json:"steps"`
-	Never map[string]string  `json:"never,omitempty"`
+	// Offer is what an agent may decide and offer alone; Hints help with the
+	// wording.
+	Offer map[string]string `json:"offer,omitempty"`
+	Hints map[string]string `json:"hints,omitempty"`
+	// Templates are the ids of templates made for it.
+	Templates []string `json:"templates,omitempty"`
+	// Clocks are what the law or a contract sets a time for; no legal advice.
+	Clocks []Clock           `json:"clocks,omitempty"`
+	Never  map[string]string `json:"never,omitempty"`
 	// Law is static text for staff, by language: no legal advice, and never
 	// part of a reply.
 	Law map[string]string `json:"law,omitempty"`
+}
+
+// Clock is a time that runs from when we first saw a matter.
+type Clock struct {
+	Text  map[string]string `json:"text"` // what is due, to whom, and by which rule
+	Hours int               `json:"hours"`
 }
 
 // Phases are what a step of a playbook can be for, in the order they come in.
@@ -292,6 +329,14 @@ func (p *Playbook) Validate() error {
 		}
 		if !said(s.Text) {
 			errs = append(errs, config.Invalid(at+"text", "required, in one language at least"))
+		}
+	}
+	for i, c := range p.Clocks {
+		if !said(c.Text) {
+			errs = append(errs, config.Invalid(fmt.Sprintf("clocks[%d].text", i), "required, in one language at least"))
+		}
+		if c.Hours < 1 || c.Hours > 24*365 {
+			errs = append(errs, config.Invalid(fmt.Sprintf("clocks[%d].hours", i), "%d: want hours from 1 to a year", c.Hours))
 		}
 	}
 	return errors.Join(append(errs, known("risks", p.Risks, mention.Categories))...)

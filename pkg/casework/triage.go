@@ -18,8 +18,8 @@ type Triage struct {
 	ResolveAt   time.Time // of the end; zero where the brand sets none
 }
 
-// Clock counts the time in which people work. Both methods are pure.
-type Clock interface {
+// WorkingTime counts the time in which people work. Both methods are pure.
+type WorkingTime interface {
 	// After is the moment when d of working time has passed since from.
 	After(from time.Time, d time.Duration) time.Time
 	// Between is the working time from one moment to another, not negative.
@@ -43,7 +43,7 @@ type Response struct {
 	ResolveUrgent, ResolveNormal, ResolveLow time.Duration
 	// Clock counts the working time; nil never closes. Around the clock runs
 	// what PR must see.
-	Clock Clock
+	Clock WorkingTime
 }
 
 // within is the time to the first answer, and to the end.
@@ -108,7 +108,7 @@ func Judge(r Response, m *mention.Mention, v *mention.Verdict, s Signals) Triage
 		t.Priority = min(t.Priority, 50)
 	}
 	if t.Disposition == mention.Answer {
-		clock := cmp.Or[Clock](r.Clock, always{})
+		clock := cmp.Or[WorkingTime](r.Clock, always{})
 		if v.Page {
 			clock = always{} // what wakes people doesn't wait for opening
 		}
@@ -138,7 +138,7 @@ func (s *State) NextAt() time.Time {
 		return time.Time{}
 	}
 	var next time.Time
-	for _, t := range []time.Time{s.claimEnd(), s.approvalEnd(), s.Snoozed, s.warnAt(), s.promiseAt(), s.callEnd()} {
+	for _, t := range []time.Time{s.claimEnd(), s.approvalEnd(), s.Snoozed, s.warnAt(), s.promiseAt(), s.callEnd(), s.lookAt()} {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
@@ -226,6 +226,8 @@ func Tick(s *State, now time.Time) (Event, bool) {
 		return Event{Kind: PromiseDue, Level: "due"}, true
 	case due(s.callEnd()):
 		return Event{Kind: SendUnsure, Attempt: s.Outgoing.Attempt, Text: "no word from the platform or the replier"}, true
+	case due(s.lookAt()):
+		return Event{Kind: LookDue}, true
 	}
 	return Event{}, false
 }

@@ -18,7 +18,7 @@ func toWire(e *Event) *pb.CaseEvent {
 		Disposition: string(e.Triage.Disposition), Priority: int32(e.Triage.Priority), DueAt: bus.Millis(e.Triage.DueAt),
 		Hash: e.Hash, Attempt: e.Attempt, Until: bus.Millis(e.Until), EveryMs: e.Every.Milliseconds(),
 		Url: e.URL, Native: e.Native, To: e.To, Text: e.Text, Outcome: e.Outcome, Level: e.Level, Number: e.Number,
-		Sample: e.Sample, Reason: e.Reason, Tags: e.Tags, Untags: e.Untags, WarnAt: bus.Millis(e.Triage.WarnAt), ResolveAt: bus.Millis(e.Triage.ResolveAt),
+		Sample: e.Sample, Reason: e.Reason, Follow: e.Follow, Tags: e.Tags, Untags: e.Untags, WarnAt: bus.Millis(e.Triage.WarnAt), ResolveAt: bus.Millis(e.Triage.ResolveAt),
 	}
 	if e.Mention != nil {
 		p.Mention = bus.MentionToWire(e.Mention)
@@ -33,8 +33,11 @@ func toWire(e *Event) *pb.CaseEvent {
 		p.Draft = &pb.Draft{
 			Version: int32(d.Version), Text: d.Text, Lang: d.Lang, Kind: string(d.Kind), Account: d.Account,
 			Template: d.Template, TemplateVersion: int32(d.TemplateVersion), Slots: d.Slots, Edited: d.Edited,
-			Author: d.Author, At: bus.Millis(d.At),
+			Author: d.Author, At: bus.Millis(d.At), Apology: string(d.Apology), Stays: d.Stays,
 		}
+	}
+	if m := e.Measure; m != nil {
+		p.Measure = &pb.Measure{Id: m.ID, Cause: m.Cause, Text: m.Text, NoneWhy: m.NoneWhy, Owner: m.Owner, Due: bus.Millis(m.Due)}
 	}
 	for _, f := range e.Files {
 		p.Files = append(p.Files, &pb.File{Key: f.Key, Name: f.Name, Type: f.Type, Size: f.Size})
@@ -54,7 +57,7 @@ func fromWire(p *pb.CaseEvent) Event {
 		},
 		Hash: p.Hash, Attempt: p.Attempt, Until: bus.Time(p.Until), Every: time.Duration(p.EveryMs) * time.Millisecond,
 		URL: p.Url, Native: p.Native, To: p.To, Text: p.Text, Outcome: p.Outcome, Level: p.Level, Number: p.Number,
-		Sample: p.Sample, Reason: p.Reason, Tags: p.Tags, Untags: p.Untags,
+		Sample: p.Sample, Reason: p.Reason, Follow: p.Follow, Tags: p.Tags, Untags: p.Untags,
 	}
 	if p.Mention != nil {
 		m := bus.MentionFromWire(p.Mention)
@@ -72,8 +75,11 @@ func fromWire(p *pb.CaseEvent) Event {
 		e.Draft = &Draft{
 			Version: int(d.Version), Text: d.Text, Lang: d.Lang, Kind: ReplyKind(d.Kind), Account: d.Account,
 			Template: d.Template, TemplateVersion: int(d.TemplateVersion), Slots: d.Slots, Edited: d.Edited,
-			Author: d.Author, At: bus.Time(d.At),
+			Author: d.Author, At: bus.Time(d.At), Apology: Apology(d.Apology), Stays: d.Stays,
 		}
+	}
+	if m := p.Measure; m != nil {
+		e.Measure = &Measure{ID: m.Id, Cause: m.Cause, Text: m.Text, NoneWhy: m.NoneWhy, Owner: m.Owner, Due: bus.Time(m.Due)}
 	}
 	for _, f := range p.Files {
 		e.Files = append(e.Files, File{Key: f.Key, Name: f.Name, Type: f.Type, Size: f.Size})

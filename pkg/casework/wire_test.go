@@ -93,6 +93,15 @@ func golden(k Kind) Event {
 		e.Attempt, e.URL, e.Native = "a1", "https://s.example/r1", "r1"
 	case Posted:
 		e.Draft, e.URL, e.Native = draft, "https://s.example/r1", "r1"
+	case ByHand:
+		e.Draft, e.Hash, e.Until = draft, "h1", at(24*60)
+	case Looked:
+		e.Native, e.Actor = "r1", "system"
+		e.Mention = &mention.Mention{ID: m.ID, Brand: "acme", Post: mention.Post{
+			Platform: "sandbox", NativeID: "r1", Text: "直しました", Metrics: mention.Metrics{Likes: mention.Count(3)},
+		}}
+	case Answered:
+		e.To, e.Native, e.Level, e.Actor = string(mention.NewID("acme", "sandbox", "p3")), "r1", ByAuthor, "system"
 	case Noted:
 		e.Text, e.Files = "電話あり", []File{{Key: "f1", Name: "煙.jpg", Type: "image/jpeg", Size: 1234}}
 	case HandedOver:
@@ -111,6 +120,22 @@ func golden(k Kind) Event {
 		}
 	case Unjudged:
 		e.Triage = Triage{Disposition: mention.Answer, Priority: 880, DueAt: at(59)}
+	case FactsConfirmed:
+		e.Text = "工場の記録で確かめた"
+	case Measured:
+		e.Measure = &Measure{ID: "m1", Cause: "確認の手順がなかった", Text: "二人で確かめる", Owner: "factory", Due: at(7 * 24 * 60)}
+	case MeasureDone:
+		e.To, e.Text = "m1", "手順書を替えた"
+	case Ticked, Unticked:
+		e.To, e.Level, e.Text = "safety-hazard", "0a1b2c3d4e", "お怪我はありませんか"
+	case HarassmentDecided, ApprovalReviewed:
+		e.Outcome, e.Text = "yes", "三度の恫喝"
+	case SendHastened:
+		e.Attempt = "a1"
+	case AuthorWrote:
+		e.To, e.Level, e.Actor = string(mention.NewID("acme", "sandbox", "p2")), "thanked", "system"
+	case Wished, Unwished:
+		e.To, e.Text = "mute", "通知を夜だけ止めたい"
 	case PromiseDue:
 		e.Level = "half"
 	case Assigned:

@@ -10,23 +10,13 @@ package classify
 
 import (
 	"crypto/sha256"
-	"embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	gohash "hash"
-	"io/fs"
-	"path"
 	"sync"
 
 	"github.com/earshot/earshot/pkg/mention"
 )
-
-//go:embed rules/*.yaml
-var ruleFS embed.FS
-
-//go:embed lexicon/*.txt
-var lexiconFS embed.FS
 
 // codeVersion rises whenever the code changes what verdicts come out.
 const codeVersion = "3"
@@ -46,22 +36,9 @@ type Options struct {
 // Classifier gives verdicts. It is safe for concurrent use.
 type Classifier struct {
 	rules   *ruleSet
-	cues    cues
 	model   *model
 	version string
 	scratch sync.Pool
-}
-
-// cues are the lists of the rule files that the code itself asks for.
-type cues struct {
-	grievance, extortion     set
-	permission               set
-	selfBefore, selfAfter    set
-	condition                set
-	negateBefore             set
-	negateAfter              set
-	boostBefore, dampBefore  set
-	irony, request, gratuity set
 }
 
 // New returns a classifier with the embedded rules and those of o. The error
@@ -70,103 +47,34 @@ func New(o Options) (*Classifier, error) {
 	if o.Model == nil {
 		o.Model = embeddedModel
 	}
-	var m *model
-	var modelErr error
-	var wg sync.WaitGroup
-	wg.Go(func() { m, modelErr = readModel(o.Model) })
+	m, modelErr := readModel(o.Model)
 	c, sum, err := untrained(o.Rules)
-	wg.Wait()
 	if err = errors.Join(modelErr, err); err != nil {
 		return nil, err
 	}
-	sum.Write(o.Model)
 	if err := m.set(&o); err != nil {
 		return nil, err
 	}
-	fmt.Fprint(sum, o.Tell, o.Page) // maps are printed in order
-	c.model, c.version = m, codeVersion+"-"+hex.EncodeToString(sum.Sum(nil)[:5])
+	all := sha256.New()
+	fmt.Fprint(all, codeVersion, sum, m.id, o.Tell, o.Page) // maps are printed in order
+	c.model, c.version = m, codeVersion+"-"+hex.EncodeToString(all.Sum(nil)[:5])
 	return c, nil
 }
 
 // untrained returns a classifier without a model, with the embedded rules and
-// own, and a hash over all that it goes by.
-func untrained(own []RuleFile) (*Classifier, gohash.Hash, error) {
-	sum := sha256.New()
-	sum.Write([]byte(codeVersion))
-	files, err := embedded(ruleFS, "rules")
+// own, and a hash of them.
+func untrained(own []RuleFile) (*Classifier, []byte, error) {
+	rules, sum, err := rulesWith(own)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, f := range own {
-		f.own = true
-		files = append(files, f)
-	}
-	lexicons, err := embedded(lexiconFS, "lexicon")
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, all := range [][]RuleFile{files, lexicons} {
-		for _, f := range all {
-			fmt.Fprintf(sum, "%s %d\n", f.Name, len(f.Data))
-			sum.Write(f.Data)
-		}
-	}
-	c := &Classifier{rules: newRuleSet()}
-	if err := c.rules.load(files); err != nil {
-		return nil, nil, err
-	}
-	if err := c.bindCues(); err != nil {
-		return nil, nil, err
-	}
-	for _, f := range lexicons {
-		if err := addLexicon(c.rules.sets.weaver, f); err != nil {
-			return nil, nil, err
-		}
-	}
-	c.rules.index()
+	c := &Classifier{rules: rules}
 	c.scratch.New = func() any { return c.newDocument() }
 	return c, sum, nil
 }
 
-func embedded(from embed.FS, dir string) ([]RuleFile, error) {
-	entries, err := fs.ReadDir(from, dir) // sorted by name
-	if err != nil {
-		return nil, err
-	}
-	var files []RuleFile
-	for _, e := range entries {
-		data, err := from.ReadFile(path.Join(dir, e.Name()))
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, RuleFile{Name: e.Name(), Data: data})
-	}
-	return files, nil
-}
-
-func (c *Classifier) bindCues() error {
-	s := c.rules.sets
-	for _, b := range []struct {
-		to   *set
-		name string
-	}{
-		{&c.cues.grievance, "grievance"}, {&c.cues.extortion, "extortion"}, {&c.cues.permission, "permission"},
-		{&c.cues.selfBefore, "self_before"}, {&c.cues.selfAfter, "self_after"}, {&c.cues.condition, "condition"},
-		{&c.cues.negateBefore, "negate_before"}, {&c.cues.negateAfter, "negate_after"},
-		{&c.cues.boostBefore, "boost_before"}, {&c.cues.dampBefore, "damp_before"}, {&c.cues.irony, "irony"},
-		{&c.cues.request, "request"}, {&c.cues.gratuity, "gratuity"},
-	} {
-		id, err := s.group([]string{"<" + b.name + ">"})
-		if err != nil {
-			return err
-		}
-		*b.to = id
-	}
-	return nil
-}
-
 func (c *Classifier) newDocument() *document {
-	d := &document{chain: make([]chain, c.rules.n), ruled: make([]float64, labels)}
+	d := &document{chain: make([]chain, c.rules.n), state: make([]state, c.rules.n), ruled: make([]float64, labels)}
 	for i := range d.chain {
 		d.chain[i] = chain{-1, -1}
 	}
@@ -206,7 +114,7 @@ func (c *Classifier) Verdict(m *mention.Mention) mention.Verdict {
 func (c *Classifier) findings(d *document, m *mention.Mention, v *mention.Verdict) {
 	content := m.Content()
 	d.note = m.Kind == mention.KindNote
-	d.read(content, c.rules.trie)
+	d.read(content, c.rules)
 	v.Lang = detectLanguage(content, d.fold.Text, m.Lang)
 	mood := c.mood(d, m.Rating)
 	c.match(d, mood)

@@ -27,7 +27,8 @@ type document struct {
 	next  []int32
 	hits  []hit
 	chain []chain // by set
-	sets  []set   // with hits
+	state []state // by set
+	sets  []set   // that were seen, in order
 
 	feelings   []feeling
 	glad, sore int32 // sums of feelings, in hundredths
@@ -69,9 +70,10 @@ type feeling struct {
 // stop is the code point that stands for a line end; it folds to itself.
 const stop = '。'
 
-// read folds src and finds sentences, quotations and all literals of t.
-func (d *document) read(src string, t *trie) {
+// read folds src and finds sentences, quotations and all literals of rs.
+func (d *document) read(src string, rs *ruleSet) {
 	d.reset()
+	copy(d.state, rs.asleep)
 	if len(src) > MaxRead {
 		cut := MaxRead
 		for cut > 0 && !utf8.RuneStart(src[cut]) {
@@ -88,7 +90,7 @@ func (d *document) read(src string, t *trie) {
 	d.at = append(d.at, int32(len(d.fold.Text)))
 	d.split()
 	d.quotations()
-	d.scan(t)
+	d.scan(rs)
 }
 
 func (d *document) reset() {
@@ -184,7 +186,8 @@ func (d *document) quotations() {
 }
 
 // scan walks the trie from every place where a literal may begin.
-func (d *document) scan(t *trie) {
+func (d *document) scan(rs *ruleSet) {
+	t := rs.trie
 	n := len(d.runes)
 	sent := int32(0)
 	before := false // whether the rune before is part of a word
@@ -200,24 +203,26 @@ func (d *document) scan(t *trie) {
 			continue
 		}
 		if at := t.first(r); at != 0 {
-			d.follow(t, at, int32(i), sent)
+			d.follow(rs, at, int32(i), sent)
 		}
 	}
 }
 
-// follow walks from node at, reached by the rune at start, as long as nothing
-// forks.
-func (d *document) follow(t *trie, at, start, sent int32) {
-	for end := int(start) + 1; ; end++ {
+// follow walks from node at, reached by the rune at start.
+func (d *document) follow(rs *ruleSet, at, start, sent int32) {
+	t := rs.trie
+	for end := start + 1; ; end++ {
 		if i := t.nodes[at].word; i != 0 {
 			w := &t.words[i]
 			if w.forks[0] < w.forks[1] {
-				d.spread(t, at, start, int32(end), sent)
-				return
+				if at, end = d.spread(rs, at, start, end, sent); at == 0 {
+					return
+				}
+				continue
 			}
-			d.found(t, w, start, int32(end), sent)
+			d.found(rs, w, start, end, sent)
 		}
-		if end >= len(d.runes) {
+		if int(end) >= len(d.runes) {
 			return
 		}
 		if at = t.step(at, d.runes[end]); at == 0 {
@@ -227,14 +232,16 @@ func (d *document) follow(t *trie, at, start, sent int32) {
 }
 
 // spread walks from node at, reached before the rune at end, and from every root
-// forked to, one rune after the other.
-func (d *document) spread(t *trie, at, start, end, sent int32) {
+// forked to, as long as there are several ways. It returns the node reached by the
+// one that is left, and by which rune; 0 if there is none.
+func (d *document) spread(rs *ruleSet, at, start, end, sent int32) (int32, int32) {
+	t := rs.trie
 	live, next := append(d.live[:0], at), d.next[:0]
-	for n := int32(len(d.runes)); len(live) > 0; end++ {
+	for n := int32(len(d.runes)); ; end++ {
 		for _, from := range live {
 			i := t.nodes[from].word
 			if i != 0 {
-				d.found(t, &t.words[i], start, end, sent)
+				d.found(rs, &t.words[i], start, end, sent)
 			}
 			if end == n {
 				continue
@@ -253,18 +260,38 @@ func (d *document) spread(t *trie, at, start, end, sent int32) {
 			}
 		}
 		live, next = next, live[:0]
+		d.live, d.next = live, next
+		switch len(live) {
+		case 0:
+			return 0, end
+		case 1:
+			return live[0], end
+		}
 	}
-	d.live, d.next = live, next
 }
 
 // found takes in the literals that end with w, from rune start to end. A literal
 // that breaks off within a word counts only where any ending is accepted.
-func (d *document) found(t *trie, w *word, start, end, sent int32) {
+func (d *document) found(rs *ruleSet, w *word, start, end, sent int32) {
 	broken := int(end) < len(d.runes) && isWord(d.runes[end-1]) && isWord(d.runes[end])
-	for _, o := range t.outputs[w.outputs[0]:w.outputs[1]] {
-		if !broken || o.open {
-			d.hit(o.set, start, end, sent)
+	for _, o := range rs.trie.outputs[w.outputs[0]:w.outputs[1]] {
+		if broken && !o.open() {
+			continue
 		}
+		s := o.set()
+		if d.state[s]&seen == 0 {
+			d.state[s] |= seen
+			d.sets = append(d.sets, s)
+		}
+		if d.state[s]&asleep != 0 {
+			continue
+		}
+		if d.chain[s].first < 0 {
+			for _, next := range rs.wakes[s] {
+				d.state[next] &^= asleep
+			}
+		}
+		d.hit(s, start, end, sent)
 	}
 	if w.feeling != 0 && !broken {
 		d.feel(start, end, sent, w.feeling)
@@ -277,7 +304,6 @@ func (d *document) hit(s set, start, end, sent int32) {
 	c := &d.chain[s]
 	if c.first < 0 {
 		c.first = i
-		d.sets = append(d.sets, s)
 	} else {
 		if last := &d.hits[c.last]; last.start == start && last.end == end {
 			return

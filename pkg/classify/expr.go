@@ -98,7 +98,7 @@ func (p *parser) branch(depth int) (expr, error) {
 			out = append(out, *it)
 		default:
 			end := p.at + 1
-			for end < len(p.in) && !strings.ContainsRune("|()<", rune(p.in[end])) {
+			for end < len(p.in) && strings.IndexByte("|()<", p.in[end]) < 0 {
 				end++
 			}
 			it, err := leaf(p.in[p.at:end])

@@ -86,7 +86,7 @@ func (c *Classifier) readFeatures(d *document, m *mention.Mention) {
 // and whether it names a grievance.
 func (c *Classifier) whole(d *document) uint32 {
 	h := mix(seedWhole, level(d.glad-d.sore))
-	if d.has(c.cues.grievance) {
+	if d.has(c.rules.cues.grievance) {
 		h = mix(h, 1)
 	}
 	return h

@@ -55,9 +55,9 @@ func FuzzRuleFile(f *testing.F) {
 	f.Add("lists: {a: [<b>], b: [<a>]}\nrules: [{name: a, patterns: [<a>]}]")
 	f.Add("\xff\x00: [")
 	f.Fuzz(func(t *testing.T, data string) {
-		rs := newRuleSet()
-		if err := rs.load([]RuleFile{{Name: "fuzz.yaml", Data: []byte(data)}}); err == nil {
-			rs.index()
+		c := newCompiler()
+		if err := c.load([]RuleFile{{Name: "fuzz.yaml", Data: []byte(data)}}); err == nil {
+			c.finish()
 		}
 	})
 }

@@ -17,9 +17,12 @@ const maxTries = 48
 // sentences.
 func (c *Classifier) match(d *document, mood int32) {
 	for _, s := range d.sets {
+		if d.chain[s].first < 0 {
+			continue
+		}
 		last := int32(-1) // rules with many patterns on one set match once
-		for _, t := range c.rules.byKey[s] {
-			if t.rule == last {
+		for _, t := range c.rules.triggers[c.rules.ending[s]:c.rules.ending[s+1]] {
+			if t.rule == last || t.needs >= 0 && d.chain[t.needs].first < 0 {
 				continue
 			}
 			r := &c.rules.rules[t.rule]
@@ -99,7 +102,7 @@ func (c *Classifier) holds(d *document, r *rule, p *pattern, m match, mood int32
 		return false
 	}
 	for _, g := range r.guards {
-		if c.objects(d, g, m, mood) {
+		if c.objects(d, &c.rules.guards[g], m, mood) {
 			return false
 		}
 	}
@@ -161,9 +164,9 @@ func (c *Classifier) objects(d *document, g *guard, m match, mood int32) bool {
 	case quoted:
 		return c.isQuoted(d, m)
 	case asked:
-		return s.question && d.hasIn(c.cues.permission, s.start, s.end)
+		return s.question && d.hasIn(c.rules.cues.permission, s.start, s.end)
 	case pleased:
-		return mood >= 150 && !d.has(c.cues.grievance)
+		return mood >= 150 && !d.has(c.rules.cues.grievance)
 	}
 	return d.has(g.text) ||
 		d.hasIn(g.sentence, s.start, s.end) ||
@@ -183,8 +186,8 @@ const selfReach = 24
 func (c *Classifier) isQuoted(d *document, m match) bool {
 	for _, q := range d.quotes {
 		if q.start < m.start && m.end <= q.end {
-			return !d.hasIn(c.cues.selfBefore, max(0, q.start-selfReach), q.start) &&
-				!d.hasIn(c.cues.selfAfter, q.end, min(int32(len(d.runes)), q.end+selfReach))
+			return !d.hasIn(c.rules.cues.selfBefore, max(0, q.start-selfReach), q.start) &&
+				!d.hasIn(c.rules.cues.selfAfter, q.end, min(int32(len(d.runes)), q.end+selfReach))
 		}
 	}
 	return false

@@ -3,6 +3,7 @@ package classify
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/binary"
 	"encoding/gob"
@@ -25,6 +26,7 @@ import (
 // against what is known of the whole text, which also makes them probabilities.
 type model struct {
 	modelHeader
+	id    [sha256.Size]byte // of the header, and so of the rows' sum
 	table table
 }
 
@@ -42,7 +44,8 @@ const (
 	outputs    = tones + 3
 	decisions  = rungs   // outputs of the second step: all but rungs and tones
 	countByte  = outputs // of a row: the square of what its feature counts
-	rowBytes   = (countByte + 8) / 8 * 8
+	rowBytes   = (countByte + 1 + 4 + 7) / 8 * 8
+	hashByte   = rowBytes - 4 // where the hash of its feature begins
 )
 
 // Pageable are the risks that page only if more holds than that they are there:
@@ -104,9 +107,9 @@ const (
 )
 
 // A model is a line that names the format, the length of the header, the header
-// as gob, and the rows: all hashes, then each row's bytes. The rows are read in
-// place, so that a model costs no time to load and little memory.
-const modelMagic = "earshot model 4\n"
+// as gob, and the rows, by ascending hash. The rows are read in place, so that a
+// model costs little time to load and little memory.
+const modelMagic = "earshot model 5\n"
 
 // readModel reads a model, which must not change afterwards; it may be
 // compressed with gzip.
@@ -124,13 +127,13 @@ func readModel(data []byte) (*model, error) {
 	if uint64(size) > uint64(len(data)-4) {
 		return nil, errors.New("model: cut off")
 	}
-	m := &model{}
+	m := &model{id: sha256.Sum256(data[4 : 4+size])}
 	if err := gob.NewDecoder(bytes.NewReader(data[4 : 4+size])).Decode(&m.modelHeader); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	rows := data[4+size:]
-	if len(rows) != m.About.Rows*(4+rowBytes) {
-		return nil, fmt.Errorf("model: %d bytes of rows, want %d", len(rows), m.About.Rows*(4+rowBytes))
+	if len(rows) != m.About.Rows*rowBytes {
+		return nil, fmt.Errorf("model: %d bytes of rows, want %d", len(rows), m.About.Rows*rowBytes)
 	}
 	if crc32.ChecksumIEEE(rows) != m.Sum {
 		return nil, errors.New("model: damaged")
@@ -174,120 +177,6 @@ func (m *modelHeader) bytes(rows []byte) ([]byte, error) {
 	out := binary.LittleEndian.AppendUint32([]byte(modelMagic), uint32(header.Len()))
 	return append(append(out, header.Bytes()...), rows...), nil
 }
-
-// row holds the weights of a feature for every output, a byte each, with 128
-// for none.
-type row *[rowBytes]byte
-
-// table finds the row of a feature.
-type table struct {
-	// may has a bit for every hash that has a row: most features have none,
-	// and these bits stay near the processor.
-	may   [1 << (mayBits - 6)]uint64
-	slots []slot // a power of two, at most half full
-	rows  []byte
-}
-
-const mayBits = 20
-
-type slot struct{ hash, row uint32 } // hash 0 for none
-
-func (t *table) fill(data []byte) error {
-	n := len(data) / (4 + rowBytes)
-	size := 1
-	for size < 2*n {
-		size *= 2
-	}
-	t.slots, t.rows = make([]slot, size), data[4*n:]
-	for i := range n {
-		hash := binary.LittleEndian.Uint32(data[4*i:])
-		s := hash & uint32(size-1)
-		for t.slots[s].hash != 0 {
-			if t.slots[s].hash == hash {
-				return fmt.Errorf("model: two rows of hash %d", hash)
-			}
-			s = (s + 1) & uint32(size-1)
-		}
-		t.slots[s] = slot{hash, uint32(i)}
-		t.may[hash>>(38-mayBits)] |= 1 << (hash >> (32 - mayBits) & 63)
-	}
-	return nil
-}
-
-// find returns the row of hash, nil if it has none.
-func (t *table) find(hash uint32) row {
-	if t.may[hash>>(38-mayBits)]>>(hash>>(32-mayBits)&63)&1 == 0 {
-		return nil
-	}
-	mask := uint32(len(t.slots) - 1)
-	for i := hash & mask; ; i = (i + 1) & mask {
-		switch t.slots[i].hash {
-		case hash:
-			return row(t.rows[int(t.slots[i].row)*rowBytes:])
-		case 0:
-			return nil
-		}
-	}
-}
-
-// sums are the rows of a sentence, added up.
-type sums [rowBytes]int32
-
-// counts is the sum of the squares of what the features count.
-func (s *sums) counts() float64 { return float64(s[countByte]) / countSteps }
-
-func (s *sums) add(o *sums) {
-	for k := range s {
-		s[k] += o[k]
-	}
-}
-
-func (s *sums) sub(o *sums) {
-	for k := range s {
-		s[k] -= o[k]
-	}
-}
-
-// lanes is how many rows can be added before a lane of 16 bits is full.
-const lanes = 256
-
-// sum adds up the rows of features, four bytes at a time.
-func (t *table) sum(features []feature) sums {
-	var s sums
-	const low = 0x00ff00ff00ff00ff
-	for part := range slices.Chunk(features, lanes) {
-		var a, b, c, d, e, f, g, h, i, j uint64 // stay in registers, as an array would not
-		n := 0
-		for k := range part {
-			r := t.find(part[k].hash)
-			if r == nil {
-				continue
-			}
-			n++
-			x := binary.LittleEndian.Uint64(r[0:8])
-			a, b = a+x&low, b+x>>8&low
-			x = binary.LittleEndian.Uint64(r[8:16])
-			c, d = c+x&low, d+x>>8&low
-			x = binary.LittleEndian.Uint64(r[16:24])
-			e, f = e+x&low, f+x>>8&low
-			x = binary.LittleEndian.Uint64(r[24:32])
-			g, h = g+x&low, h+x>>8&low
-			x = binary.LittleEndian.Uint64(r[32:40])
-			i, j = i+x&low, j+x>>8&low
-		}
-		s.take(&[rowBytes / 4]uint64{a, b, c, d, e, f, g, h, i, j}, n)
-	}
-	return s
-}
-
-func (s *sums) take(acc *[rowBytes / 4]uint64, n int) {
-	for k := range s {
-		s[k] += int32(acc[k/8*2+k%2]>>(k%8/2*16)&0xffff) - int32(n*128)
-	}
-}
-
-// weightOf is what a row says of output k.
-func weightOf(r row, k int) int32 { return int32(r[k]) - 128 }
 
 // norm makes all texts speak equally loud, given the sum of the squares of what
 // their features count.

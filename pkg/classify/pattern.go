@@ -44,6 +44,21 @@ type pattern struct {
 	also []sequence // must stand in the text
 }
 
+// ends returns the set that p is tried at, and another without which it can't
+// hold, noSet if there is none.
+func (p *pattern) ends() (last, needs set) {
+	n := len(p.main) - 1
+	if last = p.main[n].set; n > 0 {
+		return last, p.main[n-1].set
+	}
+	for _, more := range [][]sequence{p.near, p.also} {
+		if len(more) > 0 {
+			return last, more[0][0].set
+		}
+	}
+	return last, noSet
+}
+
 // sets gives each group of literals its number while rules are compiled, and
 // enters them into the trie. A group of the same notation is kept once.
 type sets struct {

@@ -1,15 +1,9 @@
 package classify
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"maps"
 	"slices"
-	"sync"
 
 	"github.com/earshot/earshot/pkg/mention"
-	"github.com/goccy/go-yaml"
 )
 
 // A RuleFile is one YAML file of rules. Name appears in errors. The notation
@@ -79,7 +73,7 @@ type rule struct {
 	rung       mention.Rung
 	explicit   bool
 	harm       bool
-	guards     []*guard
+	guards     []int32 // of the rule set
 	unless     set
 	unlessText set
 	patterns   []pattern
@@ -139,214 +133,112 @@ const (
 
 var builtins = map[string]builtin{"quoted": quoted, "asked": asked, "pleased": pleased}
 
-// ruleSet is everything that rule files say, compiled.
+// ruleSet is everything that rule files and lexicons say, compiled.
 type ruleSet struct {
-	sets *sets // nil once indexed
 	trie *trie
-	n    int // sets
+	n    int32 // sets
 	// listNames has, by set, the hash of a list's name, 0 for sets that are no
 	// list.
 	listNames []uint32
-	guards    map[string][]*guard // several files may add to one name
+	guards    []guard
 	rules     []rule
-	names     map[string]bool
-	byKey     [][]trigger // for each set, the patterns that end with it
+	cues      cues
+
+	// The patterns that end with set s are triggers[ending[s]:ending[s+1]].
+	triggers []trigger
+	ending   []int32
+	// A set that counts only behind others is asleep until one of them is found.
+	// asleep has a state for each set, wakes[s] is those that s wakes.
+	asleep []state
+	wakes  [][]set
 }
 
-// trigger is a pattern of a rule, tried when its last segment was found.
+// state is how far a set has got in a text.
+type state uint8
+
+const (
+	asleep state = 1 << iota // it does not count yet
+	seen                     // a literal of it was found, whether it counted or not
+)
+
+// cues are the lists of the rule files that the code itself asks for.
+type cues struct {
+	grievance, extortion, permission set
+	selfBefore, selfAfter            set
+	negateBefore, negateAfter        set
+	boostBefore, dampBefore          set
+	irony, request                   set
+}
+
+// trigger is a pattern of a rule, tried when its last segment was found. Needs is
+// a set without which it can't hold.
 type trigger struct {
 	rule    int32
 	pattern int32
+	needs   set
 }
 
-// Short gaps of ~ in code points.
-const (
-	gapJapanese = 12
-	gapLatin    = 28
-)
-
-func newRuleSet() *ruleSet {
-	rs := &ruleSet{sets: newSets(), guards: map[string][]*guard{}, names: map[string]bool{}}
-	for name, b := range builtins {
-		g := emptyGuard()
-		g.builtin, g.reported = b, b == quoted
-		rs.guards[name] = []*guard{&g}
-	}
-	return rs
-}
-
-func emptyGuard() guard { return guard{before: noSet, after: noSet, sentence: noSet, text: noSet} }
-
-// load compiles files together: lists and guards of all of them first, since
-// they may name each other's. It reports every mistake, not only the first.
-func (rs *ruleSet) load(files []RuleFile) error {
-	specs := make([]fileSpec, len(files))
-	errs := make([]error, len(files))
-	var wg sync.WaitGroup
-	for i, f := range files {
-		wg.Go(func() {
-			if err := yaml.NewDecoder(bytes.NewReader(f.Data), yaml.Strict()).Decode(&specs[i]); err != nil {
-				specs[i], errs[i] = fileSpec{}, fmt.Errorf("%s: %w", f.Name, err)
-			}
-		})
-	}
-	wg.Wait()
-	for i := range specs {
-		specs[i].own = files[i].own
-	}
-	for i := range specs {
-		for name, entries := range specs[i].Lists {
-			rs.sets.parser.sources[name] = append(rs.sets.parser.sources[name], entries...)
-		}
-	}
-	if err := rs.bindLists(); err != nil {
-		return err
-	}
-	for i := range specs {
-		if err := rs.define(&specs[i]); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", files[i].Name, err))
-		}
-	}
-	for i := range specs {
-		for k := range specs[i].Rules {
-			if err := rs.add(&specs[i], &specs[i].Rules[k]); err != nil {
-				errs = append(errs, fmt.Errorf("%s: rule %q: %w", files[i].Name, specs[i].Rules[k].Name, err))
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// bindLists gives every list a set of its own, in a fixed order: lists are
-// features of the model.
-func (rs *ruleSet) bindLists() error {
-	for _, name := range slices.Sorted(maps.Keys(rs.sets.parser.sources)) {
-		if _, err := rs.sets.group([]string{"<" + name + ">"}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (rs *ruleSet) define(f *fileSpec) error {
-	names := make([]string, 0, len(f.Defs))
-	for name := range f.Defs {
-		names = append(names, name)
-	}
-	slices.Sort(names) // sets are numbered in a fixed order
-	for _, name := range names {
-		if builtins[name] != noBuiltin {
-			return fmt.Errorf("guard %q is built in", name)
-		}
-		spec, g := f.Defs[name], emptyGuard()
-		g.reported = spec.Reported
-		var err error
-		bind := func(to *set, phrases []string) {
-			if err == nil && len(phrases) > 0 {
-				*to, err = rs.sets.group(phrases)
-			}
-		}
-		if spec.Before != nil {
-			bind(&g.before, spec.Before.Any)
-			g.beforeWithin = int32(min(spec.Before.Within, 200))
-		}
-		if spec.After != nil {
-			bind(&g.after, spec.After.Any)
-			g.afterWithin = int32(min(spec.After.Within, 200))
-		}
-		bind(&g.sentence, spec.Sentence)
-		bind(&g.text, spec.Text)
-		if err != nil {
-			return fmt.Errorf("guard %q: %w", name, err)
-		}
-		rs.guards[name] = append(rs.guards[name], &g)
-	}
-	return nil
-}
-
-func (rs *ruleSet) add(f *fileSpec, spec *ruleSpec) error {
-	r := rule{
-		name: spec.Name, hash: hashOf(spec.Name), own: f.own, weight: spec.Weight, rung: mention.Rung(spec.Rung), explicit: spec.Explicit, harm: spec.Harm,
-		unless: noSet, unlessText: noSet, examples: spec.Examples, counter: spec.Counter,
-	}
-	name := spec.Label
-	if name == "" {
-		name = f.Label
-	}
-	l, known := labelOf(name)
-	r.label = l
-	switch {
-	case spec.Name == "":
-		return errors.New("has no name")
-	case rs.names[spec.Name]:
-		return errors.New("the name is taken")
-	case !known:
-		return fmt.Errorf("unknown label %q", name)
-	case len(spec.Patterns) == 0:
-		return errors.New("has no patterns")
-	case !(spec.Weight > 0 && spec.Weight <= maxWeight(l)): // NaN too
-		return fmt.Errorf("weight %v is not above 0 and at most %v", spec.Weight, maxWeight(l))
-	case spec.Rung != "" && !slices.Contains(mention.Rungs, r.rung):
-		return fmt.Errorf("unknown rung %q", spec.Rung)
-	case r.rung != "" && mention.Category(name) != mention.PublicityThreat:
-		return errors.New("only publicity_threat has rungs")
-	case len(spec.Examples) == 0 || len(spec.Counter) == 0:
-		return errors.New("needs examples and counter_examples")
-	}
-	guards := spec.Guards
-	if guards == nil {
-		guards = f.Guard
-	}
-	for _, g := range guards {
-		if rs.guards[g] == nil {
-			return fmt.Errorf("unknown guard %q", g)
-		}
-		r.guards = append(r.guards, rs.guards[g]...)
-	}
-	var err error
-	if len(spec.Unless) > 0 {
-		if r.unless, err = rs.sets.group(spec.Unless); err != nil {
-			return fmt.Errorf("unless: %w", err)
-		}
-	}
-	if len(spec.UnlessText) > 0 {
-		if r.unlessText, err = rs.sets.group(spec.UnlessText); err != nil {
-			return fmt.Errorf("unless_text: %w", err)
-		}
-	}
-	gap := int32(gapLatin)
-	if f.Lang == "ja" {
-		gap = gapJapanese
-	}
-	for _, phrase := range spec.Patterns {
-		p, err := rs.sets.compile(phrase, gap)
-		if err != nil {
-			return err
-		}
-		r.patterns = append(r.patterns, p)
-	}
-	rs.names[spec.Name] = true
-	rs.rules = append(rs.rules, r)
-	return nil
-}
-
-// index makes the trie and the triggers once all rules are in, and lets go of
-// what they were made from.
+// index makes the triggers and tells the sets that sleep, once everything else is
+// in.
 func (rs *ruleSet) index() {
-	rs.trie, rs.n = rs.sets.weaver.trie(), rs.sets.n
-	rs.listNames = make([]uint32, rs.n)
-	for name := range rs.sets.parser.sources {
-		if id, ok := rs.sets.bySource["<"+name+">"]; ok {
-			rs.listNames[id] = hashOf(name)
+	rs.tellAsleep()
+	rs.ending = make([]int32, rs.n+1)
+	each := func(do func(last set, t trigger)) {
+		for i := range rs.rules {
+			for k := range rs.rules[i].patterns {
+				last, needs := rs.rules[i].patterns[k].ends()
+				do(last, trigger{int32(i), int32(k), needs})
+			}
 		}
 	}
-	rs.sets, rs.guards, rs.names = nil, nil, nil
-	rs.byKey = make([][]trigger, rs.n)
+	each(func(last set, _ trigger) { rs.ending[last+1]++ })
+	for s := range rs.n {
+		rs.ending[s+1] += rs.ending[s]
+	}
+	rs.triggers = make([]trigger, rs.ending[rs.n])
+	next := slices.Clone(rs.ending)
+	each(func(last set, t trigger) {
+		rs.triggers[next[last]] = t
+		next[last]++
+	})
+}
+
+func (rs *ruleSet) tellAsleep() {
+	rs.asleep, rs.wakes = make([]state, rs.n), make([][]set, rs.n)
+	for s, name := range rs.listNames {
+		if name == 0 {
+			rs.asleep[s] = asleep
+		}
+	}
+	counts := func(sets ...set) {
+		for _, s := range sets {
+			if s >= 0 {
+				rs.asleep[s] = 0
+			}
+		}
+	}
+	for i := range rs.guards {
+		g := &rs.guards[i]
+		counts(g.before, g.after, g.sentence, g.text)
+	}
+	follow := func(sequences ...sequence) {
+		for _, seq := range sequences {
+			counts(seq[0].set)
+			for i, next := range seq[1:] {
+				if before := seq[i].set; !slices.Contains(rs.wakes[before], next.set) {
+					rs.wakes[before] = append(rs.wakes[before], next.set)
+				}
+			}
+		}
+	}
 	for i := range rs.rules {
-		for k := range rs.rules[i].patterns {
-			main := rs.rules[i].patterns[k].main
-			last := main[len(main)-1].set
-			rs.byKey[last] = append(rs.byKey[last], trigger{int32(i), int32(k)})
+		r := &rs.rules[i]
+		counts(r.unless, r.unlessText)
+		for k := range r.patterns {
+			p := &r.patterns[k]
+			follow(p.main)
+			follow(p.near...)
+			follow(p.also...)
 		}
 	}
 }

@@ -78,13 +78,13 @@ func (c *Classifier) mood(d *document, rating int) int32 {
 		latin := isWord(d.runes[f.start])
 		from := max(s.start, f.start-boostReach)
 		switch {
-		case d.hasIn(c.cues.boostBefore, from, f.start):
+		case d.hasIn(c.rules.cues.boostBefore, from, f.start):
 			v = v * 13 / 10
-		case d.hasIn(c.cues.dampBefore, from, f.start):
+		case d.hasIn(c.rules.cues.dampBefore, from, f.start):
 			v = v * 7 / 10
 		}
-		if latin && d.hasIn(c.cues.negateBefore, max(s.start, f.start-negateBeforeReach), f.start) ||
-			!latin && d.hasIn(c.cues.negateAfter, f.end, min(s.end, f.end+negateAfterReach)) {
+		if latin && d.hasIn(c.rules.cues.negateBefore, max(s.start, f.start-negateBeforeReach), f.start) ||
+			!latin && d.hasIn(c.rules.cues.negateAfter, f.end, min(s.end, f.end+negateAfterReach)) {
 			v = -v * 3 / 4
 		}
 		if f.value = v; v > 0 {

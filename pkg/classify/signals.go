@@ -58,10 +58,10 @@ func (c *Classifier) signals(d *document, m *mention.Mention, mood int32, lang s
 	set(sAsks, slices.ContainsFunc(d.sents, func(s sentence) bool { return s.question }))
 	set(sNote, m.Kind == mention.KindNote)
 	set(sArticle, m.Kind == mention.KindArticle)
-	set(sIrony, d.has(c.cues.irony))
-	set(sRequest, d.has(c.cues.request))
-	set(sGrievance, d.has(c.cues.grievance))
-	set(sExtortion, d.has(c.cues.extortion))
+	set(sIrony, d.has(c.rules.cues.irony))
+	set(sRequest, d.has(c.rules.cues.request))
+	set(sGrievance, d.has(c.rules.cues.grievance))
+	set(sExtortion, d.has(c.rules.cues.extortion))
 	if lang == japanese {
 		f[sJapanese], f[sMoodInJa] = 1, f[sMood]
 	}

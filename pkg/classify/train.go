@@ -472,7 +472,7 @@ func regress(all []point, rows, passes int) (w []float64, bias float64) {
 }
 
 // rows are the weights in steps of m's scale, which it sets, of the rows that
-// say something: all hashes, then each row.
+// say something.
 func (t *training) rows(m *modelHeader, w *[outputs][]float64) []byte {
 	for k := range w {
 		top := 1e-9
@@ -481,7 +481,7 @@ func (t *training) rows(m *modelHeader, w *[outputs][]float64) []byte {
 		}
 		m.Scale[k] = float32(top / 127)
 	}
-	var hashes, rows []byte
+	var rows []byte
 	for i, h := range t.hashes {
 		var row [rowBytes]byte
 		loudest := 0.0
@@ -490,11 +490,12 @@ func (t *training) rows(m *modelHeader, w *[outputs][]float64) []byte {
 			loudest = max(loudest, math.Abs(w[k][i]))
 		}
 		row[countByte] = byte(128 + int(math.Round(t.counts[i]*t.counts[i]*countSteps)))
+		binary.LittleEndian.PutUint32(row[hashByte:], h)
 		if loudest >= faint {
-			hashes, rows = binary.LittleEndian.AppendUint32(hashes, h), append(rows, row[:]...)
+			rows = append(rows, row[:]...)
 		}
 	}
-	m.About.Rows = len(hashes) / 4
+	m.About.Rows = len(rows) / rowBytes
 	for i := range t.lessons {
 		if t.lessons[i].lang == 0 {
 			m.About.Japanese++
@@ -502,7 +503,7 @@ func (t *training) rows(m *modelHeader, w *[outputs][]float64) []byte {
 			m.About.English++
 		}
 	}
-	return append(hashes, rows...)
+	return rows
 }
 
 // judgeUnseen fills the inputs of each lesson with what a first step says that

@@ -26,11 +26,19 @@ type word struct {
 	feeling        int16 // hundredths; 0 where the lexicon has no such entry
 }
 
-// output says that a literal of a set ends at a node.
-type output struct {
-	set  set
-	open bool // any ending of the word is accepted
+// output says that a literal of a set ends at a node: twice the set, and one more
+// where any ending of the word is accepted.
+type output int32
+
+func outputOf(s set, open bool) output {
+	if open {
+		return output(s<<1 | 1)
+	}
+	return output(s << 1)
 }
+
+func (o output) set() set   { return set(o >> 1) }
+func (o output) open() bool { return o&1 != 0 }
 
 func (t *trie) index() {
 	first := t.nodes[0].kids

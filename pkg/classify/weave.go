@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strconv"
 )
 
 // weaver builds a trie. A product of alternatives is not multiplied out: what
@@ -36,10 +35,10 @@ type ending struct {
 }
 
 func newWeaver() *weaver {
-	const nodes = 90_000 // a little above what the embedded rules need
+	const nodes = 190_000 // a little above what the embedded rules need
 	w := &weaver{
-		edges: make([]edge, 1<<17), label: make([]rune, 0, nodes), parent: make([]int32, 0, nodes), ends: make([]int32, 0, nodes),
-		endings: make([]ending, 1, nodes/3),
+		edges: make([]edge, 1<<18), label: make([]rune, 0, nodes), parent: make([]int32, 0, nodes), ends: make([]int32, 0, nodes),
+		endings: make([]ending, 1, nodes*2/5),
 	}
 	w.roots = append(w.roots, w.node(-1, 0))
 	return w
@@ -200,7 +199,7 @@ func (w *weaving) end(c cursor) {
 		return // noted where the fork is
 	}
 	e := w.ending(n)
-	o := output{set: w.set, open: c.open}
+	o := outputOf(w.set, c.open)
 	if !slices.Contains(e.outputs, o) {
 		e.outputs = append(e.outputs, o)
 	}
@@ -289,7 +288,7 @@ func (w *weaver) trie() *trie {
 	}
 	order := slices.Grow(slices.Clone(w.roots), n-len(w.roots))
 	place := make([]int32, n)
-	t := &trie{nodes: make([]node, n+1), words: make([]word, 1, len(w.endings))}
+	t := &trie{nodes: make([]node, n+1), words: make([]word, 1)}
 	for i := 0; i < n; i++ {
 		old := order[i]
 		place[old] = int32(i)
@@ -305,9 +304,9 @@ func (w *weaver) trie() *trie {
 }
 
 // close enters the words: with every set that contains one of theirs, and every
-// root that is forked to from a root they fork to.
+// root that is forked to from a root they fork to. What is alike is entered once.
 func (w *weaver) close(t *trie, order, place []int32) {
-	known := map[string][2]int32{} // spans of t.outputs
+	known := map[string]int32{} // words
 	var key []byte
 	for i, old := range order {
 		if w.ends[old] == 0 || w.parent[old] < 0 {
@@ -315,41 +314,44 @@ func (w *weaver) close(t *trie, order, place []int32) {
 		}
 		e := w.ending(old)
 		w.widen(e)
-		key = key[:0]
-		for _, o := range e.outputs {
-			key = binary.AppendVarint(key, int64(o.set))
-			key = strconv.AppendBool(key, o.open)
-		}
-		span, ok := known[string(key)]
-		if !ok {
-			span[0] = int32(len(t.outputs))
-			t.outputs = append(t.outputs, e.outputs...)
-			span[1] = int32(len(t.outputs))
-			known[string(key)] = span
-		}
-		wd := word{outputs: span, feeling: e.feeling}
-		wd.forks[0] = int32(len(t.forks))
+		key = binary.AppendVarint(key[:0], int64(e.feeling))
 		for _, root := range e.forks {
-			t.forks = append(t.forks, place[root])
+			key = binary.AppendVarint(key, int64(root))
 		}
-		wd.forks[1] = int32(len(t.forks))
-		t.nodes[i].word = int32(len(t.words))
-		t.words = append(t.words, wd)
+		for _, o := range e.outputs {
+			key = binary.AppendVarint(key, -int64(o)-1)
+		}
+		n, ok := known[string(key)]
+		if !ok {
+			n = int32(len(t.words))
+			known[string(key)] = n
+			wd := word{feeling: e.feeling}
+			wd.outputs[0] = int32(len(t.outputs))
+			t.outputs = append(t.outputs, e.outputs...)
+			wd.outputs[1] = int32(len(t.outputs))
+			wd.forks[0] = int32(len(t.forks))
+			for _, root := range e.forks {
+				t.forks = append(t.forks, place[root])
+			}
+			wd.forks[1] = int32(len(t.forks))
+			t.words = append(t.words, wd)
+		}
+		t.nodes[i].word = n
 	}
 	t.words, t.outputs, t.forks = slices.Clip(t.words), slices.Clip(t.outputs), slices.Clip(t.forks)
 }
 
 func (w *weaver) widen(e *ending) {
 	for k := 0; k < len(e.outputs); k++ {
-		if o := e.outputs[k]; int(o.set) < len(w.wider) {
-			for _, s := range w.wider[o.set] {
-				if wide := (output{s, o.open}); !slices.Contains(e.outputs, wide) {
+		if o := e.outputs[k]; int(o.set()) < len(w.wider) {
+			for _, s := range w.wider[o.set()] {
+				if wide := outputOf(s, o.open()); !slices.Contains(e.outputs, wide) {
 					e.outputs = append(e.outputs, wide)
 				}
 			}
 		}
 	}
-	slices.SortFunc(e.outputs, func(a, b output) int { return cmp.Compare(a.set, b.set) })
+	slices.SortFunc(e.outputs, func(a, b output) int { return cmp.Compare(a.set(), b.set()) })
 	for k := 0; k < len(e.forks); k++ {
 		if n := w.ends[e.forks[k]]; n != 0 {
 			for _, root := range w.endings[n].forks {

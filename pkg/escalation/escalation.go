@@ -65,10 +65,14 @@ const (
 	ByHand    Origin = "hand"    // a person asked for PR
 	ByPromise Origin = "promise" // a promise to a customer is about to break
 	BySilence Origin = "silence" // a source brings nothing, against its habit; never more than Notify
+	ByQuota   Origin = "quota"   // a way to page people takes few more messages; never more than Notify
 )
 
 // Origins lists all origins.
-var Origins = []Origin{ByVerdict, ByReach, ByGrowth, ByVolume, ByHand, ByPromise, BySilence}
+var Origins = []Origin{ByVerdict, ByReach, ByGrowth, ByVolume, ByHand, ByPromise, BySilence, ByQuota}
+
+// Ours tells that o is about Earshot itself, not about a post.
+func (o Origin) Ours() bool { return o == BySilence || o == ByQuota }
 
 // ID returns the identity of an escalation of brand about subject that was
 // opened by the message at openingSeq: 26 characters of [a-z2-7], fit for a
@@ -84,6 +88,9 @@ var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 // VolumeSubject is the subject of an escalation that is about a brand's volume
 // rather than one story.
 const VolumeSubject = "volume"
+
+// NotifierSubject is the subject of an escalation about a notifier.
+func NotifierSubject(id string) string { return "notifier:" + id }
 
 // SourceSubject is the subject of an escalation about a source.
 func SourceSubject(id string) string { return "source:" + id }

@@ -188,7 +188,7 @@ func TestRedact(t *testing.T) {
 			want := whole
 			want.Excerpt, want.Author, want.Title, want.Rule, want.Subjects, want.Redacted = "", "", "", "", nil, true
 			want.Notes = []Mark{{By: "ben", At: d.now}}
-			want.Seq = s.Seq
+			want.Seq, want.GrewAt = s.Seq, d.now // messages that quoted it are to be changed
 			if diff := cmp.Diff(want, s); diff != "" {
 				t.Error(diff)
 			}

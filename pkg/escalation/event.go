@@ -15,7 +15,7 @@ type Kind string
 const (
 	Opened       Kind = "opened"
 	Joined       Kind = "joined"       // another mention of the same subject; written at 1, 2, 4, 8 …
-	Paged        Kind = "paged"        // a page is being sent (Sending) or was taken by the channel (Sent)
+	Paged        Kind = "paged"        // a page is being sent (Sending), or was taken by the channel (Sent, Delivered)
 	PageFailed   Kind = "page_failed"  // a page could not be delivered
 	Acknowledged Kind = "acknowledged" // the actor has it; all paging stops
 	Noted        Kind = "note"
@@ -38,17 +38,23 @@ const (
 	Trigger     Action = "trigger"
 	Acknowledge Action = "acknowledge" // somebody has it: stop ringing
 	Resolve     Action = "resolve"     // it is over
+	Update      Action = "update"      // it has grown; nothing new is asked of anybody
 )
 
 // Outcome is how far an attempt to page has come.
 type Outcome string
 
 const (
-	Sending Outcome = "sending" // written before the call; no word since
-	Sent    Outcome = "sent"    // the channel took it
-	Failed  Outcome = "failed"  // not delivered; may work later
-	Refused Outcome = "refused" // not delivered and never will be like this
+	Sending   Outcome = "sending"   // written before the call; no word since
+	Sent      Outcome = "sent"      // the channel took it over and may still be at work
+	Delivered Outcome = "delivered" // the channel says that it is there to be read
+	Failed    Outcome = "failed"    // not delivered; may work later
+	Refused   Outcome = "refused"   // not delivered and never will be like this
 )
+
+// Through tells that the channel has the page, so that no further attempt is
+// made.
+func (o Outcome) Through() bool { return o == Sent || o == Delivered }
 
 // Event is one thing that happened to an escalation. ID, At, Actor and Kind
 // are always set; the comment of a field names the kinds that use it.
@@ -83,8 +89,9 @@ type Event struct {
 	Round   int     // paged, page_failed: times the ladder had been climbed before
 	Rung    int     // paged, page_failed
 	Attempt int     // paged, page_failed: from 1
-	Outcome Outcome // paged: Sending, Sent; page_failed: Failed, Refused
+	Outcome Outcome // paged: Sending, Sent, Delivered; page_failed: Failed, Refused
 	Error   string  // page_failed
+	Ref     string  // paged: what the channel calls the message it took, if it can be added to
 	// RetryAt is the earliest next attempt the far side asked for; page_failed.
 	RetryAt time.Time
 	// NextAt is when the ladder is looked at again, as planned when the event

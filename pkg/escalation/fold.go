@@ -31,6 +31,8 @@ type State struct {
 	URL      string
 	Reach    int64
 	Count    int // mentions in it, the opening one included
+	// GrewAt is when a joining, or an erasure, last changed what pages told.
+	GrewAt time.Time
 
 	OpenedAt time.Time
 	// Since is when paging began: the opening, or the last event that raised
@@ -70,6 +72,7 @@ type Page struct {
 	Attempt int    // the latest
 	Outcome Outcome
 	Error   string
+	Ref     string // what the channel calls the message; empty if it can't be added to
 	RetryAt time.Time
 	FirstAt time.Time // of the first attempt
 	LastAt  time.Time // of the latest event about it
@@ -102,6 +105,9 @@ func (s *State) Apply(e *Event) {
 	case Opened:
 		s.open(e)
 	case Joined:
+		if e.Count > s.Count {
+			s.GrewAt = e.At
+		}
 		s.Count = max(s.Count, e.Count)
 		s.Reach = max(s.Reach, e.Reach)
 		s.addMention(e.Mention)
@@ -134,7 +140,7 @@ func (s *State) Apply(e *Event) {
 		s.raise(e)
 	case Redacted:
 		*s = Fold(e.History)
-		s.Key, s.Seq, s.Redacted = e.Escalation, e.Seq, true
+		s.Key, s.Seq, s.Redacted, s.GrewAt = e.Escalation, e.Seq, true, e.At
 	default:
 		s.ReadOnly = true
 	}
@@ -214,9 +220,12 @@ func (s *State) page(e *Event) {
 		p = &s.Pages[len(s.Pages)-1]
 	}
 	p.LastAt, p.Error, p.RetryAt = e.At, e.Error, e.RetryAt
+	if e.Ref != "" {
+		p.Ref = e.Ref
+	}
 	p.Attempt = max(p.Attempt, e.Attempt)
 	// A late word of an earlier attempt can't undo a delivery.
-	if p.Outcome != Sent {
+	if !p.Outcome.Through() || e.Outcome == Delivered {
 		p.Outcome = e.Outcome
 	}
 }

@@ -66,6 +66,7 @@ func (s Send) Event(outcome Outcome) Event {
 // only; Notify sends its first rung once; Ignore sends nothing. Planned quiet
 // holds triggers back and forgets none. Once acknowledged or resolved, no
 // trigger is planned; instead every channel that was triggered is told once.
+// Channels that gave their message a Ref are told, at any time, of what joined.
 // ReadOnly forbids commands, not paging: a page too many is better than none.
 func Plan(state State, policy Policy, now time.Time) Actions {
 	p := planner{state: &state, policy: &policy, now: now}
@@ -78,6 +79,7 @@ func Plan(state State, policy Policy, now time.Time) Actions {
 	default:
 		p.climb()
 	}
+	p.follow()
 	return p.out
 }
 
@@ -291,7 +293,7 @@ func (p *planner) retry() {
 
 // again plans another attempt at page, now or when its time comes.
 func (p *planner) again(page *Page) {
-	if page.Outcome == Sent || page.Attempt >= maxAttempts && page.Outcome != Sending || page.Outcome == Refused {
+	if page.Outcome.Through() || page.Attempt >= maxAttempts && page.Outcome != Sending || page.Outcome == Refused {
 		return
 	}
 	due := page.LastAt.Add(SendTimeout)
@@ -330,6 +332,44 @@ func (p *planner) tell(action Action) {
 			continue
 		}
 		p.send(Send{Key: key, Action: action, Channel: page.Channel, Target: page.Target, Attempt: 1})
+	}
+}
+
+// follow plans one update of every message that can be added to, for each time
+// the escalation has grown since the message told of it.
+func (p *planner) follow() {
+	grew := p.state.GrewAt
+	if grew.IsZero() {
+		return
+	}
+	type lane struct{ channel, target string }
+	told := map[lane]time.Time{}
+	// What is sent anyway tells of it too.
+	busy := map[lane]bool{}
+	for _, s := range p.out.Send {
+		busy[lane{s.Channel, s.Target}] = true
+	}
+	for i := range p.state.Pages {
+		page := &p.state.Pages[i]
+		at := lane{page.Channel, page.Target}
+		if _, known := told[at]; page.Ref != "" || known {
+			told[at] = page.FirstAt
+		}
+	}
+	for i := range p.state.Pages {
+		page := &p.state.Pages[i]
+		at := lane{page.Channel, page.Target}
+		last, ok := told[at]
+		if !ok || busy[at] {
+			continue
+		}
+		delete(told, at)
+		key := p.key(Update, step{round: int(grew.UnixMilli())}, page.Channel, page.Target)
+		if have := p.state.find(key); have != nil {
+			p.again(have)
+		} else if grew.After(last) {
+			p.send(Send{Key: key, Action: Update, Channel: page.Channel, Target: page.Target, Attempt: 1})
+		}
 	}
 }
 

@@ -400,3 +400,77 @@ func TestPolicyEditedWhileClimbing(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatJoinsIsTold follows a channel whose messages can be added to.
+func TestWhatJoinsIsTold(t *testing.T) {
+	d := newDesk(t, Wake)
+	d.policy.Roster.Channels = []Channel{{ID: "room", Shared: true}, {ID: "siren", Shared: true}}
+	d.fail = func(s Send) Outcome {
+		if s.Channel == "room" && s.Action == Trigger && s.Round == 0 && s.Rung == 0 {
+			e := s.Event(Delivered)
+			e.Ref = "m1"
+			d.add(e)
+			return ""
+		}
+		return Sent
+	}
+	d.act()
+	d.expect("0s trigger room/", "0s trigger siren/")
+	join := func(n int) {
+		d.now = d.now.Add(time.Minute)
+		d.add(Event{Kind: Joined, Actor: System, Count: n})
+	}
+	join(2)
+	d.act()
+	d.act()
+	d.expect("1m0s update room/")
+	t.Run("what is sent anyway tells of it", func(t *testing.T) {
+		join(4)
+		d.now = night.Add(5 * time.Minute)
+		d.act()
+		d.expect("5m0s trigger room/", "5m0s trigger siren/")
+	})
+	t.Run("also after somebody has it", func(t *testing.T) {
+		d.add(Event{Kind: Acknowledged, Actor: "aoi"})
+		d.act()
+		join(8)
+		d.act()
+		d.expect("5m0s acknowledge room/", "5m0s acknowledge siren/", "6m0s update room/")
+	})
+	t.Run("an update that fails is tried again", func(t *testing.T) {
+		failed := false
+		d.fail = func(Send) Outcome {
+			if failed {
+				return Sent
+			}
+			failed = true
+			return Failed
+		}
+		join(16)
+		d.run(30 * time.Minute)
+		d.expect("7m0s update room/", "7m10s update room/")
+	})
+	t.Run("what is erased goes from the message", func(t *testing.T) {
+		d.now = d.now.Add(time.Hour)
+		redacted := Redact(d.events)
+		redacted.Actor = System
+		d.add(redacted)
+		d.act()
+		d.act()
+		d.expect("1h30m0s update room/")
+		if !d.state.Redacted || d.state.Pages[0].Ref != "m1" {
+			t.Errorf("%+v", d.state)
+		}
+	})
+}
+
+func TestALateWordDoesNotUndoADelivery(t *testing.T) {
+	d := newDesk(t, Wake)
+	s := d.plan().Send[0]
+	for _, o := range []Outcome{Sending, Delivered, Sent, Failed} {
+		d.add(s.Event(o))
+	}
+	if got := d.state.Pages[0].Outcome; got != Delivered {
+		t.Errorf("outcome %q", got)
+	}
+}

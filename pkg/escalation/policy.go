@@ -113,8 +113,8 @@ type Reason struct {
 	Reach    int64
 }
 
-// Urgency returns what p makes of r at now. A silent source is told or ignored:
-// it wakes nobody, whatever a rule for everything says.
+// Urgency returns what p makes of r at now. What is about Earshot itself is told
+// or ignored: it wakes nobody, whatever a rule for everything says.
 func (p *Policy) Urgency(r Reason, now time.Time) Urgency {
 	open := p.IsOpen(r.Brand, now)
 	for i := range p.Rules {
@@ -123,7 +123,7 @@ func (p *Policy) Urgency(r Reason, now time.Time) Urgency {
 			continue
 		}
 		if covers(rule.Brands, r.Brand) && covers(rule.Categories, r.Category) && covers(rule.Origins, r.Origin) {
-			if r.Origin == BySilence && rule.Urgency.Stronger(Notify) {
+			if r.Origin.Ours() && rule.Urgency.Stronger(Notify) {
 				return Notify
 			}
 			return rule.Urgency
@@ -179,7 +179,7 @@ func (p *Policy) staff(who []string, now time.Time) []string {
 
 // DefaultPolicy pages the people with the role pr_lead by every channel there
 // is: danger, leaks and storms at any hour, threats and inquiries in business
-// hours (Tokyo), the rest as a note. Of silent sources it tells the admins.
+// hours (Tokyo), the rest as a note. Of silent sources, and of messages that run out, it tells the admins.
 func DefaultPolicy() Policy {
 	leads := []string{"role:pr_lead"}
 	return Policy{
@@ -191,7 +191,7 @@ func DefaultPolicy() Policy {
 			{Urgency: Notify},
 		},
 		Ladders: []Ladder{
-			{Origins: []Origin{BySilence}, Rungs: []Rung{{Who: []string{"role:admin"}}}},
+			{Origins: []Origin{BySilence, ByQuota}, Rungs: []Rung{{Who: []string{"role:admin"}}}},
 			{Urgencies: []Urgency{Notify}, Rungs: []Rung{{Who: leads}}},
 			{
 				Rungs: []Rung{
@@ -225,8 +225,8 @@ func (p *Policy) Validate() error {
 		for j, o := range r.Origins {
 			oneOf(&v, fmt.Sprintf("%sorigins[%d]", at, j), o, Origins...)
 		}
-		if len(r.Origins) == 1 && r.Origins[0] == BySilence && r.Urgency.Stronger(Notify) {
-			v.add(at+"urgency", "%q is not for a silent source, which wakes nobody; want notify or ignore", r.Urgency)
+		if len(r.Origins) > 0 && !slices.ContainsFunc(r.Origins, func(o Origin) bool { return !o.Ours() }) && r.Urgency.Stronger(Notify) {
+			v.add(at+"urgency", "%q is not for what is about Earshot itself, which wakes nobody; want notify or ignore", r.Urgency)
 		}
 		v.atLeast(at+"min_reach", r.MinReach, 0)
 	}

@@ -18,7 +18,7 @@ func toWire(e *Event) *pb.EscalationEvent {
 		Platform: e.Platform, Lang: e.Lang, Url: e.URL, Reach: e.Reach, Count: int32(e.Count),
 		Page: e.Page, Action: string(e.Action), Channel: e.Channel, Target: e.Target, Round: int32(e.Round),
 		Rung: int32(e.Rung), Attempt: int32(e.Attempt), Outcome: string(e.Outcome), Error: e.Error,
-		RetryAt: bus.Millis(e.RetryAt), NextAt: bus.Millis(e.NextAt), Via: e.Via, Text: e.Text,
+		RetryAt: bus.Millis(e.RetryAt), NextAt: bus.Millis(e.NextAt), Via: e.Via, Text: e.Text, Ref: e.Ref,
 	}
 	for i := range e.History {
 		h := toWire(&e.History[i])
@@ -36,7 +36,7 @@ func fromWire(p *pb.EscalationEvent) Event {
 		Platform: p.Platform, Lang: p.Lang, URL: p.Url, Reach: p.Reach, Count: int(p.Count),
 		Page: p.Page, Action: Action(p.Action), Channel: p.Channel, Target: p.Target, Round: int(p.Round),
 		Rung: int(p.Rung), Attempt: int(p.Attempt), Outcome: Outcome(p.Outcome), Error: p.Error,
-		RetryAt: bus.Time(p.RetryAt), NextAt: bus.Time(p.NextAt), Via: p.Via, Text: p.Text,
+		RetryAt: bus.Time(p.RetryAt), NextAt: bus.Time(p.NextAt), Via: p.Via, Text: p.Text, Ref: p.Ref,
 	}
 	for _, h := range p.History {
 		e.History = append(e.History, fromWire(h))

@@ -43,6 +43,7 @@ type Role string
 
 // The roles. A member of staff can have several, each for brands of its own.
 const (
+	Drafter  Role = "drafter"  // writes replies that others send
 	Agent    Role = "agent"    // answers
 	Approver Role = "approver" // an agent who also approves and leads
 	PRLead   Role = "pr_lead"  // an approver who also runs escalations
@@ -51,9 +52,10 @@ const (
 )
 
 // Roles lists all roles.
-var Roles = []Role{Agent, Approver, PRLead, Product, Admin}
+var Roles = []Role{Drafter, Agent, Approver, PRLead, Product, Admin}
 
 var roleActions = map[Role][]Action{
+	Drafter:  {View, Comment, Handle},
 	Agent:    {View, Comment, Handle, Send},
 	Approver: {View, Comment, Handle, Send, Approve, Lead, Word},
 	PRLead:   {View, Comment, Handle, Send, Approve, Lead, Word, Page, Quality},

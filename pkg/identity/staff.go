@@ -27,6 +27,9 @@ type Staff struct {
 	Disabled   bool    `json:"disabled,omitempty"`
 	// Away tells that routes give them nothing for now.
 	Away bool `json:"away,omitempty"`
+	// Trained says that this person may answer praise and plain questions in
+	// words of their own, see the rules of approval.
+	Trained bool `json:"trained,omitempty"`
 }
 
 // Grant gives a role for some brands, or for [AllBrands].

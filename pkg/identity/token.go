@@ -81,7 +81,7 @@ func (t *Token) Validate() error {
 
 // Viewer is what a bearer of t may do.
 func (t *Token) Viewer() Viewer {
-	return Viewer{actor: actorPrefix + t.ID, name: t.Name, grants: []grant{{t.Scope.Can, t.Brands}}}
+	return Viewer{actor: actorPrefix + t.ID, name: t.Name, grants: []grant{{"", t.Scope.Can, t.Brands}}}
 }
 
 // opens tells in constant time whether secret is t's, and whether t still holds.

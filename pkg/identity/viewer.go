@@ -22,10 +22,13 @@ type Viewer struct {
 	name   string
 	all    bool // every action on every brand
 	grants []grant
+	// trained tells that they may answer freely where that is asked for.
+	trained bool
 }
 
 // grant is a role or scope with the brands it is for.
 type grant struct {
+	role   Role // empty for scopes and deputies
 	can    func(Action) bool
 	brands []string
 }
@@ -38,12 +41,12 @@ func Console() Viewer { return Viewer{actor: ActorConsole, name: ActorConsole, a
 
 // Viewer is s as far as s may act: someone disabled may do nothing.
 func (s *Staff) Viewer() Viewer {
-	v := Viewer{actor: s.ID, name: s.Name}
+	v := Viewer{actor: s.ID, name: s.Name, trained: s.Trained}
 	if s.Disabled {
 		return v
 	}
 	for _, g := range s.Grants {
-		v.grants = append(v.grants, grant{g.Role.Can, g.Brands})
+		v.grants = append(v.grants, grant{g.Role, g.Role.Can, g.Brands})
 	}
 	return v
 }
@@ -73,6 +76,30 @@ func (v Viewer) Can(a Action, brand string) bool {
 		}
 	}
 	return false
+}
+
+// Is tells whether v has a role for brand.
+func (v Viewer) Is(r Role, brand string) bool {
+	return slices.ContainsFunc(v.grants, func(g grant) bool {
+		return g.role == r && (slices.Contains(g.brands, AllBrands) || slices.Contains(g.brands, brand))
+	})
+}
+
+// Trained tells whether v was trained to answer in words of their own.
+func (v Viewer) Trained() bool { return v.trained }
+
+// Deputising returns v with the right of somebody absent to approve.
+func (v Viewer) Deputising(absent *Staff) Viewer {
+	if absent.Disabled {
+		return v
+	}
+	v.grants = slices.Clone(v.grants)
+	for _, g := range absent.Grants {
+		if g.Role.Can(Approve) {
+			v.grants = append(v.grants, grant{"", func(a Action) bool { return a == Approve || a == View }, g.Brands})
+		}
+	}
+	return v
 }
 
 // CanSomewhere tells whether v may do a for at least one brand: what menus need.

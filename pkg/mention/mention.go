@@ -8,6 +8,7 @@
 package mention
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
@@ -44,7 +45,7 @@ const (
 // found in it. Counts that the platform does not give are nil, not zero.
 type Post struct {
 	// Platform names the network, not the connector: "x", "bluesky",
-	// "mastodon", "appstore", "hackernews", "web", "note". Lower-case ASCII.
+	// "mastodon", "appstore", "hackernews", "email", "web", "note". Lower-case ASCII.
 	Platform string
 	// NativeID is the platform's own identifier, unique within Platform and
 	// the same whichever connector brought the post.
@@ -140,7 +141,17 @@ type Comment struct {
 	// Ours tells that the brand's own account wrote it. Where a platform allows
 	// one answer, another one overwrites it.
 	Ours bool
+	// State tells that readers don't see it; empty when they do.
+	State CommentState
 }
+
+// CommentState is why readers don't see a comment of ours.
+type CommentState string
+
+const (
+	Pending  CommentState = "pending"  // the platform will publish it
+	Rejected CommentState = "rejected" // the platform's rules don't allow it
+)
 
 // Media is one attachment of a post.
 type Media struct {
@@ -275,6 +286,28 @@ func (m *Mention) MessageID() string {
 		id += "." + strconv.FormatInt(m.EditedAt.UnixMilli(), 36)
 	}
 	return id
+}
+
+// Again returns p as its platform shows it now, read again at. What says where
+// p came from stays as it was; of a post that is gone nothing else does.
+func (p *Post) Again(now *Post, at time.Time) Post {
+	out := Post{
+		Platform: p.Platform, NativeID: p.NativeID, Source: p.Source, Kind: p.Kind, Intake: p.Intake, URL: p.URL,
+		PublishedAt: p.PublishedAt, EditedAt: now.EditedAt, SeenAt: at, Deleted: now.Deleted,
+	}
+	if out.EditedAt.IsZero() && (now.Deleted || p.Intake == Bulked) {
+		out.EditedAt = at // an import's state is as old as the post; what it is now comes after it
+	}
+	if now.Deleted {
+		return out
+	}
+	out.Author, out.Lang, out.Place, out.Thread, out.ReplyRef = now.Author, p.Lang, p.Place, p.Thread, cmp.Or(p.ReplyRef, now.ReplyRef)
+	if out.Author == (Author{}) {
+		out.Author = p.Author
+	}
+	out.Title, out.Text, out.Rating, out.Media = now.Title, now.Text, now.Rating, now.Media
+	out.Metrics, out.Comments, out.NoReply = now.Metrics, now.Comments, now.NoReply
+	return out
 }
 
 // Content returns title and text as one, the form that queries, classifier and

@@ -87,24 +87,24 @@ func openEmail(c emailConfig, d Deps) (Notifier, error) {
 
 func (n *email) Personal() bool { return len(n.cfg.To) == 0 }
 
-func (n *email) Notify(ctx context.Context, p Page) error {
+func (n *email) Notify(ctx context.Context, p Page) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	msg, err := n.message(p)
 	if err != nil {
-		return fmt.Errorf("email: %w", err)
+		return Receipt{}, fmt.Errorf("email: %w", err)
 	}
 	client, err := n.client(ctx)
 	if err != nil {
-		return fmt.Errorf("email: %w", err)
+		return Receipt{}, fmt.Errorf("email: %w", err)
 	}
 	err = client.DialAndSendWithContext(ctx, msg)
 	// What goes wrong after the server took the message, at parting, is no
 	// reason to send it twice.
 	if err == nil || msg.IsDelivered() {
-		return nil
+		return Receipt{}, nil
 	}
-	return fmt.Errorf("email: %s: %w", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port)), judgeMail(ctx, err))
+	return Receipt{}, fmt.Errorf("email: %s: %w", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port)), judgeMail(ctx, err))
 }
 
 func (n *email) message(p Page) (*mail.Msg, error) {

@@ -94,7 +94,7 @@ func TestEmailSecurity(t *testing.T) {
 					tt.server(s)
 				}
 			})
-			err := open(t, "email", f.addr, tt.conf).Notify(t.Context(), samplePage("ja"))
+			err := tell(t.Context(), open(t, "email", f.addr, tt.conf), samplePage("ja"))
 			if (err != nil) != tt.fails || permanent(err) != tt.permanent {
 				t.Errorf("%v, permanent %v", err, permanent(err))
 			}
@@ -118,7 +118,7 @@ func TestEmailSecurity(t *testing.T) {
 		go srv.Serve(l)
 		t.Cleanup(func() { srv.Close() })
 		conf := map[string]any{"security": "tls", "ca_file": ca, "username": "earshot", "password": theSecret}
-		if err := open(t, "email", l.Addr().String(), conf).Notify(t.Context(), samplePage("ja")); err != nil {
+		if err := tell(t.Context(), open(t, "email", l.Addr().String(), conf), samplePage("ja")); err != nil {
 			t.Fatal(err)
 		}
 		if len(f.requests()) != 1 {
@@ -136,7 +136,7 @@ func TestEmailRecipients(t *testing.T) {
 		}
 		p := samplePage("ja")
 		p.To.Name = "田中\r\nBcc: everyone@example.com"
-		if err := n.Notify(t.Context(), p); err != nil {
+		if err := tell(t.Context(), n, p); err != nil {
 			t.Fatal(err)
 		}
 		if got := f.requests()[0]; !strings.Contains(got, "<ben@kumo.example>\n") || strings.Contains(got, "\nBcc") {
@@ -149,7 +149,7 @@ func TestEmailRecipients(t *testing.T) {
 			t.Error("personal")
 		}
 		f.answer(take)
-		if err := n.Notify(t.Context(), samplePage("en")); err != nil {
+		if err := tell(t.Context(), n, samplePage("en")); err != nil {
 			t.Fatal(err)
 		}
 		if got := f.requests()[0]; !strings.Contains(got, "pr@kumo.example") || !strings.Contains(got, "night@kumo.example") || strings.Contains(got, "ben@") {
@@ -159,7 +159,7 @@ func TestEmailRecipients(t *testing.T) {
 	t.Run("a person without an address is refused for good", func(t *testing.T) {
 		p := samplePage("ja")
 		p.To.Email = "not an address"
-		if err := open(t, "email", f.addr, nil).Notify(t.Context(), p); !permanent(err) || strings.Contains(err.Error(), "not an") {
+		if err := tell(t.Context(), open(t, "email", f.addr, nil), p); !permanent(err) || strings.Contains(err.Error(), "not an") {
 			t.Errorf("%v", err)
 		}
 	})

@@ -24,6 +24,24 @@ type section struct {
 
 type link struct{ Label, URL string }
 
+// label is for a button, which needs no mark.
+func (l link) label() string { return strings.TrimPrefix(l.Label, "▶ ") }
+
+// standing puts into words what p is about and how it stands, for a message
+// that is kept up to date.
+func standing(p Page, quote bool) message {
+	p.Action = escalation.Trigger
+	m := compose(p, quote)
+	if p.Stands == escalation.Trigger || p.Test {
+		return m
+	}
+	p.Action = p.Stands
+	now := compose(p, quote)
+	m.Subject, m.Links = now.Subject, now.Links
+	m.Sections[len(m.Sections)-1] = section{wordsOf(p.Lang).standing, now.Sections[0].Lines}
+	return m
+}
+
 // compose puts p into words. Without quote, what the author wrote and who it
 // was stay in the desk.
 func compose(p Page, quote bool) message {
@@ -31,7 +49,7 @@ func compose(p Page, quote bool) message {
 	p.Brand, p.By, p.Reason = clean(p.Brand), clean(p.By), clean(p.Reason)
 	p.Title, p.Excerpt, p.Author = clean(p.Title), clean(p.Excerpt), clean(p.Author)
 	if !quote {
-		if p.Excerpt, p.Author = "", ""; p.Origin != escalation.BySilence { // a source's name is ours
+		if p.Excerpt, p.Author = "", ""; !p.Origin.Ours() { // a source's or notifier's name is ours
 			p.Title = ""
 		}
 		if p.Origin == escalation.ByHand { // a colleague's note may quote as well
@@ -50,21 +68,26 @@ func compose(p Page, quote bool) message {
 		m.add(w.happened, fmt.Sprintf(w.acknowledged, w.person(p.By)))
 		m.add(w.todo, w.nothingToDo)
 	case escalation.Resolve:
-		if p.Origin == escalation.BySilence && p.By == "" {
-			m.add(w.happened, append(w.title(p), w.heardAgain)...)
+		if again, ok := w.again[p.Origin]; ok && p.By == "" {
+			m.add(w.happened, append(w.title(p), again)...)
 		} else {
 			m.add(w.happened, fmt.Sprintf(w.resolved, w.person(p.By)))
 		}
 		m.add(w.todo, w.nothingToDo)
+	case escalation.Update:
+		m.add(w.happened, w.spread(p)...)
+		if p.Stands == escalation.Trigger {
+			m.add(w.todo, w.steps(p)...)
+		}
 	default:
 		m.add(w.happened, w.what(p)...)
 		m.add(w.why, w.because(p)...)
 		m.add(w.todo, w.steps(p)...)
-		if p.Urgency != escalation.Notify {
-			m.link(w.ackLink, p.AckURL)
-		}
 	}
-	if p.Origin == escalation.BySilence {
+	if p.Urgency != escalation.Notify && (p.Action == escalation.Trigger || p.Action == escalation.Update && p.Stands == escalation.Trigger) {
+		m.link(w.ackLink, p.AckURL)
+	}
+	if p.Origin.Ours() {
 		m.link(w.detailLink, p.URL)
 	} else {
 		m.link(w.caseLink, p.URL)
@@ -107,6 +130,8 @@ func (w *words) subject(p Page) string {
 		tag = w.inHand
 	case p.Action == escalation.Resolve:
 		tag = w.over
+	case p.Action == escalation.Update:
+		tag = w.grown
 	case tag == "":
 		tag = w.notice
 	}
@@ -136,6 +161,11 @@ func (w *words) what(p Page) []string {
 	if p.Excerpt != "" {
 		lines = append(lines, w.quote(p.Excerpt))
 	}
+	return append(lines, w.spread(p)...)
+}
+
+// spread tells how far it has spread.
+func (w *words) spread(p Page) (lines []string) {
 	switch {
 	case p.Origin == escalation.ByVolume && p.Count > 0:
 		lines = append(lines, fmt.Sprintf(w.volume, p.Count))

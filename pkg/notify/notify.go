@@ -24,14 +24,42 @@ const Timeout = 20 * time.Second
 
 // Notifier sends pages. It is safe for concurrent use.
 type Notifier interface {
-	// Notify makes one attempt at p, within [Timeout]. nil means that the far
-	// side took it over; pagers and mail servers may still be at work. An
+	// Notify makes one attempt at p, within [Timeout]. Without an error the
+	// far side took it over, and the receipt tells how far it has come. An
 	// error with Permanent() true is pointless to retry, one with
 	// RetryAfter() asks for a pause, any other may pass. A retry with the
 	// same Key is recognised by the far side, as far as it can. No error
 	// holds a secret.
-	Notify(ctx context.Context, p Page) error
+	Notify(ctx context.Context, p Page) (Receipt, error)
 }
+
+// Receipt is what the far side said of a page that it took.
+type Receipt struct {
+	// Delivered tells that the message is where it is read. Otherwise it was
+	// accepted: pagers, mail servers and flows may still be at work.
+	Delivered bool
+	// Ref is what the far side calls the message, from those that can be added
+	// to: later pages of the escalation bring it back in [Page.Ref], and
+	// whoever gives one is also sent [escalation.Update].
+	Ref string
+}
+
+// Metered is an ability of notifiers whose far side counts messages and takes
+// no more after a number of them.
+type Metered interface {
+	// Quota asks for what was used of this month's messages.
+	Quota(ctx context.Context) (Quota, error)
+}
+
+// Quota is how many messages the far side takes in a period, and took.
+type Quota struct {
+	Used  int64
+	Limit int64     // 0 for none
+	Since time.Time // when the period began
+}
+
+// Short tells that a fifth or less is left.
+func (q Quota) Short() bool { return q.Limit > 0 && (q.Limit-q.Used)*5 <= q.Limit }
 
 // Personal is an ability of notifiers that may reach the one person in
 // [Page.To]. Others reach a room or another pager, and so do these while
@@ -52,10 +80,13 @@ type lasting interface{ lasting() }
 
 // Page is one page. Text in it may be hostile; notifiers clean and escape it.
 type Page struct {
-	Key        string            // de-duplication key: the same for every attempt at this page
-	Action     escalation.Action // Trigger, Acknowledge or Resolve
+	Key        string // de-duplication key: the same for every attempt at this page
+	Action     escalation.Action
+	Stands     escalation.Action // Trigger until somebody has it, then Acknowledge, then Resolve
 	Escalation string            // ties the pages of an escalation together
 	Test       bool              // marked as a test for its reader
+	Ref        string            // of the first message about the escalation, from its [Receipt]
+	Erased     bool              // what an outsider wrote is erased, and is to go from the message too
 
 	Brand    string // as people call it
 	Category mention.Category
@@ -108,7 +139,13 @@ var Kinds = []Kind{
 	config.NewKind("pagerduty", "PagerDuty and others that take its Events API v2: one incident per escalation.", pagerDutyDefaults, openPagerDuty),
 	config.NewKind("webhook", "A JSON request to an address of yours, signed as Standard Webhooks: `webhook-signature` is `v1,` and the base64 of HMAC-SHA256 over `webhook-id.webhook-timestamp.body`.", webhookDefaults, openWebhook),
 	config.NewKind("email", "E-mail to the person on the ladder, or to fixed addresses.", emailDefaults, openEmail),
-	config.NewKind("slack", "A Slack channel by its incoming webhook.", slackDefaults, openSlack),
+	config.NewKind("slack", "Slack: a channel by its incoming webhook, or a bot that keeps one message for an escalation and tells its course in the thread.", slackDefaults, openSlack),
+	config.NewKind("teams", "Microsoft Teams: a chat or channel, by a flow of the Workflows app.", teamsDefaults, openTeams),
+	config.NewKind("lineworks", "LINE WORKS: a bot writes to a message room, or to the person on the ladder.", lineWorksDefaults, openLineWorks),
+	config.NewKind("line", "LINE: a group or person, by the Messaging API. Its messages are counted, and few are free: for small teams, beside another way.", lineDefaults, openLine),
+	config.NewKind("goalert", "GoAlert, by the Generic API key of a service: one alert per escalation.", goAlertDefaults, openGoAlert),
+	config.NewKind("alertmanager", "Prometheus Alertmanager: one alert per escalation, routed by its labels.", alertmanagerDefaults, openAlertmanager),
+	config.NewKind("shoutrrr", "Notices by Shoutrrr: Discord, Gotify, Mattermost, ntfy, Pushover, Rocket.Chat. Not for waking: pages that wait for somebody are refused.", shoutrrrDefaults, openShoutrrr),
 	config.NewKind("sandbox", "A file in the data folder, for demonstrations and drills: nobody is called.", sandboxDefaults, openSandbox),
 }
 
@@ -117,17 +154,19 @@ var Kinds = []Kind{
 // test is ended at once where the far side keeps incidents open.
 func Test(ctx context.Context, n Notifier, key, lang string, to Recipient, now time.Time) error {
 	p := Page{
-		Key: key, Action: escalation.Trigger, Escalation: key, Test: true, Brand: "Earshot",
+		Key: key, Action: escalation.Trigger, Stands: escalation.Trigger, Escalation: key, Test: true, Brand: "Earshot",
 		Urgency: escalation.Notify, To: to, At: now, Lang: lang,
 	}
-	if err := n.Notify(ctx, p); err != nil {
+	receipt, err := n.Notify(ctx, p)
+	if err != nil {
 		return err
 	}
 	if _, ok := n.(lasting); !ok {
 		return nil
 	}
-	p.Action = escalation.Resolve
-	return n.Notify(ctx, p)
+	p.Action, p.Stands, p.Ref = escalation.Resolve, escalation.Resolve, receipt.Ref
+	_, err = n.Notify(ctx, p)
+	return err
 }
 
 // refusal is a failure that no retry mends.

@@ -47,6 +47,27 @@ var configs = map[string]func(addr string) map[string]any{
 	"slack": func(addr string) map[string]any {
 		return map[string]any{"url": "http://" + addr + "/services/TTTT/BBBB/" + theSecret}
 	},
+	"teams": func(addr string) map[string]any {
+		return map[string]any{"url": "http://" + addr + "/workflows/" + theSecret + "/triggers/manual/paths/invoke?sig=" + theSecret}
+	},
+	"lineworks": func(addr string) map[string]any {
+		return map[string]any{
+			"bot_id": "2000001", "channel_id": "room-1", "client_id": "client", "client_secret": theSecret, "service_account": "a.serviceaccount@kumo",
+			"private_key": serviceKey, "api": "http://" + addr + "/v1.0", "auth": "http://" + addr + "/oauth2/v2.0/token",
+		}
+	},
+	"line": func(addr string) map[string]any {
+		return map[string]any{"token": theSecret, "to": "C0123", "api": "http://" + addr}
+	},
+	"goalert": func(addr string) map[string]any {
+		return map[string]any{"url": "http://" + addr + "/api/v2/generic/incoming?token=" + theSecret}
+	},
+	"alertmanager": func(addr string) map[string]any {
+		return map[string]any{"url": "http://" + addr, "token": theSecret, "labels": map[string]any{"team": "pr"}}
+	},
+	"shoutrrr": func(addr string) map[string]any {
+		return map[string]any{"url": "ntfy://" + addr + "/" + theSecret + "?scheme=http"}
+	},
 	"sandbox": func(string) map[string]any { return map[string]any{} },
 	"email": func(addr string) map[string]any {
 		host, port, _ := net.SplitHostPort(addr)
@@ -120,7 +141,11 @@ func (f *far) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		pretty.Write(body)
 	}
 	head := fmt.Sprintf("%s %s\n", r.Method, r.URL.Path)
-	for _, k := range []string{"Content-Type", "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"} {
+	if r.URL.Path == "/oauth2/v2.0/token" { // of LINE WORKS; see TestLineWorksToken
+		io.WriteString(w, `{"access_token":"`+theSecret+`","token_type":"Bearer","expires_in":"86400"}`)
+		return
+	}
+	for _, k := range []string{"Authorization", "Content-Type", "X-Line-Retry-Key", "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"} {
 		if v := r.Header.Get(k); v != "" {
 			head += k + ": " + v + "\n"
 		}
@@ -253,7 +278,7 @@ var (
 
 func samplePage(lang string) Page {
 	p := Page{
-		Key: "esc234.0123456789abcdef", Action: escalation.Trigger, Escalation: "esc234", Brand: "Kumo Café",
+		Key: "esc234.0123456789abcdef", Action: escalation.Trigger, Stands: escalation.Trigger, Escalation: "esc234", Brand: "Kumo Café",
 		Category: mention.SafetyHazard, Origin: escalation.ByVerdict, Urgency: escalation.Wake, Reason: "burn.hot_drink",
 		Excerpt: "The lid came off and my hand is burnt <b>badly</b> & nobody helped", Author: "aoi_x", Platform: "x",
 		Count: 3, Reach: 12345, URL: "https://desk.example/cases/m1", AckURL: "https://desk.example/ack/esc234",
@@ -266,8 +291,17 @@ func samplePage(lang string) Page {
 	return p
 }
 
+// pageFor is a sample that notifiers of kind take.
+func pageFor(kind, lang string) Page {
+	p := samplePage(lang)
+	if kind == "shoutrrr" {
+		p.Urgency = escalation.Notify
+	}
+	return p
+}
+
 func ended(p Page, a escalation.Action) Page {
-	p.Action, p.By, p.Key = a, "田中", "esc234.fedcba9876543210"
+	p.Action, p.Stands, p.By, p.Key = a, a, "田中", "esc234.fedcba9876543210"
 	if p.Lang == "en" {
 		p.By = "Tanaka"
 	}
@@ -297,7 +331,7 @@ func TestConformance(t *testing.T) {
 			} {
 				t.Run(tt.name, func(t *testing.T) {
 					f.answer(tt.says)
-					err := n.Notify(t.Context(), samplePage("en"))
+					err := tell(t.Context(), n, pageFor(k.Name, "en"))
 					if (err != nil) != tt.fails || permanent(err) != tt.permanent {
 						t.Errorf("%v, permanent %v, want failure %v, permanent %v", err, permanent(err), tt.fails, tt.permanent)
 					}
@@ -317,7 +351,7 @@ func TestConformance(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 				defer cancel()
 				start := time.Now()
-				err := n.Notify(ctx, samplePage("en"))
+				err := tell(ctx, n, pageFor(k.Name, "en"))
 				if err == nil || permanent(err) || !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("%v, want a deadline that was exceeded", err)
 				}
@@ -332,7 +366,7 @@ func TestConformance(t *testing.T) {
 					t.Fatal(err)
 				}
 				l.Close()
-				err = open(t, k.Name, l.Addr().String(), nil).Notify(t.Context(), samplePage("en"))
+				err = tell(t.Context(), open(t, k.Name, l.Addr().String(), nil), pageFor(k.Name, "en"))
 				if err == nil || permanent(err) {
 					t.Errorf("%v, want an error that may pass", err)
 				}
@@ -348,7 +382,7 @@ func TestConformance(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := n.Notify(t.Context(), samplePage("en")); !permanent(err) || !errors.Is(err, outbound.ErrPrivate) {
+				if err := tell(t.Context(), n, pageFor(k.Name, "en")); !permanent(err) || !errors.Is(err, outbound.ErrPrivate) {
 					t.Errorf("%v, want a private address refused", err)
 				}
 			})
@@ -356,13 +390,13 @@ func TestConformance(t *testing.T) {
 				f := startFar(t, k.Name)
 				n := open(t, k.Name, f.addr, nil)
 				f.answer(broken)
-				p := samplePage("ja")
-				if err := n.Notify(t.Context(), p); err == nil {
+				p := pageFor(k.Name, "ja")
+				if err := tell(t.Context(), n, p); err == nil {
 					t.Fatal("no failure to retry")
 				}
 				first := f.requests()
 				f.answer(take)
-				if err := n.Notify(t.Context(), p); err != nil {
+				if err := tell(t.Context(), n, p); err != nil {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff(first, f.requests()); diff != "" {
@@ -384,7 +418,10 @@ func TestConformance(t *testing.T) {
 				if k.Name == "email" {
 					secrets["username"], secrets["security"] = "earshot", "starttls"
 				}
-				err := open(t, k.Name, f.addr, secrets).Notify(t.Context(), samplePage("en"))
+				if k.Name == "slack" {
+					delete(secrets, "token") // one or the other
+				}
+				err := tell(t.Context(), open(t, k.Name, f.addr, secrets), pageFor(k.Name, "en"))
 				if !permanent(err) || !strings.Contains(err.Error(), "EARSHOT_SECRET_UNSET") {
 					t.Errorf("%v", err)
 				}
@@ -400,7 +437,7 @@ func TestMessages(t *testing.T) {
 		f := startFar(t, k.Name)
 		n := open(t, k.Name, f.addr, nil)
 		for _, lang := range []string{"ja", "en"} {
-			p := samplePage(lang)
+			p := pageFor(k.Name, lang)
 			storm := p
 			storm.Origin, storm.Category, storm.Urgency, storm.Reason = escalation.ByVolume, "", escalation.Notify, "42 / 6.5"
 			storm.Excerpt, storm.Author, storm.Platform, storm.Count, storm.Reach = "", "", "", 42, 0
@@ -410,7 +447,7 @@ func TestMessages(t *testing.T) {
 			} {
 				t.Run(k.Name+"/"+lang+"-"+name, func(t *testing.T) {
 					f.answer(take)
-					if err := n.Notify(t.Context(), p); err != nil {
+					if err := tell(t.Context(), n, p); err != nil {
 						t.Fatal(err)
 					}
 					golden(t, filepath.Join("testdata", k.Name, lang+"-"+name+".golden"), strings.Join(f.requests(), "\n"))
@@ -456,9 +493,9 @@ func TestWithoutQuoteTheAuthorStaysInTheDesk(t *testing.T) {
 				quote = nil // it never quotes
 			}
 			n := open(t, k.Name, f.addr, quote)
-			p := samplePage("en")
+			p := pageFor(k.Name, "en")
 			p.Title = "The lid of my cup"
-			if err := n.Notify(t.Context(), p); err != nil {
+			if err := tell(t.Context(), n, p); err != nil {
 				t.Fatal(err)
 			}
 			got := f.requests()[0]
@@ -472,6 +509,12 @@ func TestWithoutQuoteTheAuthorStaysInTheDesk(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tell is an attempt of which only the error matters.
+func tell(ctx context.Context, n Notifier, p Page) error {
+	_, err := n.Notify(ctx, p)
+	return err
 }
 
 func permanent(err error) bool {

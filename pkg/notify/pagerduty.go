@@ -68,12 +68,12 @@ type pagerDutyPayload struct {
 	Details   map[string]any `json:"custom_details,omitempty"`
 }
 
-func (n *pagerDuty) Notify(ctx context.Context, p Page) error {
+func (n *pagerDuty) Notify(ctx context.Context, p Page) (Receipt, error) {
 	key, err := n.cfg.RoutingKey.Reveal()
 	if err != nil {
-		return refusal{err}
+		return Receipt{}, refusal{err}
 	}
-	e := pagerDutyEvent{RoutingKey: key, Action: p.Action, Key: pagerDutyKey(p.Escalation)}
+	e := pagerDutyEvent{RoutingKey: key, Action: p.Action, Key: incidentKey(p.Escalation)}
 	if p.Action == escalation.Trigger {
 		m := compose(p, n.cfg.Quote)
 		e.Client, e.ClientURL = "Earshot", p.URL
@@ -88,16 +88,17 @@ func (n *pagerDuty) Notify(ctx context.Context, p Page) error {
 	}
 	body, err := json.Marshal(e)
 	if err != nil {
-		return refuse("encode event: %w", err)
+		return Receipt{}, refuse("encode event: %w", err)
 	}
 	if err := post(ctx, n.client, n.cfg.URL, nil, body); err != nil {
-		return fmt.Errorf("pagerduty: %s: %w", p.Action, err)
+		return Receipt{}, fmt.Errorf("pagerduty: %s: %w", p.Action, err)
 	}
-	return nil
+	return Receipt{}, nil
 }
 
-// pagerDutyKey is within the 255 characters that PagerDuty allows.
-func pagerDutyKey(escalation string) string {
+// incidentKey names an escalation among the incidents of another pager, within
+// the 255 characters that PagerDuty allows.
+func incidentKey(escalation string) string {
 	key := "earshot-" + escalation
 	if len(key) > 255 {
 		sum := sha256.Sum256([]byte(escalation))

@@ -7,12 +7,12 @@ import (
 	"github.com/earshot/earshot/pkg/config"
 )
 
-func TestPagerDutyKey(t *testing.T) {
-	if a, b := pagerDutyKey("esc1"), pagerDutyKey("esc2"); a == b || a != "earshot-esc1" {
+func TestIncidentKey(t *testing.T) {
+	if a, b := incidentKey("esc1"), incidentKey("esc2"); a == b || a != "earshot-esc1" {
 		t.Errorf("%q, %q", a, b)
 	}
 	long := strings.Repeat("e", 300)
-	if key := pagerDutyKey(long); len(key) > 255 || key == pagerDutyKey(long+"e") {
+	if key := incidentKey(long); len(key) > 255 || key == incidentKey(long+"e") {
 		t.Errorf("%q", key)
 	}
 }

@@ -51,19 +51,19 @@ type sandboxPage struct {
 	Text       string            `json:"text"`
 }
 
-func (n *sandbox) Notify(_ context.Context, p Page) error {
+func (n *sandbox) Notify(_ context.Context, p Page) (Receipt, error) {
 	m := compose(p, false)
 	line, err := json.Marshal(sandboxPage{
 		At: stamp(n.deps.now()), Key: p.Key, Action: p.Action, Escalation: p.Escalation, To: clean(p.To.Name),
 		Subject: m.Subject, Text: m.plain(),
 	})
 	if err != nil {
-		return refuse("encode page: %w", err)
+		return Receipt{}, refuse("encode page: %w", err)
 	}
 	if err := n.write(append(line, '\n')); err != nil {
-		return fmt.Errorf("sandbox: %s: %w", p.Action, err)
+		return Receipt{}, fmt.Errorf("sandbox: %s: %w", p.Action, err)
 	}
-	return nil
+	return Receipt{}, nil
 }
 
 func (n *sandbox) write(line []byte) error {

@@ -16,7 +16,7 @@ func TestSandbox(t *testing.T) {
 		dir := t.TempDir()
 		n := open(t, "sandbox", dir, nil)
 		for range 3 {
-			if err := n.Notify(t.Context(), samplePage("ja")); err != nil {
+			if err := tell(t.Context(), n, samplePage("ja")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -30,7 +30,7 @@ func TestSandbox(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "pages.jsonl"), make([]byte, sandboxSize+1), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := open(t, "sandbox", dir, nil).Notify(t.Context(), samplePage("ja")); err != nil {
+		if err := tell(t.Context(), open(t, "sandbox", dir, nil), samplePage("ja")); err != nil {
 			t.Fatal(err)
 		}
 		info, err := os.Stat(filepath.Join(dir, "pages.jsonl"))
@@ -40,7 +40,7 @@ func TestSandbox(t *testing.T) {
 		}
 	})
 	t.Run("without its folder it fails and may pass", func(t *testing.T) {
-		err := open(t, "sandbox", filepath.Join(t.TempDir(), "gone"), nil).Notify(t.Context(), samplePage("ja"))
+		err := tell(t.Context(), open(t, "sandbox", filepath.Join(t.TempDir(), "gone"), nil), samplePage("ja"))
 		if err == nil || permanent(err) {
 			t.Errorf("%v", err)
 		}

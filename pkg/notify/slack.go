@@ -3,7 +3,10 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/earshot/earshot/pkg/config"
@@ -12,20 +15,40 @@ import (
 )
 
 type slackConfig struct {
-	URL   config.Secret `yaml:"url" doc:"The incoming webhook's address, https://hooks.slack.com/services/…" required:"true"`
-	Quote bool          `yaml:"quote" doc:"Quote the post and name its author."`
+	URL     config.Secret `yaml:"url" doc:"The incoming webhook's address, https://hooks.slack.com/services/…; leave it empty to post as a bot."`
+	Token   config.Secret `yaml:"token" doc:"A bot's token, xoxb-…, with the scope chat:write: one message for an escalation, kept up to date, and its course in the thread."`
+	Channel string        `yaml:"channel" doc:"Id of the channel the bot posts to, like C0123456789; it must have been invited. Empty sends to the person on the ladder, whom it finds by e-mail address with the scope users:read.email."`
+	API     string        `yaml:"api" doc:"Address of the Web API, for Slack's other clouds."`
+	Quote   bool          `yaml:"quote" doc:"Quote the post and name its author."`
 }
 
-var slackDefaults = slackConfig{Quote: true}
+var slackDefaults = slackConfig{API: "https://slack.com/api", Quote: true}
 
-// slack posts to the channel of an incoming webhook. Slack knows no
-// de-duplication key: an attempt whose answer was lost may show twice.
+// Validate wants one way to post.
+func (c slackConfig) Validate() error {
+	switch {
+	case c.URL.IsZero() && c.Token.IsZero():
+		return config.Invalid("url", "required, unless there is a bot's token")
+	case !c.URL.IsZero() && !c.Token.IsZero():
+		return config.Invalid("token", "give the address of an incoming webhook or a bot's token, not both")
+	case c.Token.IsZero() && c.Channel != "":
+		return config.Invalid("channel", "an incoming webhook has its own channel; a bot's token is needed to choose one")
+	}
+	return nil
+}
+
+// slack posts to the channel of an incoming webhook, or as a bot. A bot keeps
+// one message for an escalation: it changes as the escalation moves, and what
+// happened stands in its thread. Slack knows no de-duplication key: an attempt
+// whose answer was lost may show twice.
 type slack struct {
 	cfg    slackConfig
 	client *outbound.Client
 }
 
 func openSlack(c slackConfig, d Deps) (Notifier, error) { return &slack{c, d.Client}, nil }
+
+func (n *slack) Personal() bool { return !n.cfg.Token.IsZero() && n.cfg.Channel == "" }
 
 // Limits of Block Kit, in characters.
 const (
@@ -61,15 +84,130 @@ type slackMessage struct {
 	UnfurlMedia bool         `json:"unfurl_media"`
 }
 
-func (n *slack) Notify(ctx context.Context, p Page) error {
+func (n *slack) Notify(ctx context.Context, p Page) (Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout) // of all its requests
+	defer cancel()
+	receipt, err := n.notify(ctx, p)
+	if err != nil {
+		return receipt, fmt.Errorf("slack: %s: %w", p.Action, err)
+	}
+	return receipt, nil
+}
+
+func (n *slack) notify(ctx context.Context, p Page) (Receipt, error) {
+	if !n.cfg.Token.IsZero() {
+		return n.speak(ctx, p)
+	}
 	body, err := json.Marshal(slackSet(compose(p, n.cfg.Quote), p.Action))
 	if err != nil {
-		return refuse("encode message: %w", err)
+		return Receipt{}, refuse("encode message: %w", err)
 	}
-	if err := post(ctx, n.client, n.cfg.URL, nil, body); err != nil {
-		return fmt.Errorf("slack: %s: %w", p.Action, err)
+	// The webhook says ok once the message is in the channel.
+	return Receipt{Delivered: true}, post(ctx, n.client, n.cfg.URL, nil, body)
+}
+
+// speak posts as a bot: the message of the escalation, or a word in its thread.
+func (n *slack) speak(ctx context.Context, p Page) (Receipt, error) {
+	channel, root, ok := strings.Cut(p.Ref, "/")
+	if !ok {
+		channel, err := n.channel(ctx, p)
+		if err != nil {
+			return Receipt{}, err
+		}
+		at, err := n.call(ctx, "chat.postMessage", n.form(channel, compose(p, n.cfg.Quote), p.Action))
+		return Receipt{Delivered: true, Ref: at.Channel + "/" + at.TS}, err
 	}
-	return nil
+	form := n.form(channel, standing(p, n.cfg.Quote), p.Stands)
+	form.Set("ts", root)
+	if _, err := n.call(ctx, "chat.update", form); err != nil && !errors.Is(err, errSlackGone) {
+		return Receipt{}, err
+	}
+	if p.Erased && p.Action == escalation.Update {
+		return Receipt{Delivered: true}, nil
+	}
+	form = n.form(channel, compose(p, false), p.Action)
+	form.Set("thread_ts", root)
+	if p.Action == escalation.Trigger { // the next round rings in the channel too
+		form.Set("reply_broadcast", "true")
+	}
+	_, err := n.call(ctx, "chat.postMessage", form)
+	if errors.Is(err, errSlackGone) { // somebody deleted the message: speak beside it
+		form.Del("thread_ts")
+		form.Del("reply_broadcast")
+		_, err = n.call(ctx, "chat.postMessage", form)
+	}
+	return Receipt{Delivered: true}, err
+}
+
+// channel is where a first message goes.
+func (n *slack) channel(ctx context.Context, p Page) (string, error) {
+	if n.cfg.Channel != "" {
+		return n.cfg.Channel, nil
+	}
+	if p.To.Email == "" {
+		return "", refuse("the recipient has no e-mail address to be found by")
+	}
+	found, err := n.call(ctx, "users.lookupByEmail", url.Values{"email": {p.To.Email}})
+	if err == nil && found.User.ID == "" {
+		err = refuse("Slack knows nobody by the recipient's e-mail address")
+	}
+	return found.User.ID, err
+}
+
+func (n *slack) form(channel string, m message, action escalation.Action) url.Values {
+	set := slackSet(m, action)
+	blocks, err := json.Marshal(set.Blocks)
+	if err != nil {
+		panic(err) // strings alone
+	}
+	return url.Values{
+		"channel": {channel}, "text": {set.Text}, "blocks": {string(blocks)}, "unfurl_links": {"false"}, "unfurl_media": {"false"},
+	}
+}
+
+// slackAnswer is what the Web API answers, always with status 200.
+type slackAnswer struct {
+	OK      bool   `json:"ok"`
+	Error   string `json:"error"`
+	Channel string `json:"channel"`
+	TS      string `json:"ts"`
+	User    struct {
+		ID string `json:"id"`
+	} `json:"user"`
+}
+
+// errSlackGone is when the message to change or to answer is no longer there.
+var errSlackGone = errors.New("the message is gone")
+
+// Errors of the Web API that are not for good, and those of a message that was
+// deleted or is too old to be changed.
+var (
+	slackPasses = []string{"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
+	slackGone   = []string{"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found", "cannot_reply_to_message"}
+)
+
+func (n *slack) call(ctx context.Context, method string, form url.Values) (slackAnswer, error) {
+	var answer slackAnswer
+	header, err := bearer(n.cfg.Token, "application/x-www-form-urlencoded")
+	if err != nil {
+		return answer, err
+	}
+	body, err := ask(ctx, n.client, "POST", strings.TrimSuffix(n.cfg.API, "/")+"/"+method, header, []byte(form.Encode()))
+	if err != nil {
+		return answer, err
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return answer, fmt.Errorf("%s: the answer is not Slack's", method)
+	}
+	switch {
+	case answer.OK:
+		return answer, nil
+	case slices.Contains(slackGone, answer.Error):
+		return answer, refusal{fmt.Errorf("%s: %w", method, errSlackGone)}
+	case slices.Contains(slackPasses, answer.Error):
+		return answer, fmt.Errorf("%s: %s", method, answer.Error)
+	}
+	return answer, refuse("%s: %s", method, cutRunes(clean(answer.Error), 60))
 }
 
 func slackSet(m message, action escalation.Action) slackMessage {
@@ -85,7 +223,7 @@ func slackSet(m message, action escalation.Action) slackMessage {
 	for i, l := range m.Links {
 		b := slackElement{
 			Type: "button", URL: l.URL, ActionID: fmt.Sprintf("open_%d", i),
-			Text: slackText{Type: "plain_text", Text: cutRunes(strings.TrimPrefix(l.Label, "▶ "), slackButton)},
+			Text: slackText{Type: "plain_text", Text: cutRunes(l.label(), slackButton)},
 		}
 		if i == 0 && action == escalation.Trigger {
 			b.Style = "primary"

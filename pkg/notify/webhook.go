@@ -69,7 +69,7 @@ type webhookPage struct {
 	Text       string             `json:"text"`
 }
 
-func (n *webhook) Notify(ctx context.Context, p Page) error {
+func (n *webhook) Notify(ctx context.Context, p Page) (Receipt, error) {
 	m := compose(p, n.cfg.Quote)
 	page := webhookPage{
 		Type: "page." + string(p.Action), Key: p.Key, Escalation: p.Escalation, Test: p.Test,
@@ -82,7 +82,7 @@ func (n *webhook) Notify(ctx context.Context, p Page) error {
 	}
 	body, err := json.Marshal(page)
 	if err != nil {
-		return refuse("encode page: %w", err)
+		return Receipt{}, refuse("encode page: %w", err)
 	}
 	now := strconv.FormatInt(n.deps.now().Unix(), 10)
 	var signatures []string
@@ -92,7 +92,7 @@ func (n *webhook) Notify(ctx context.Context, p Page) error {
 		}
 		key, err := signingKey(s)
 		if err != nil {
-			return fmt.Errorf("webhook: %w", err)
+			return Receipt{}, fmt.Errorf("webhook: %w", err)
 		}
 		mac := hmac.New(sha256.New, key)
 		fmt.Fprintf(mac, "%s.%s.%s", p.Key, now, body)
@@ -104,9 +104,9 @@ func (n *webhook) Notify(ctx context.Context, p Page) error {
 		"Webhook-Signature": {strings.Join(signatures, " ")},
 	}, body)
 	if err != nil {
-		return fmt.Errorf("webhook: %s: %w", p.Action, err)
+		return Receipt{}, fmt.Errorf("webhook: %s: %w", p.Action, err)
 	}
-	return nil
+	return Receipt{}, nil
 }
 
 func signingKey(s config.Secret) ([]byte, error) {

@@ -46,7 +46,7 @@ func TestWebhookSignature(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			verified = nil
-			if err := open(t, "webhook", addr, tt.conf).Notify(t.Context(), samplePage("ja")); err != nil {
+			if err := tell(t.Context(), open(t, "webhook", addr, tt.conf), samplePage("ja")); err != nil {
 				t.Fatal(err)
 			}
 			got := map[string]bool{}
@@ -65,7 +65,7 @@ func TestWebhookSignature(t *testing.T) {
 		})
 	}
 	t.Run("a key that isn't base64 is refused, not shown", func(t *testing.T) {
-		err := open(t, "webhook", addr, map[string]any{"secret": "whsec_!" + theSecret}).Notify(t.Context(), samplePage("ja"))
+		err := tell(t.Context(), open(t, "webhook", addr, map[string]any{"secret": "whsec_!" + theSecret}), samplePage("ja"))
 		if !permanent(err) {
 			t.Errorf("%v", err)
 		}
@@ -75,7 +75,7 @@ func TestWebhookSignature(t *testing.T) {
 
 func TestAnAddressThatIsNoneIsNotShown(t *testing.T) {
 	for _, address := range []string{theSecret, "ftp://" + theSecret, "http://[" + theSecret, "mailto:" + theSecret + "@x", "http://a b/" + theSecret} {
-		err := open(t, "slack", "", map[string]any{"url": address}).Notify(t.Context(), samplePage("ja"))
+		err := tell(t.Context(), open(t, "slack", "", map[string]any{"url": address}), samplePage("ja"))
 		if !permanent(err) {
 			t.Errorf("%s: %v", address, err)
 		}

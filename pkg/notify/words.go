@@ -7,12 +7,13 @@ import (
 
 // words is a language. Formats take what their names say.
 type words struct {
-	wake, opening, notice, inHand, over, test string // tags of the subject
-	tagOpen, tagClose, colon, stop            string
-	quoteOpen, quoteClose                     string
-	timeForm                                  string
+	wake, opening, notice, inHand, over, grown, test string // tags of the subject
+	tagOpen, tagClose, colon, stop                   string
+	quoteOpen, quoteClose                            string
+	timeForm                                         string
 
 	happened, why, todo string // headings
+	standing            string
 	ackLink, caseLink   string
 	detailLink          string // where there is no post
 
@@ -25,8 +26,8 @@ type words struct {
 	handNote string // what the colleague wrote
 	alsoRisk string // category
 
-	acknowledged, resolved string // person
-	heardAgain             string
+	acknowledged, resolved string                       // person
+	again                  map[escalation.Origin]string // how it ended by itself
 	someone, personForm    string
 	nothingToDo            string
 	take, falseAlarm, look string
@@ -58,12 +59,12 @@ func wordsOf(lang string) *words {
 }
 
 var japanese = words{
-	wake: "至急", opening: "要確認", notice: "お知らせ", inHand: "対応中", over: "解決", test: "テスト",
+	wake: "至急", opening: "要確認", notice: "お知らせ", inHand: "対応中", over: "解決", grown: "続報", test: "テスト",
 	tagOpen: "【", tagClose: "】", colon: "：", stop: "があります。",
 	quoteOpen: "「", quoteClose: "」",
 	timeForm: "2006年1月2日 15:04",
 
-	happened: "■ 何が起きたか", why: "■ なぜお知らせしたか", todo: "■ お願いしたいこと",
+	happened: "■ 何が起きたか", why: "■ なぜお知らせしたか", todo: "■ お願いしたいこと", standing: "■ 現在の状況",
 	ackLink: "▶ 対応を引き受ける（開いた画面のボタンで確定します）", caseLink: "▶ 投稿と経緯を見る", detailLink: "▶ 詳しく見る",
 
 	post: "%s への投稿　%s", postBy: "%s への %s さんの投稿　%s",
@@ -72,8 +73,11 @@ var japanese = words{
 
 	acknowledged: "%sが対応を引き受けました。呼び出しは止まりました。",
 	resolved:     "%sがこの件を解決済みにしました。",
-	heardAgain:   "この情報源から、また投稿が届いています。または、情報源が停止されました。",
-	someone:      "担当者", personForm: "さん",
+	again: map[escalation.Origin]string{
+		escalation.BySilence: "この情報源から、また投稿が届いています。または、情報源が停止されました。",
+		escalation.ByQuota:   "この通知先で、また送れるようになりました。または、通知先が停止されました。",
+	},
+	someone: "担当者", personForm: "さん",
 	nothingToDo: "特にありません。経緯は下のリンクからご覧いただけます。",
 	take:        "下のリンクを開き、「対応します」を押してください。どなたかが押すまで、次の担当者にも順にお知らせします。",
 	falseAlarm:  "お知らせが要らなかったときは、同じ画面の「起こさなくてよかった」を押してください。次からの判断に生かします。",
@@ -112,6 +116,7 @@ var japanese = words{
 		escalation.ByHand:    "担当者からのエスカレーション",
 		escalation.ByPromise: "期限が迫っているお客様との約束",
 		escalation.BySilence: "投稿が届かなくなった情報源",
+		escalation.ByQuota:   "残りの送信数が少なくなった通知先",
 	},
 	reasons: map[escalation.Origin]string{
 		escalation.ByVerdict: "投稿の内容が、広報による確認の対象と判定されました。",
@@ -121,20 +126,21 @@ var japanese = words{
 		escalation.ByHand:    "担当者が広報の判断を求めています。",
 		escalation.ByPromise: "お客様にお約束した連絡の期限が近づいています。",
 		escalation.BySilence: "この情報源から、普段の間隔を大きく超えて投稿が届いていません。認証の期限切れや、媒体側の変更がよくある原因です。",
+		escalation.ByQuota:   "この通知先で今月送れるメッセージが、残り2割を切りました。使い切ると、翌月まで呼び出しが届きません。プランの変更か、ほかの通知先の追加をご検討ください。",
 	},
 	platforms: map[string]string{
 		"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "appstore": "App Store", "hackernews": "Hacker News",
-		"web": "ウェブ", "note": "応対の記録",
+		"email": "メール", "web": "ウェブ", "note": "応対の記録",
 	},
 }
 
 var english = words{
-	wake: "Urgent", opening: "Please check", notice: "For information", inHand: "In hand", over: "Resolved", test: "Test",
+	wake: "Urgent", opening: "Please check", notice: "For information", inHand: "In hand", over: "Resolved", grown: "More of it", test: "Test",
 	tagOpen: "[", tagClose: "] ", colon: ": ", stop: ".",
 	quoteOpen: "“", quoteClose: "”",
 	timeForm: "2 January 2006 15:04 MST",
 
-	happened: "What happened", why: "Why you are told", todo: "What to do",
+	happened: "What happened", why: "Why you are told", todo: "What to do", standing: "How it stands",
 	ackLink: "Take it on (a button on that page confirms)", caseLink: "See the post and its history", detailLink: "See the details",
 
 	post: "Posted on %s, %s", postBy: "Posted on %s by %s, %s",
@@ -143,12 +149,15 @@ var english = words{
 
 	acknowledged: "%s has taken this on. Paging has stopped.",
 	resolved:     "%s has marked this as resolved.",
-	heardAgain:   "Posts come from it again, or it was switched off.",
-	someone:      "A colleague",
-	nothingToDo:  "Nothing. The history is behind the link below.",
-	take:         "Open the link below and press “I have it”. Until somebody does, the next people are told in turn.",
-	falseAlarm:   "If this should not have reached you, press “Should not have woken me” on the same page; it helps next time.",
-	look:         "Have a look when you can. You will not be called again about this.",
+	again: map[escalation.Origin]string{
+		escalation.BySilence: "Posts come from it again, or it was switched off.",
+		escalation.ByQuota:   "It takes messages again, or it was switched off.",
+	},
+	someone:     "A colleague",
+	nothingToDo: "Nothing. The history is behind the link below.",
+	take:        "Open the link below and press “I have it”. Until somebody does, the next people are told in turn.",
+	falseAlarm:  "If this should not have reached you, press “Should not have woken me” on the same page; it helps next time.",
+	look:        "Have a look when you can. You will not be called again about this.",
 
 	testSubject: "trial page",
 	testBody:    "This is a trial from Earshot. There is no post behind it.",
@@ -183,6 +192,7 @@ var english = words{
 		escalation.ByHand:    "A colleague asks for PR",
 		escalation.ByPromise: "A promise to a customer is about to break",
 		escalation.BySilence: "A source has fallen silent",
+		escalation.ByQuota:   "A notifier is running out of messages",
 	},
 	reasons: map[escalation.Origin]string{
 		escalation.ByVerdict: "By what it says, the post is one that PR must see.",
@@ -192,9 +202,10 @@ var english = words{
 		escalation.ByHand:    "A colleague wants PR to decide.",
 		escalation.ByPromise: "The time by which the customer was promised word is near.",
 		escalation.BySilence: "Nothing has come from this source for far longer than usual. Often a credential has expired, or the platform has changed.",
+		escalation.ByQuota:   "A fifth or less of this month's messages is left. Once they are used up, nobody is reached this way until next month: take a larger plan, or add another way.",
 	},
 	platforms: map[string]string{
 		"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "appstore": "the App Store", "hackernews": "Hacker News",
-		"web": "the web", "note": "the contact log",
+		"email": "e-mail", "web": "the web", "note": "the contact log",
 	},
 }

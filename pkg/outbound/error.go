@@ -176,8 +176,24 @@ type Quota struct {
 
 // QuotaOf reads the rate-limit headers in use: X-RateLimit-*, RateLimit-* and
 // X-Rate-Limit-*, with a reset as a time (Mastodon), as epoch seconds (X,
-// Bluesky) or as seconds left (Reddit). ok is false without them.
+// Bluesky) or as seconds left (Reddit), and App Store Connect's X-Rate-Limit,
+// which counts a rolling hour. ok is false without them.
 func QuotaOf(h http.Header, now time.Time) (q Quota, ok bool) {
+	if v := h.Get("X-Rate-Limit"); v != "" {
+		for part := range strings.SplitSeq(v, ";") {
+			name, n, _ := strings.Cut(part, ":")
+			switch v, err := strconv.Atoi(strings.TrimSpace(n)); {
+			case err != nil:
+			case strings.TrimSpace(name) == "user-hour-lim":
+				q.Limit = v
+			case strings.TrimSpace(name) == "user-hour-rem":
+				q.Remaining, ok = v, true
+			}
+		}
+		if ok {
+			return q, true
+		}
+	}
 	for _, p := range []string{"X-Ratelimit-", "Ratelimit-", "X-Rate-Limit-"} {
 		rem, err := strconv.ParseFloat(h.Get(p+"Remaining"), 64)
 		if err != nil {

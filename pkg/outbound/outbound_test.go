@@ -83,6 +83,7 @@ func TestFailuresAreJudged(t *testing.T) {
 		{"too many with Mastodon's time", 429, map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": at.UTC().Format("2006-01-02T15:04:05.000000Z")}, false, 90 * time.Second},
 		{"too many with Bluesky's epoch", 429, map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": fmt.Sprint(at.Unix())}, false, 90 * time.Second},
 		{"too many with Reddit's seconds", 429, map[string]string{"X-Ratelimit-Remaining": "0.0", "X-Ratelimit-Reset": "90.5"}, false, 90 * time.Second},
+		{"too many for App Store Connect", 429, map[string]string{"X-Rate-Limit": "user-hour-lim:3500;user-hour-rem:0;"}, false, 0},
 		{"an odd status", 399, nil, true, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -120,6 +121,18 @@ func TestFailuresAreJudged(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAppStoreConnectTellsItsLimitInOneHeader(t *testing.T) {
+	for v, want := range map[string]Quota{
+		"user-hour-lim:3500;user-hour-rem:500;": {Limit: 3500, Remaining: 500}, " user-hour-rem: 7 ; other:1": {Remaining: 7},
+		"user-hour-lim:3500;": {}, "nonsense": {}, "user-hour-rem:many": {},
+	} {
+		q, ok := QuotaOf(http.Header{"X-Rate-Limit": {v}}, time.Now())
+		if ok != (want.Remaining > 0) || ok && q != want {
+			t.Errorf("%q: %+v, %t", v, q, ok)
+		}
 	}
 }
 

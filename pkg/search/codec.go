@@ -91,6 +91,8 @@ func (c *coder) document(d *Document) {
 	c.uint(&d.CaseSeq)
 	c.uint(&d.Archived)
 	list(c, &d.Tagged, (*coder).uint)
+	str(c, &d.Parent)
+	list(c, &d.Sent, str[string])
 }
 
 func (c *coder) uint(v *uint64) {

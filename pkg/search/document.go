@@ -48,7 +48,7 @@ func derivedSeq(id mention.ID) uint64 {
 func (d *Document) normal() {
 	for _, s := range []*string{
 		&d.Brand, &d.Platform, &d.Source, &d.Lang, &d.Title, &d.Text, &d.URL, &d.Place, &d.Media,
-		&d.AuthorID, &d.AuthorHandle, &d.AuthorName, &d.Status, &d.Story, &d.Holder, &d.Team, &d.Worker, &d.Template,
+		&d.AuthorID, &d.AuthorHandle, &d.AuthorName, &d.Status, &d.Story, &d.Parent, &d.Holder, &d.Team, &d.Worker, &d.Template,
 	} {
 		*s = strings.ToValidUTF8(*s, "\uFFFD")
 	}
@@ -72,6 +72,7 @@ func (d *Document) normal() {
 	}
 	d.Risks = sorted(d.Risks)
 	d.Tags = sorted(d.Tags)
+	d.Sent = sorted(d.Sent)
 	if d.PublishedAt.IsZero() {
 		d.PublishedAt = d.SeenAt
 	}
@@ -162,6 +163,15 @@ func packID(id mention.ID) ([]byte, error) {
 		return nil, fmt.Errorf("search: malformed id %q", id)
 	}
 	return buf[:16], nil
+}
+
+// sentKeys are the numbers that stand for d's replies.
+func (d *Document) sentKeys() []int64 {
+	out := make([]int64, len(d.Sent))
+	for i, native := range d.Sent {
+		out[i] = hashKey(native)
+	}
+	return out
 }
 
 // value returns the string that d has for a field of strings. The members of a

@@ -81,7 +81,7 @@ func meiliFilter(p *plan) []string {
 func meiliIn(f Field, values []string, not string) string {
 	list := make([]string, len(values))
 	for i, v := range values {
-		if fields[fieldAt(f)].shape == hashed {
+		if s := fields[fieldAt(f)].shape; s == hashed || s == hashedSet {
 			v = strconv.FormatInt(hashKey(v), 10)
 		}
 		list[i] = meiliQuote(v)

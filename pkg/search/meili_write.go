@@ -95,6 +95,10 @@ func meiliDocument(d *Document) map[string]any {
 			v = hashKey(d.Story)
 		case FieldAuthor:
 			v = hashKey(d.AuthorID)
+		case FieldParent:
+			v = hashKey(d.Parent)
+		case FieldSent:
+			v = d.sentKeys()
 		case FieldRisk, FieldTag:
 			v = strings.Split(d.value(f.name), setSep)
 		default:

@@ -31,12 +31,13 @@ func Harsh(v Viewer, staff string, since time.Time) Query {
 type shape uint8
 
 const (
-	single shape = iota // one of a few strings
-	set                 // any number of a few strings
-	flag                // yes or no
-	small               // a small number
-	number              // a number with too many values to count
-	hashed              // a string with too many values to count
+	single    shape = iota // one of a few strings
+	set                    // any number of a few strings
+	flag                   // yes or no
+	small                  // a small number
+	number                 // a number with too many values to count
+	hashed                 // a string with too many values to count
+	hashedSet              // any number of those; SQLite has a table of its own for it
 )
 
 // fields lists what can be filtered by, in the order in which it is stored.
@@ -73,6 +74,8 @@ var fields = []struct {
 	{FieldNumber, number, false},
 	{FieldStory, hashed, false},
 	{FieldAuthor, hashed, false},
+	{FieldParent, hashed, false},
+	{FieldSent, hashedSet, false},
 }
 
 func fieldAt(f Field) int {
@@ -234,7 +237,7 @@ func checkFacets(list []Field) error {
 		if at < 0 {
 			return &QueryError{string(f), "is not a field"}
 		}
-		if s := fields[at].shape; s == number || s == hashed {
+		if s := fields[at].shape; s == number || s == hashed || s == hashedSet {
 			return &QueryError{string(f), "has too many values to count"}
 		}
 	}

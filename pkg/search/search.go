@@ -134,7 +134,9 @@ type Document struct {
 	Team        string
 	Worker      string // staff id of who worked on it last, also when nobody holds it
 	Tags        []string
-	Template    string // id of the template of the last reply
+	Template    string   // id of the template of the last reply
+	Parent      string   // the platform's id of the post it answers
+	Sent        []string // the platform's ids of our replies
 
 	// Open tells that the mention waits for somebody. The queue has all open
 	// mentions before all others.
@@ -192,6 +194,8 @@ const (
 	FieldOwner       Field = "owner"
 	FieldAuthor      Field = "author" // the platform's id; filter by platform as well
 	FieldStory       Field = "story"
+	FieldParent      Field = "parent" // the platform's id; filter by platform as well
+	FieldSent        Field = "sent"   // the platform's id of a reply of ours; filter by platform as well
 	FieldNumber      Field = "number"
 )
 

@@ -91,6 +91,14 @@ func goldenDocs() []Document {
 		if g.name == "cafe" {
 			d.Tags = append(d.Tags, "#しるし")
 		}
+		switch i {
+		case 2:
+			d.Sent = []string{"reply-2b", "reply-2a"}
+		case 7:
+			d.Sent = []string{"reply-1"}
+		case 9:
+			d.Parent = "reply-1"
+		}
 		if strings.HasPrefix(g.name, "story") {
 			d.Story, d.Brand = "bento", "acme"
 		}
@@ -232,6 +240,11 @@ func conformFilters(t *testing.T, e Engine) {
 		{"both values of a flag", Query{Where: map[Field][]string{FieldOpen: {Yes, No}}}, func(*Document) bool { return true }},
 		{"a rating", Query{Where: map[Field][]string{FieldRating: {"1"}}}, func(d *Document) bool { return d.Rating == 1 }},
 		{"an author", Query{Where: map[Field][]string{FieldAuthor: {"author-2"}, FieldPlatform: {"x"}}}, func(d *Document) bool { return d.AuthorID == "author-2" }},
+		{"a reply of ours", Query{Where: map[Field][]string{FieldSent: {"reply-2b"}, FieldPlatform: {"x"}}}, func(d *Document) bool { return slices.Contains(d.Sent, "reply-2b") }},
+		{"one of our replies", Query{Where: map[Field][]string{FieldSent: {"reply-1", "reply-2a", "nobody's"}}}, func(d *Document) bool { return len(d.Sent) > 0 }},
+		{"all but those with a reply of ours", Query{Except: map[Field][]string{FieldSent: {"reply-1", "reply-2a"}}}, func(d *Document) bool { return len(d.Sent) == 0 }},
+		{"answers to a reply of ours", Query{Where: map[Field][]string{FieldParent: {"reply-1", "reply-2a"}, FieldPlatform: {"x"}}}, func(d *Document) bool { return d.Parent == "reply-1" }},
+		{"nobody's reply", Query{Where: map[Field][]string{FieldSent: {"reply-9"}}}, func(*Document) bool { return false }},
 		{"a story", Query{Where: map[Field][]string{FieldStory: {"bento"}}}, func(d *Document) bool { return d.Story == "bento" }},
 		{"a half-open period", Query{Seen: Period{epoch.Add(3 * time.Hour), epoch.Add(7 * time.Hour)}}, func(d *Document) bool { h := d.SeenAt.Sub(epoch).Hours(); return h >= 3 && h < 7 }},
 		{"due before", Query{Due: Period{To: epoch.Add(20 * time.Hour)}}, func(d *Document) bool { return !d.DueAt.IsZero() && d.DueAt.Before(epoch.Add(20*time.Hour)) }},
@@ -570,7 +583,7 @@ func conformWrites(t *testing.T, e Engine) {
 	}
 
 	edited := docs[2]
-	edited.Text, edited.Status, edited.Holder = "大阪で飲んだ", "done", "suzuki"
+	edited.Text, edited.Status, edited.Holder, edited.Sent = "大阪で飲んだ", "done", "suzuki", []string{"reply-2b", "reply-2c"}
 	twice := edited
 	twice.Status = "in_hand"
 	write(Batch{Upserts: []Document{edited, twice}})
@@ -585,6 +598,21 @@ func conformWrites(t *testing.T, e Engine) {
 		t.Error(err, diff)
 	}
 
+	answered := func(native string, want int64) {
+		t.Helper()
+		n, err := e.Counts(ctx, Query{Viewer: SeesAll(), Where: map[Field][]string{FieldSent: {native}}})
+		if err != nil || n[0] != want {
+			t.Errorf("%d documents have the reply %s, want %d (%v)", n[0], native, want, err)
+		}
+	}
+	answered("reply-2a", 0)
+	answered("reply-2b", 1)
+	answered("reply-2c", 1)
+	answered("reply-1", 1)
+	write(Batch{Deletes: []mention.ID{docs[7].ID}})
+	answered("reply-1", 0)
+	write(Batch{Upserts: docs[7:8]})
+	answered("reply-1", 1)
 	write(Batch{Deletes: []mention.ID{docs[3].ID, goldenID("never there"), "nonsense"}})
 	if got := find("解約"); len(got) != 0 {
 		t.Errorf("what was deleted is found: %v", got)

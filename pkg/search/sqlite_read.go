@@ -138,9 +138,12 @@ func (s *snapshot) in(f Field, values []string, not string) string {
 		case small, number:
 			n, _ := strconv.ParseInt(v, 10, 64)
 			add(n)
-		case hashed:
+		case hashed, hashedSet:
 			add(hashKey(v))
 		}
+	}
+	if fields[at].shape == hashedSet {
+		return "seq " + not + "IN (SELECT seq FROM sent WHERE hash IN (" + strings.Join(ids, ",") + "))"
 	}
 	if len(ids) == 1 {
 		op := " = "

@@ -15,6 +15,7 @@ import (
 //	doc       a row of small numbers per document: what is filtered and sorted by
 //	body      the document itself
 //	fts       its terms, without their text
+//	sent      the replies of documents that have some
 //	tally     how many documents have which combination of counted fields,
 //	          kept by the writer batch by batch: a trigger costs more than the row
 //	name      numbers for strings that occur often: brands, states, people, tags
@@ -34,7 +35,7 @@ func column(f Field) string { return "f_" + string(f) }
 func columns(prefix string, countedOnly bool) string {
 	var cols []string
 	for _, f := range fields {
-		if f.counted || !countedOnly {
+		if f.shape != hashedSet && (f.counted || !countedOnly) {
 			cols = append(cols, prefix+column(f.name))
 		}
 	}
@@ -61,14 +62,16 @@ func schema() []string {
 		`CREATE INDEX by_next ON doc (next, id) WHERE next > 0`,
 		`CREATE INDEX by_story ON doc (f_story, f_brand, published) WHERE f_story > 0`,
 		`CREATE INDEX by_author ON doc (f_author, published) WHERE f_author > 0`,
+		`CREATE INDEX by_parent ON doc (f_parent) WHERE f_parent > 0`,
 		`CREATE INDEX by_number ON doc (f_number) WHERE f_number > 0`,
+		`CREATE TABLE sent (hash INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (hash, seq)) WITHOUT ROWID`,
 		`CREATE TABLE tally (` + tallied + `, n INTEGER NOT NULL, PRIMARY KEY (` + tallied + `)) WITHOUT ROWID`,
 	}
 }
 
 func drops() []string {
 	var out []string
-	for _, t := range []string{"layout", "position", "name", "doc", "body", "vocabulary", "fts", "tally"} {
+	for _, t := range []string{"layout", "position", "name", "doc", "body", "vocabulary", "fts", "sent", "tally"} {
 		out = append(out, "DROP TABLE "+t)
 	}
 	return out

@@ -18,6 +18,7 @@ type statements struct {
 	find, add, change, drop                    *sql.Stmt
 	addBody, changeBody, dropBody              *sql.Stmt
 	addTerms, dropTerms, name, position, tally *sql.Stmt
+	addSent, dropSent                          *sql.Stmt
 }
 
 // each calls f with all of them.
@@ -25,6 +26,7 @@ func (s *statements) each(f func(**sql.Stmt)) {
 	for _, stmt := range []**sql.Stmt{
 		&s.find, &s.add, &s.change, &s.drop, &s.addBody, &s.changeBody, &s.dropBody,
 		&s.addTerms, &s.dropTerms, &s.name, &s.position, &s.tally,
+		&s.addSent, &s.dropSent,
 	} {
 		f(stmt)
 	}
@@ -48,6 +50,8 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 		{&s.dropBody, `DELETE FROM body WHERE seq = ?`},
 		{&s.addTerms, `INSERT INTO fts (rowid, content, author) VALUES (?, ?, ?)`},
 		{&s.dropTerms, `INSERT INTO fts (fts, rowid, content, author) VALUES ('delete', ?, ?, ?)`},
+		{&s.addSent, `INSERT INTO sent (hash, seq) VALUES (?, ?) ON CONFLICT DO NOTHING`},
+		{&s.dropSent, `DELETE FROM sent WHERE hash = ? AND seq = ?`},
 		{&s.name, `INSERT INTO name (id, field, value) VALUES (?, ?, ?)`},
 		{&s.position, `INSERT INTO position VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq`},
 		{&s.tally, `INSERT INTO tally VALUES (` + strings.Repeat("?, ", strings.Count(columns("", true), ",")+1) + `?) ON CONFLICT DO UPDATE SET n = n + excluded.n`},
@@ -200,6 +204,9 @@ func (w *writer) drop(seq int64, old *Document) error {
 		return err
 	}
 	w.gone = append(w.gone, textOf(seq, old))
+	if err := w.each(w.stmts.dropSent, old, seq); err != nil {
+		return err
+	}
 	if _, err := w.exec(w.stmts.dropBody, seq); err != nil {
 		return err
 	}
@@ -265,6 +272,9 @@ func (w *writer) add(d *Document, key []byte) (added bool, err error) {
 	}
 	w.blob = encode(w.blob[:0], d)
 	w.come = append(w.come, textOf(int64(d.Seq), d))
+	if err := w.each(w.stmts.addSent, d, int64(d.Seq)); err != nil {
+		return true, err
+	}
 	_, err = w.exec(w.stmts.addBody, w.blob, int64(d.Seq))
 	return true, err
 }
@@ -288,8 +298,27 @@ func (w *writer) change(d, old *Document, key []byte) error {
 		w.gone = append(w.gone, textOf(int64(d.Seq), old))
 		w.come = append(w.come, textOf(int64(d.Seq), d))
 	}
+	if !slices.Equal(d.Sent, old.Sent) {
+		err := w.each(w.stmts.dropSent, old, int64(d.Seq))
+		if err == nil {
+			err = w.each(w.stmts.addSent, d, int64(d.Seq))
+		}
+		if err != nil {
+			return err
+		}
+	}
 	_, err = w.exec(w.stmts.changeBody, w.blob, int64(d.Seq))
 	return err
+}
+
+// each runs stmt for every reply of d.
+func (w *writer) each(stmt *sql.Stmt, d *Document, seq int64) error {
+	for _, key := range d.sentKeys() {
+		if _, err := w.exec(stmt, key, seq); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // count notes n documents more with the counted values of d.
@@ -364,6 +393,9 @@ func termText(dst []byte, s string, words *wordList) []byte {
 func (w *writer) row(d *Document, key []byte) ([]any, error) {
 	w.args = append(w.args[:0], key, d.queueKey(), toMilli(d.PublishedAt), toMilli(d.SeenAt), toMilli(d.DueAt), toMilli(d.NextAt))
 	for _, f := range fields {
+		if f.shape == hashedSet {
+			continue
+		}
 		v, err := w.cell(d, f.name)
 		if err != nil {
 			return nil, err
@@ -391,6 +423,8 @@ func (w *writer) cell(d *Document, f Field) (int64, error) {
 		return hashKey(d.Story), nil
 	case FieldAuthor:
 		return hashKey(d.AuthorID), nil
+	case FieldParent:
+		return hashKey(d.Parent), nil
 	}
 	return w.number(f, d.value(f))
 }

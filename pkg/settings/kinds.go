@@ -26,6 +26,12 @@ var (
 	Templates   = Set[casework.Template]{"template"}
 	Playbooks   = Set[casework.Playbook]{"playbook"}
 	Rules       = Set[casework.Rules]{"rules"} // one, of id "default"
+	Checks      = Set[casework.CheckRule]{"check"}
+	Voices      = Set[casework.Voice]{"voice"} // by brand
+	Answers     = Set[casework.AgreedAnswer]{"answer"}
+	Wishes      = Set[casework.WishCard]{"wish"}
+	Stops       = Set[Stop]{"stop"}
+	Deputies    = Set[Deputy]{"deputy"}
 	Staff       = Set[identity.Staff]{"staff"}
 	Credentials = Set[identity.Credential]{"credential"}
 	Tokens      = Set[identity.Token]{"token"}
@@ -48,6 +54,12 @@ var kinds = map[string]kind{
 	Templates.kind:   kindOf("replies that were thought over beforehand", func(t *casework.Template) string { return t.ID }),
 	Playbooks.kind:   kindOf("what to do when something grave happens", func(p *casework.Playbook) string { return p.ID }),
 	Rules.kind:       kindOf("which replies want a second person", func(*casework.Rules) string { return Default }),
+	Checks.kind:      kindOf("what the reply check says of a reply, in place of a rule of the same id", func(r *casework.CheckRule) string { return r.ID }),
+	Voices.kind:      kindOf("words a brand avoids, and the packs of the reply check it chose", func(v *casework.Voice) string { return v.ID }),
+	Answers.kind:     kindOf("answers to questions that come again and again", func(a *casework.AgreedAnswer) string { return a.ID }),
+	Wishes.kind:      kindOf("what customers wish for", func(w *casework.WishCard) string { return w.ID }),
+	Stops.kind:       kindOf("brands and stories whose replies are stopped", func(x *Stop) string { return x.ID }),
+	Deputies.kind:    kindOf("who approves while somebody is away", func(x *Deputy) string { return x.ID }),
 	Staff.kind:       kindOf("who works with Earshot", func(s *identity.Staff) string { return s.ID }),
 	Credentials.kind: kindOf("how staff prove who they are", func(c *identity.Credential) string { return c.Staff }),
 	Tokens.kind:      kindOf("programs that may use the API", func(t *identity.Token) string { return t.ID }),
@@ -83,6 +95,9 @@ type Brand struct {
 	// HoldSeconds is how long a reply can be taken back after it was sent;
 	// default 10, -1 for not at all.
 	HoldSeconds int `json:"hold_seconds,omitempty"`
+	// Accounts are sources by which the brand answers where several could, the
+	// preferred one first; see [Store.Answering].
+	Accounts []string `json:"accounts,omitempty"`
 	// Peer marks a brand that is listened to for comparison and never queued.
 	Peer bool `json:"peer,omitempty"`
 }
@@ -130,7 +145,7 @@ func (b *Brand) Called(lang string) string {
 }
 
 // Response is b's times to answer, in the working time of clock.
-func (b *Brand) Response(clock casework.Clock) casework.Response {
+func (b *Brand) Response(clock casework.WorkingTime) casework.Response {
 	m := func(n int) time.Duration { return time.Duration(n) * time.Minute }
 	return casework.Response{
 		Urgent: m(b.UrgentMinutes), Normal: m(b.NormalMinutes), Low: m(b.LowMinutes), Clock: clock,
@@ -174,9 +189,12 @@ type Source struct {
 	Kind string `json:"kind"` // name in source.Kinds
 	// Brand binds everything the source brings to one brand, without its
 	// query: the reviews of its app. Empty: the brands' queries decide.
-	Brand  string          `json:"brand,omitempty"`
-	Off    bool            `json:"off,omitempty"`
-	Config json.RawMessage `json:"config,omitempty"`
+	Brand string `json:"brand,omitempty"`
+	Off   bool   `json:"off,omitempty"`
+	// HoldSeconds is how long a reply through it can be taken back; 0 for the
+	// brand's time, -1 for not at all.
+	HoldSeconds int             `json:"hold_seconds,omitempty"`
+	Config      json.RawMessage `json:"config,omitempty"`
 }
 
 // Validate reports everything that is wrong with s, down to its connector's
@@ -186,7 +204,23 @@ func (s *Source) Validate() error {
 	if !ok {
 		return config.Invalid("kind", "there is no connector %q", s.Kind)
 	}
+	if s.HoldSeconds < -1 || s.HoldSeconds > 3600 {
+		return config.Invalid("hold_seconds", "%d: want up to 3600, 0 for the brand's time or -1 for none", s.HoldSeconds)
+	}
 	return inConfig(k.Check(s.Config))
+}
+
+// Seal returns s, which must be valid, with its secrets sealed, for a look at
+// what it would bring before it is set.
+func (s Source) Seal(store *Store) (Source, error) {
+	if err := s.Validate(); err != nil {
+		return s, err
+	}
+	sealed, err := s.sealed(store)
+	if err != nil {
+		return s, err
+	}
+	return sealed.(Source), nil
 }
 
 // sealed is s with its secrets sealed.
@@ -253,7 +287,7 @@ func (t *Team) Validate() error {
 
 // Clock counts the working time of a brand: the business hours of the paging
 // policy.
-func (s *Store) Clock(brand string) casework.Clock {
+func (s *Store) Clock(brand string) casework.WorkingTime {
 	p := s.Policy()
 	return p.Clock(brand)
 }
@@ -281,13 +315,3 @@ func (s *Store) Policy() escalation.Policy {
 
 // defaultPolicy is made once: its time zone is read from a file.
 var defaultPolicy = sync.OnceValue(escalation.DefaultPolicy)
-
-// LimitFor is the length rule for replies through the source called account.
-func (s *Store) LimitFor(account string) source.Limit {
-	src, ok := Sources.Get(s, account)
-	if !ok {
-		return source.Limit{}
-	}
-	k, _ := source.Named(src.Kind)
-	return k.Limit
-}

@@ -135,8 +135,15 @@ func (o *Opener) open(text string) (string, error) {
 		return "", fmt.Errorf("it was not sealed to the %s", o.service)
 	}
 	plain, err := hpke.Open(o.key, kdf, aead, sealInfo, box)
-	return string(plain), err
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errOtherKey, err)
+	}
+	return string(plain), nil
 }
+
+// errOtherKey says that a secret was sealed to a key that the service no longer
+// has.
+var errOtherKey = errors.New("it was sealed to another key")
 
 // seal seals the secrets in the configuration of a setting of kind. References
 // (file:, env:) hold no secret and stay readable.

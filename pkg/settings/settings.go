@@ -46,6 +46,7 @@ type Store struct {
 	changed chan struct{}               // closed and replaced at every change
 
 	matcher matcher
+	checker checker
 }
 
 type value struct {

@@ -21,15 +21,29 @@ import (
 type appStoreConfig struct {
 	App       string        `yaml:"app" required:"true" doc:"Number of the app, from its address in the store (id123456789)."`
 	Name      string        `yaml:"name" doc:"Name of the app, shown as the place of its reviews."`
-	Countries []string      `yaml:"countries" doc:"Stores to read, two letters each."`
+	Countries []string      `yaml:"countries" doc:"Stores to read, two letters each; all for every store there is. Each is one request per fetch and more."`
+	Backfill  time.Duration `yaml:"backfill" doc:"How old reviews may be when they are first seen, at most 365d."`
 	Server    string        `yaml:"server" doc:"Address of the review feeds."`
 	Poll      time.Duration `yaml:"poll" doc:"Pause between two fetches, at least 5m."`
 }
 
-var (
-	digits  = regexp.MustCompile(`^\d{1,15}$`)
-	country = regexp.MustCompile(`^[a-z]{2}$`)
-)
+var digits = regexp.MustCompile(`^\d{1,15}$`)
+
+// storefronts are the countries and regions that have an App Store: the 175
+// territories of App Store Connect, as two letters.
+var storefronts = strings.Fields(`
+	ae af ag ai al am ao ar at au az ba bb be bf bg bh bj bm bn bo br bs bt bw by bz ca cd cg ch ci cl cm cn co cr cv cy cz
+	de dk dm do dz ec ee eg es fi fj fm fr ga gb gd ge gh gm gr gt gw gy hk hn hr hu id ie il in iq is it jm jo jp ke kg kh
+	kn kr kw ky kz la lb lc lk lr lt lu lv ly ma md me mg mk ml mm mn mo mr ms mt mu mv mw mx my mz na ne ng ni nl no np nr
+	nz om pa pe pg ph pk pl pt pw py qa ro rs ru rw sa sb sc se sg si sk sl sn sr st sv sz tc td th tj tm tn to tr tt tw tz
+	ua ug us uy uz vc ve vg vn vu xk ye za zm zw`)
+
+func (c *appStoreConfig) stores() []string {
+	if len(c.Countries) == 1 && c.Countries[0] == "all" {
+		return storefronts
+	}
+	return c.Countries
+}
 
 func (c *appStoreConfig) Validate() error {
 	var errs []error
@@ -40,20 +54,32 @@ func (c *appStoreConfig) Validate() error {
 		errs = append(errs, config.Invalid("countries", "required"))
 	}
 	for i, cc := range c.Countries {
-		if !country.MatchString(cc) {
-			errs = append(errs, config.Invalid(fmt.Sprintf("countries[%d]", i), "%q is not like jp", cc))
+		switch {
+		case cc == "all" && len(c.Countries) > 1:
+			errs = append(errs, config.Invalid(fmt.Sprintf("countries[%d]", i), "all stands alone"))
+		case cc == "all":
+		case !slices.Contains(storefronts, cc):
+			errs = append(errs, config.Invalid(fmt.Sprintf("countries[%d]", i), "%q is not the code of a store, like jp", cc))
 		}
 	}
 	if webURL(c.Server) == "" {
 		errs = append(errs, config.Invalid("server", "must start with http:// or https://"))
 	}
-	return errors.Join(append(errs, atLeast("poll", c.Poll, 5*time.Minute))...)
+	return errors.Join(append(errs, backfill(c.Backfill), atLeast("poll", c.Poll, 5*time.Minute))...)
+}
+
+// backfill checks how far a first fetch may reach.
+func backfill(d time.Duration) error {
+	if d < time.Hour || d > 365*24*time.Hour {
+		return config.Invalid("backfill", "must be at least 1h, at most 365d")
+	}
+	return nil
 }
 
 func appStoreKind() Kind {
 	return Kind{
-		Kind: config.NewKind("appstore", "Reviews in Apple's App Store, from the public feed: the newest 500 of each country. Answers are written in App Store Connect.",
-			appStoreConfig{Countries: []string{"jp", "us"}, Server: "https://itunes.apple.com", Poll: 15 * time.Minute},
+		Kind: config.NewKind("appstore", "Reviews in Apple's App Store, from the public feed: of any app, the newest 500 of each country, without answers.",
+			appStoreConfig{Countries: []string{"jp", "us"}, Backfill: 30 * 24 * time.Hour, Server: "https://itunes.apple.com", Poll: 15 * time.Minute},
 			func(c appStoreConfig, d Deps) (Source, error) {
 				c.Server = strings.TrimSuffix(c.Server, "/")
 				return &appStore{c, d}, nil
@@ -73,9 +99,42 @@ const appStorePages = 10
 
 func (a *appStore) Poll() time.Duration { return a.cfg.Poll }
 
-type appStoreCursor struct {
-	App  string `json:"app"`
-	Seen string `json:"seen"`
+func (a *appStore) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, error] {
+	r := reviewReader{kind: "appstore", of: a.cfg.App, deps: a.deps, back: a.cfg.Backfill, lists: func(context.Context) ([]reviewList, error) {
+		var out []reviewList
+		for _, cc := range a.cfg.stores() {
+			out = append(out, reviewList{name: cc, pages: appStorePages, page: func(ctx context.Context, token string) ([]mention.Post, string, error) {
+				return a.posts(ctx, cc, token)
+			}})
+		}
+		return out, nil
+	}}
+	return r.fetch(ctx, cursor)
+}
+
+// posts reads the page called token of a store. The feed doesn't tell which
+// page is the last; an empty one is.
+func (a *appStore) posts(ctx context.Context, cc, token string) (posts []mention.Post, next string, err error) {
+	n := 1
+	if token != "" {
+		n, _ = strconv.Atoi(token)
+	}
+	reviews, err := a.page(ctx, cc, n)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, r := range reviews {
+		p, err := a.post(cc, r)
+		if err != nil {
+			a.deps.skip("appstore", r.ID.Label, err)
+			continue
+		}
+		posts = append(posts, p)
+	}
+	if len(posts) > 0 {
+		next = strconv.Itoa(n + 1)
+	}
+	return posts, next, nil
 }
 
 // appStoreLabel is how the feed writes every value.
@@ -94,85 +153,6 @@ type appStoreReview struct {
 		Name appStoreLabel `json:"name"`
 		URI  appStoreLabel `json:"uri"`
 	} `json:"author"`
-}
-
-func (a *appStore) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, error] {
-	var cur appStoreCursor
-	if cursor != "" {
-		if err := json.Unmarshal([]byte(cursor), &cur); err != nil {
-			return failed(fmt.Errorf("appstore: cursor: %w", err))
-		}
-	}
-	if cur.App != a.cfg.App {
-		cur = appStoreCursor{App: a.cfg.App}
-	}
-	return func(yield func(Item, error) bool) {
-		s := loadSeen(cur.Seen)
-		var news []mention.Post
-		var shown []string
-		var failure error
-		for _, cc := range a.cfg.Countries {
-			more, all, err := a.country(ctx, cc, s)
-			if err != nil {
-				failure = fmt.Errorf("appstore: %s: %w", cc, err)
-				continue
-			}
-			news, shown = append(news, more...), append(shown, all...)
-		}
-		slices.SortStableFunc(news, byAge)
-		for i, p := range news {
-			if s.look(p.NativeID, reviewState(p)) == known {
-				continue
-			}
-			s.add(p.NativeID, reviewState(p))
-			cur.Seen = s.String()
-			if i == len(news)-1 && failure == nil {
-				cur.Seen = s.shrunk(shown)
-			}
-			next, _ := json.Marshal(cur)
-			if !yield(Item{Post: p, Cursor: string(next)}, nil) {
-				return
-			}
-		}
-		if failure != nil {
-			yield(Item{}, failure)
-		}
-	}
-}
-
-// reviewState is what makes an edited review another one.
-func reviewState(p mention.Post) string { return strconv.Itoa(p.Rating) + "\x00" + p.Content() }
-
-// country reads a store's pages, newest first, until one has nothing new. It
-// returns what is new, and the ids of all it read; with an error neither, or
-// what is on the pages after it would be missed once the first is known.
-func (a *appStore) country(ctx context.Context, cc string, s *seen) (news []mention.Post, shown []string, err error) {
-	for page := 1; page <= appStorePages; page++ {
-		reviews, err := a.page(ctx, cc, page)
-		if err != nil {
-			return nil, nil, err
-		}
-		before := len(news)
-		for _, r := range reviews {
-			p, err := a.post(cc, r)
-			if err != nil {
-				a.deps.skip("appstore", r.ID.Label, err)
-				continue
-			}
-			shown = append(shown, p.NativeID)
-			switch s.look(p.NativeID, reviewState(p)) {
-			case edited:
-				p.EditedAt = p.PublishedAt
-				fallthrough
-			case fresh:
-				news = append(news, p)
-			}
-		}
-		if len(news) == before {
-			break
-		}
-	}
-	return news, shown, nil
 }
 
 func (a *appStore) page(ctx context.Context, cc string, page int) ([]appStoreReview, error) {
@@ -229,7 +209,7 @@ func (a *appStore) post(cc string, r appStoreReview) (mention.Post, error) {
 	}
 	return mention.Post{
 		Platform: "appstore", NativeID: r.ID.Label, Kind: mention.KindReview, Intake: mention.Live,
-		URL:    "https://apps.apple.com/" + cc + "/app/id" + a.cfg.App + "?see-all=reviews",
+		URL: storeURL(cc, a.cfg.App), Lang: storeLang(cc),
 		Author: mention.Author{ID: line(cmp.Or(author, r.Author.Name.Label)), Name: line(r.Author.Name.Label)},
 		Title:  line(r.Title.Label), Text: clean(r.Content.Label), Rating: rating,
 		Place:       mention.Place{ID: a.cfg.App, Name: cmp.Or(a.cfg.Name, "id"+a.cfg.App)},

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/earshot/earshot/pkg/mention"
 )
 
 type fakeReview struct {
@@ -45,31 +47,31 @@ func TestAppStoreReviews(t *testing.T) {
 	f := &fakeStore{}
 	cfg := "app: '1'\ncountries: [jp]\nserver: " + serve(t, f.ServeHTTP)
 	add := func(id int) {
-		f.reviews = append([]fakeReview{{id, 3, "text", testNow.Add(time.Duration(id) * time.Minute)}}, f.reviews...)
+		f.reviews = append([]fakeReview{{id, 3, "text", testNow.Add(time.Duration(id-31) * time.Minute)}}, f.reviews...)
 	}
 	for i := range 30 {
 		add(i + 1)
 	}
 	cursor := ""
-	fetch := func() []Item {
+	fetch := func() []mention.Post {
 		t.Helper()
 		items, err := openKind(t, "appstore", cfg, testDeps(t)).fetch(t.Context(), cursor)
 		if err != nil {
 			t.Fatal(err)
 		}
 		cursor = last(items, cursor)
-		return items
+		return postsOf(items)
 	}
-	if got := fetch(); len(got) != 20 || got[0].Post.NativeID != "11" || len(f.asked) != 10 {
+	if got := fetch(); len(got) != 20 || got[0].NativeID != "11" || len(f.asked) != 10 {
 		t.Fatalf("%d reviews from %d pages", len(got), len(f.asked))
 	}
 	f.asked = nil
 	add(31)
-	if got := fetch(); len(got) != 1 || got[0].Post.NativeID != "31" || len(f.asked) != 2 {
+	if got := fetch(); len(got) != 1 || got[0].NativeID != "31" || len(f.asked) != 2 {
 		t.Errorf("a new one: %d, %v", len(got), f.asked)
 	}
 	f.reviews[1].rating, f.reviews[1].at = 1, testNow.Add(time.Hour)
-	if got := fetch(); len(got) != 1 || got[0].Post.NativeID != "30" || got[0].Post.Rating != 1 || got[0].Post.EditedAt.IsZero() {
+	if got := fetch(); len(got) != 1 || got[0].NativeID != "30" || got[0].Rating != 1 || got[0].EditedAt.IsZero() {
 		t.Errorf("an edited one: %+v", got)
 	}
 	all := f.reviews
@@ -95,7 +97,7 @@ func TestAFailingPageLosesNoReview(t *testing.T) {
 	}
 	f.down = ""
 	rest, err := openKind(t, "appstore", cfg, testDeps(t)).fetch(t.Context(), last(items, ""))
-	if err != nil || len(items)+len(rest) != 5 {
+	if err != nil || len(postsOf(items))+len(postsOf(rest)) != 5 {
 		t.Errorf("%d and %d reviews, %v", len(items), len(rest), err)
 	}
 }

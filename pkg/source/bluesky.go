@@ -59,9 +59,11 @@ func blueskyKind() Kind {
 				return &bluesky{cfg: c, deps: d, profiles: map[string]blueskyProfile{}}, nil
 			}),
 		Platform: "bluesky",
-		Duties:   Duties{MayTrain: false, MayLeave: true, Deletions: "The stream tells at once, for every post; free."},
+		Duties:   blueskyDuties,
 	}
 }
+
+var blueskyDuties = Duties{MayLeave: true, Deletions: "The stream tells at once, for every post; free."}
 
 // bluesky reads the stream of all posts; matching is left to others.
 type bluesky struct {
@@ -226,16 +228,18 @@ func (b *bluesky) receive(ctx context.Context, conn *websocket.Conn) ([]byte, er
 
 // jetstreamEvent is the part we read of an event of Jetstream's v1 protocol.
 type jetstreamEvent struct {
-	DID    string `json:"did"`
-	TimeUS int64  `json:"time_us"`
-	Kind   string `json:"kind"`
-	Commit *struct {
-		Operation  string          `json:"operation"`
-		Collection string          `json:"collection"`
-		RKey       string          `json:"rkey"`
-		CID        string          `json:"cid"`
-		Record     json.RawMessage `json:"record"`
-	} `json:"commit"`
+	DID    string           `json:"did"`
+	TimeUS int64            `json:"time_us"`
+	Kind   string           `json:"kind"`
+	Commit *jetstreamCommit `json:"commit"`
+}
+
+type jetstreamCommit struct {
+	Operation  string          `json:"operation"`
+	Collection string          `json:"collection"`
+	RKey       string          `json:"rkey"`
+	CID        string          `json:"cid"`
+	Record     json.RawMessage `json:"record"`
 }
 
 type blueskyLink struct {
@@ -432,23 +436,24 @@ func (b *bluesky) Complete(ctx context.Context, p *mention.Post) error {
 	if p.Thread.Parent == "" || p.Thread.ParentText != "" {
 		return nil
 	}
-	var answer struct {
-		Posts []struct {
-			Author struct {
-				Handle string `json:"handle"`
-			} `json:"author"`
-			Record struct {
-				Text string `json:"text"`
-			} `json:"record"`
-		} `json:"posts"`
-	}
-	if err := getJSON(ctx, b.deps.HTTP, b.cfg.API+"/xrpc/app.bsky.feed.getPosts?"+url.Values{"uris": {p.Thread.Parent}}.Encode(), nil, &answer); err != nil {
+	views, err := blueskyPosts(ctx, b.get, []string{p.Thread.Parent})
+	if err != nil {
 		return fmt.Errorf("bluesky: post answered to: %w", err)
 	}
-	if len(answer.Posts) > 0 {
-		p.Thread.ParentAuthor, p.Thread.ParentText = line(answer.Posts[0].Author.Handle), clean(answer.Posts[0].Record.Text)
-	}
+	views[p.Thread.Parent].answered(p)
 	return nil
+}
+
+// get asks the public API.
+func (b *bluesky) get(ctx context.Context, nsid string, q url.Values, out any) error {
+	return getJSON(ctx, b.deps.HTTP, b.cfg.API+"/xrpc/"+nsid+"?"+q.Encode(), http.Header{"Accept": {"application/json"}}, out)
+}
+
+func (b *bluesky) Reread(ctx context.Context, posts []mention.Post) ([]mention.Post, error) {
+	if b.cfg.API == "" {
+		return nil, nil
+	}
+	return blueskyReread(ctx, b.get, b.deps.Now(), posts)
 }
 
 func (b *bluesky) profile(ctx context.Context, did string) (blueskyProfile, error) {
@@ -460,7 +465,7 @@ func (b *bluesky) profile(ctx context.Context, did string) (blueskyProfile, erro
 		return prof, nil
 	}
 	prof = blueskyProfile{at: now}
-	err := getJSON(ctx, b.deps.HTTP, b.cfg.API+"/xrpc/app.bsky.actor.getProfile?"+url.Values{"actor": {did}}.Encode(), http.Header{"Accept": {"application/json"}}, &prof)
+	err := b.get(ctx, "app.bsky.actor.getProfile", url.Values{"actor": {did}}, &prof)
 	if err != nil {
 		return prof, err
 	}

@@ -3,7 +3,13 @@ package source
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +31,7 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/oauth2"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected posts")
@@ -32,9 +40,11 @@ var testNow = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 // platform answers requests from a folder of recorded exchanges:
 //
-//	config.yaml      configuration, with {{server}} and {{ws}} for addresses;
-//	                 every secret must be set, and contain "hunter2"
-//	exchanges.json   requests and their answers; must hold a malformed item
+//	config.yaml      configuration, with {{server}} and {{ws}} for addresses,
+//	                 {{p8}} and {{rsa}} for private keys in a quoted text; every
+//	                 secret must be set, and contain "hunter2"
+//	exchanges.json   requests and their answers; must hold a malformed item.
+//	                 {{server}} in a file is the address
 //	empty.*          an answer without items
 //	want.json        the posts they give, written by -update
 type platform struct {
@@ -54,6 +64,9 @@ type exchange struct {
 	File    string
 	Body    json.RawMessage
 	Stream  string // file of messages sent over a WebSocket
+	// Token marks the answer to a request for a token, which comes also when the
+	// platform itself is at fault.
+	Token bool
 }
 
 func newPlatform(t *testing.T, kind string) *platform {
@@ -95,13 +108,13 @@ func (p *platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	kept.Form, _ = url.ParseQuery(string(body))
 	p.requests = append(p.requests, kept)
 	p.mu.Unlock()
-	if fault != nil {
-		fault(w, r)
-		return
-	}
 	i := slices.IndexFunc(p.exchanges, func(e exchange) bool { return e.Request == r.Method+" "+r.URL.RequestURI() })
 	if i < 0 {
 		i = slices.IndexFunc(p.exchanges, func(e exchange) bool { return e.Request == r.Method+" "+r.URL.Path })
+	}
+	if fault != nil && (i < 0 || !p.exchanges[i].Token) {
+		fault(w, r)
+		return
 	}
 	if i < 0 {
 		http.Error(w, "no exchange for "+r.Method+" "+r.URL.RequestURI(), http.StatusTeapot)
@@ -121,17 +134,14 @@ func (p *platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(e.Status)
 	if e.File != "" {
-		http.ServeFileFS(onlyBody{w}, &http.Request{Method: "GET", URL: r.URL}, os.DirFS(p.dir), e.File)
-		return
+		raw, err := os.ReadFile(filepath.Join(p.dir, e.File))
+		if err != nil {
+			panic(err)
+		}
+		e.Body = bytes.ReplaceAll(raw, []byte("{{server}}"), []byte(p.server.URL))
 	}
 	w.Write(e.Body)
 }
-
-// onlyBody drops the header that a file server would add.
-type onlyBody struct{ http.ResponseWriter }
-
-func (onlyBody) Header() http.Header { return http.Header{} }
-func (onlyBody) WriteHeader(int)     {}
 
 // stream sends the messages from the asked time on, then closes.
 func (p *platform) stream(w http.ResponseWriter, r *http.Request, file string) {
@@ -163,9 +173,40 @@ func (p *platform) config(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.ReplaceAll(string(raw), "{{server}}", p.server.URL)
-	return []byte(strings.ReplaceAll(text, "{{ws}}", strings.Replace(p.server.URL, "http", "ws", 1)))
+	text := string(raw)
+	if strings.Contains(text, "{{imap}}") {
+		text = strings.ReplaceAll(text, "{{imap}}", recordedMails(t, p.dir).port)
+	}
+	return []byte(strings.NewReplacer(
+		"{{server}}", p.server.URL, "{{ws}}", strings.Replace(p.server.URL, "http", "ws", 1),
+		"{{p8}}", escaped(testKeys().ec), "{{rsa}}", escaped(testKeys().rsa),
+	).Replace(text))
 }
+
+// testKeys are private keys as PEM files, made for this run.
+var testKeys = sync.OnceValue(func() (keys struct{ ec, rsa string }) {
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	big, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	keys.ec, keys.rsa = pemFile(ec), pemFile(big)
+	return keys
+})
+
+func pemFile(key any) string {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// escaped is text as it stands between quotes.
+func escaped(text string) string { return strings.ReplaceAll(text, "\n", `\n`) }
 
 // bench is a fresh source of a kind with what it logs.
 type bench struct {
@@ -201,16 +242,35 @@ func (p *platform) open(t *testing.T, k Kind) bench {
 		t.Fatal(err)
 	}
 	log := &syncBuffer{}
-	src, err := k.Open(p.config(t), Deps{
+	deps := Deps{
 		HTTP: client, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:   func() time.Time { return testNow },
 		Terms: func() Terms { return Terms{Words: []string{"acme", "アクメ"}, Hashtags: []string{"acme"}} },
 		Data:  data,
-	})
+		Keep:  Memory(),
+	}
+	src, err := k.Open(p.config(t), deps)
 	if err != nil {
 		t.Fatal(err)
 	}
+	letIn(t, src, deps)
 	return bench{src, log}
+}
+
+// letIn keeps a person's consent for src, if it wants one.
+func letIn(t *testing.T, src Source, d Deps) {
+	t.Helper()
+	c, ok := src.(Consenter)
+	if !ok {
+		return
+	}
+	var g Grant
+	if err := d.Keep.Update(t.Context(), tokenName, &g, func() (bool, error) {
+		g = Grant{Client: c.Consent().ClientID, Token: oauth2.Token{AccessToken: "hunter2-consented", Expiry: d.Now().Add(time.Hour)}}
+		return true, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // fetch collects what a source yields. A stream's end is no error here: the
@@ -223,7 +283,7 @@ func (b bench) fetch(ctx context.Context, cursor string) (items []Item, err erro
 		}
 		items = append(items, it)
 	}
-	if b.Poll() == 0 && err != nil && strings.Contains(err.Error(), "end of recording") {
+	if b.Poll() == 0 && err != nil && (strings.Contains(err.Error(), "end of recording") || strings.Contains(err.Error(), errMailClosed.Error())) {
 		err = nil
 	}
 	return items, err
@@ -504,8 +564,8 @@ func TestSourcesNeverPrintTheirSecrets(t *testing.T) {
 		for _, f := range k.Fields() {
 			if f.Secret {
 				secrets++
-				if !strings.Contains(raw, f.Key+": hunter2") {
-					t.Errorf("config.yaml does not set %s to hunter2…", f.Key)
+				if !regexp.MustCompile(`(?m)^ *` + f.Key + `: .*hunter2`).MatchString(raw) {
+					t.Errorf("config.yaml does not set %s to something with hunter2", f.Key)
 				}
 			}
 		}

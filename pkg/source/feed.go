@@ -34,6 +34,7 @@ type feedConfig struct {
 	Server  string        `yaml:"server" doc:"Address of the news search."`
 	Kind    string        `yaml:"kind" enum:"article,review,post" doc:"What the items are."`
 	Poll    time.Duration `yaml:"poll" doc:"Pause between two fetches, at least 1m."`
+	Hook    string        `yaml:"hook" doc:"This source's own address, as its page shows it. With it, a feed that offers WebSub pushes its items at once. Empty: it is polled."`
 }
 
 func (c *feedConfig) Validate() error {
@@ -57,6 +58,9 @@ func (c *feedConfig) Validate() error {
 	if webURL(c.Server) == "" {
 		errs = append(errs, config.Invalid("server", "must start with http:// or https://"))
 	}
+	if c.Hook != "" && (webURL(c.Hook) == "" || !strings.Contains(c.Hook, "/hooks/")) {
+		errs = append(errs, config.Invalid("hook", "must be the address on the source's page, as https://earshot.example/hooks/…"))
+	}
 	return errors.Join(append(errs, atLeast("poll", c.Poll, time.Minute))...)
 }
 
@@ -71,7 +75,9 @@ func feedKind() Kind {
 	return Kind{
 		Kind: config.NewKind("feed", "RSS, Atom and JSON feeds, and a news search through one.",
 			feedConfig{Locales: []string{"ja-JP", "en-US"}, Server: "https://news.google.com", Kind: "article", Poll: 5 * time.Minute},
-			func(c feedConfig, d Deps) (Source, error) { return &feed{c, d}, nil }),
+			func(c feedConfig, d Deps) (Source, error) {
+				return &feed{cfg: c, deps: d, hub: websub{deps: d, callback: c.Hook}}, nil
+			}),
 		Platform: "web",
 		Duties:   Duties{MayTrain: true, MayLeave: true, Deletions: "Feeds don't tell; an item that leaves a feed was not withdrawn. Erased on request."},
 	}
@@ -80,9 +86,10 @@ func feedKind() Kind {
 type feed struct {
 	cfg  feedConfig
 	deps Deps
+	hub  websub
 }
 
-func (f *feed) Poll() time.Duration { return f.cfg.Poll }
+func (f *feed) Poll() time.Duration { return f.hub.poll(f.cfg.Poll) }
 
 // feedCursor is the state of a feed between fetches. Seen comes last: the
 // cursors of a batch differ only in it.
@@ -151,12 +158,15 @@ func (f *feed) read(ctx context.Context, cur feedCursor) (posts []mention.Post, 
 	next.Moved = cmp.Or(resp.Moved, cur.Moved)
 	if resp.Status == http.StatusNotModified {
 		next.ETag, next.Modified = cur.ETag, cur.Modified
+		f.hub.offered(ctx, "", "")
 		return nil, next, nil
 	}
 	next.ETag, next.Modified = resp.Header.Get("Etag"), resp.Header.Get("Last-Modified")
 	if posts, err = f.parse(resp); err != nil {
 		return nil, next, fmt.Errorf("feed: %s: %w", outbound.Redact(resp.URL), err)
 	}
+	hub, topic := hubOf(resp)
+	f.hub.offered(ctx, hub, topic)
 	return posts, next, nil
 }
 

@@ -303,7 +303,7 @@ func FuzzFeed(f *testing.F) {
 	}
 	f.Add(raw, "text/xml; charset=Shift_JIS")
 	from, _ := url.Parse("https://x.example/feed")
-	src := &feed{feedConfig{Kind: "article"}, Deps{Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return testNow }}}
+	src := &feed{cfg: feedConfig{Kind: "article"}, deps: Deps{Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return testNow }}}
 	f.Fuzz(func(t *testing.T, body []byte, contentType string) {
 		posts, err := src.parse(&outbound.Response{Body: body, URL: from, Header: http.Header{"Content-Type": {contentType}}})
 		if err != nil {

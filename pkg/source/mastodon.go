@@ -27,7 +27,8 @@ type mastodonConfig struct {
 	Hashtags   []string      `yaml:"hashtags" doc:"Hashtags to read besides those in the brands' queries."`
 	Direct     bool          `yaml:"direct" doc:"Also take messages to the account that are not public."`
 	Visibility string        `yaml:"visibility" enum:"public,unlisted,private" doc:"Who sees replies; never more people than see the post answered."`
-	Poll       time.Duration `yaml:"poll" doc:"Pause between two fetches, at least 20s. A server allows 300 requests in 5m; each hashtag needs one."`
+	Stream     bool          `yaml:"stream" doc:"Listen to the server's stream, so that posts arrive within seconds. Needs the token; where the server has no stream, it is polled."`
+	Poll       time.Duration `yaml:"poll" doc:"Pause between two fetches without the stream, and the longest with it; at least 20s. A server allows 300 requests in 5m; each hashtag needs one."`
 }
 
 func (c *mastodonConfig) Validate() error {
@@ -46,13 +47,13 @@ func (c *mastodonConfig) Validate() error {
 func mastodonKind() Kind {
 	return Kind{
 		Kind: config.NewKind("mastodon", "Hashtags and mentions on Mastodon and compatible servers, with replies.",
-			mastodonConfig{Server: "https://mastodon.social", Visibility: "public", Poll: time.Minute},
+			mastodonConfig{Server: "https://mastodon.social", Visibility: "public", Stream: true, Poll: time.Minute},
 			func(c mastodonConfig, d Deps) (Source, error) {
 				c.Server = strings.TrimSuffix(c.Server, "/")
 				return &mastodonSource{cfg: c, deps: d}, nil
 			}),
 		Platform: "mastodon",
-		Duties:   Duties{MayLeave: true, Deletions: "Polling does not tell; each post can be asked for again, one request each."},
+		Duties:   Duties{MayLeave: true, Deletions: "The stream tells of what is fresh; every post is asked for again once a day, twenty at a time; free.", Reread: 24 * time.Hour},
 		Limit:    Limit{Max: 500, Unit: Characters, URL: 23},
 	}
 }
@@ -66,9 +67,17 @@ type mastodonSource struct {
 	hasQuota bool
 	self     *mastodon.Account
 	instance *mastodonInstance
+	deaf     time.Time            // until when the server's stream is not tried
+	given    map[string]givenPost // by the server's id, of what the stream may delete
 }
 
-func (m *mastodonSource) Poll() time.Duration { return m.cfg.Poll }
+// Poll is 0 while the source listens to the server's stream.
+func (m *mastodonSource) Poll() time.Duration {
+	if m.streams() {
+		return 0
+	}
+	return m.cfg.Poll
+}
 
 func (m *mastodonSource) Quota() (outbound.Quota, bool) {
 	m.mu.Lock()
@@ -105,35 +114,49 @@ func (m *mastodonSource) Fetch(ctx context.Context, cursor string) iter.Seq2[Ite
 		cur = mastodonCursor{Server: m.cfg.Server, Tags: map[string]string{}}
 	}
 	return func(yield func(Item, error) bool) {
-		tags := m.tags()
-		maps.DeleteFunc(cur.Tags, func(t string, _ string) bool { return !slices.Contains(tags, t) })
-		found, err := m.tagged(ctx, tags, cur.Tags)
-		done := map[string]bool{}
-		for _, f := range found {
-			for _, t := range f.tags {
-				cur.Tags[t] = f.status.ID
-			}
-			done[f.status.URI] = true
-			if !m.give(f.status, cur, yield) {
-				return
-			}
-		}
-		if err == nil && !m.cfg.Token.IsZero() {
-			var notes []mastodonNote
-			notes, err = m.notes(ctx, cur.Notes)
-			for _, n := range notes {
-				cur.Notes = n.id
-				if !done[n.status.URI] && !m.give(n.status, cur, yield) {
-					return
-				}
-			}
-		}
-		if err != nil {
-			yield(Item{}, fmt.Errorf("mastodon: %w", err))
-		} else if next := cur.String(); next != cursor {
-			yield(Item{Cursor: next}, nil)
+		if m.streams() {
+			m.follow(ctx, cur, yield)
+		} else {
+			m.catchUp(ctx, cur, yield)
 		}
 	}
+}
+
+// catchUp yields what the lists have beyond cur, and moves it. It returns false
+// when it has yielded an error or the reader has stopped.
+func (m *mastodonSource) catchUp(ctx context.Context, cur mastodonCursor, yield func(Item, error) bool) (mastodonCursor, bool) {
+	before := cur.String()
+	tags := m.tags()
+	maps.DeleteFunc(cur.Tags, func(t string, _ string) bool { return !slices.Contains(tags, t) })
+	found, err := m.tagged(ctx, tags, cur.Tags)
+	done := map[string]bool{}
+	for _, f := range found {
+		for _, t := range f.tags {
+			cur.Tags[t] = f.status.ID
+		}
+		done[f.status.URI] = true
+		if !m.give(f.status, cur, yield) {
+			return cur, false
+		}
+	}
+	if err == nil && !m.cfg.Token.IsZero() {
+		var notes []mastodonNote
+		notes, err = m.notes(ctx, cur.Notes)
+		for _, n := range notes {
+			cur.Notes = n.id
+			if !done[n.status.URI] && !m.give(n.status, cur, yield) {
+				return cur, false
+			}
+		}
+	}
+	if err != nil {
+		yield(Item{}, fmt.Errorf("mastodon: %w", err))
+		return cur, false
+	}
+	if next := cur.String(); next != before {
+		return cur, yield(Item{Cursor: next}, nil)
+	}
+	return cur, true
 }
 
 // give yields a status, or says why not.
@@ -143,6 +166,7 @@ func (m *mastodonSource) give(s mastodonStatus, cur mastodonCursor, yield func(I
 		m.deps.skip("mastodon", cmp.Or(s.URI, s.ID), err)
 		return true
 	}
+	m.remember(s.ID, p)
 	return yield(Item{Post: p, Cursor: cur.String()}, nil)
 }
 

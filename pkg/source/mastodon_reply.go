@@ -21,6 +21,9 @@ import (
 type mastodonInstance struct {
 	SourceURL     string `json:"source_url"`
 	Configuration struct {
+		URLs struct {
+			Streaming string `json:"streaming"`
+		} `json:"urls"`
 		Statuses struct {
 			Max int `json:"max_characters"`
 			URL int `json:"characters_reserved_per_url"`
@@ -153,24 +156,34 @@ func (m *mastodonSource) Dedupes() time.Duration {
 
 // Limit asks the server once.
 func (m *mastodonSource) Limit(ctx context.Context) (Limit, error) {
-	m.mu.Lock()
-	in := m.instance
-	m.mu.Unlock()
-	if in == nil {
-		in = &mastodonInstance{}
-		err := m.get(ctx, "/api/v2/instance", in)
-		if e, ok := errors.AsType[*outbound.Error](err); ok && e.Status == http.StatusNotFound {
-			err = m.get(ctx, "/api/v1/instance", in)
-		}
-		if err != nil {
-			return Limit{}, fmt.Errorf("mastodon: limits of the server: %w", err)
-		}
-		m.mu.Lock()
-		m.instance = in
-		m.mu.Unlock()
+	in, err := m.server(ctx)
+	if err != nil {
+		return Limit{}, fmt.Errorf("mastodon: limits of the server: %w", err)
 	}
 	s := in.Configuration.Statuses
 	return Limit{Max: cmp.Or(s.Max, 500), Unit: Characters, URL: cmp.Or(s.URL, 23)}, nil
+}
+
+// server is what the server tells of itself, asked once.
+func (m *mastodonSource) server(ctx context.Context) (*mastodonInstance, error) {
+	m.mu.Lock()
+	in := m.instance
+	m.mu.Unlock()
+	if in != nil {
+		return in, nil
+	}
+	in = &mastodonInstance{}
+	err := m.get(ctx, "/api/v2/instance", in)
+	if e, ok := errors.AsType[*outbound.Error](err); ok && e.Status == http.StatusNotFound {
+		err = m.get(ctx, "/api/v1/instance", in)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.instance = in
+	return in, nil
 }
 
 // addressed returns text with the mention of acct that makes the server notify

@@ -3,6 +3,8 @@ package source
 import (
 	"math"
 	"time"
+
+	"github.com/earshot/earshot/pkg/mention"
 )
 
 // ProgressKey is where the fetcher keeps the progress of a source, among the
@@ -37,6 +39,8 @@ type Progress struct {
 	// Began is since when this process listens: what came while nobody did is
 	// no silence. The fetcher sets it.
 	Began time.Time `json:"-"`
+	// Alive is until when the source has been run for sure.
+	Alive time.Time `json:"alive,omitzero"`
 	// Left of Quota requests until Reset, where the platform tells.
 	Quota int       `json:"quota,omitempty"`
 	Left  int       `json:"left,omitempty"`
@@ -88,10 +92,59 @@ func (p *Progress) quiet(now time.Time) time.Duration {
 	return now.Sub(p.Taken)
 }
 
+// Away tells whether nobody seems to run the source: it is written down every
+// minute that somebody does.
+func (p *Progress) Away(now time.Time) bool {
+	return !p.Alive.IsZero() && now.Sub(p.Alive) > 3*time.Minute
+}
+
 // Lag is how late the newest item arrived, or zero.
 func (p *Progress) Lag() time.Duration {
 	if p.Item.IsZero() || p.Taken.Before(p.Item) {
 		return 0
 	}
 	return p.Taken.Sub(p.Item)
+}
+
+// RereadKey is where the fetcher keeps how far the reading again of a source's
+// posts has come, among the cursors.
+func RereadKey(id string) string { return "source." + id + "=again" }
+
+// Rereading is a pass over the stored posts of a source, in which its platform
+// is asked what became of them; see [Duties.Reread].
+type Rereading struct {
+	Cursor string    `json:"cursor"` // in the index; empty between two passes
+	Began  time.Time `json:"began,omitzero"`
+	Ended  time.Time `json:"ended,omitzero"` // the pass before
+	Next   time.Time `json:"next,omitzero"`  // when it goes on
+	// Of this pass, or of the last one that has ended.
+	Total  int    `json:"total"` // posts there are
+	Done   int    `json:"done"`
+	Gone   int    `json:"gone"` // withdrawn, or not public any more
+	Edited int    `json:"edited"`
+	Error  string `json:"error,omitempty"` // why it doesn't go on
+}
+
+// Stored asks the indexer for mentions to be read again: those of a source, and
+// with AllOf also those of that platform which none of the Sources brought.
+type Stored struct {
+	Source  string   `json:"source"`
+	AllOf   string   `json:"all_of,omitempty"`
+	Sources []string `json:"sources,omitempty"`
+	Cursor  string   `json:"cursor,omitempty"`
+}
+
+// StoredPosts are mentions as far as they are needed to read them again, oldest
+// first, at most [RereadAtOnce].
+type StoredPosts struct {
+	Mentions []StoredPost `json:"mentions"`
+	Total    int          `json:"total"`
+	Next     string       `json:"next,omitempty"` // empty at the end
+}
+
+// StoredPost is a mention without what it says.
+type StoredPost struct {
+	Brand string       `json:"brand"`
+	Hash  string       `json:"hash"` // of its revision
+	Post  mention.Post `json:"post"`
 }

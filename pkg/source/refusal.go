@@ -24,6 +24,10 @@ const (
 	Unverified  = Reason(mention.Unverified)
 	NotGranted  = Reason(mention.NotGranted)
 
+	// These are known before anything is sent, too.
+	NoReplier     Reason = "no_replier"     // nothing in Earshot can answer there
+	NoCredentials Reason = "no_credentials" // the source only listens: it lacks what is needed to write
+
 	PostGone     Reason = "post_gone"     // the post was deleted, or we may not see it any more
 	TooLong      Reason = "too_long"      // for the platform
 	Duplicate    Reason = "duplicate"     // the platform has this text from us already
@@ -33,12 +37,13 @@ const (
 	WrongAccount Reason = "wrong_account" // the credentials are of another account than the reply is for
 	Limited      Reason = "limited"       // too many for now, until Until
 	Unreachable  Reason = "unreachable"   // no connection to the platform came about
+	Answered     Reason = "answered"      // another answer than whoever sent it has seen stands there, and would be overwritten
 )
 
 // Reasons lists all reasons.
 var Reasons = []Reason{
-	NotSummoned, Gated, Closed, Unverified, NotGranted, PostGone, TooLong, Duplicate, Unfit,
-	Locked, Revoked, WrongAccount, Limited, Unreachable,
+	NotSummoned, Gated, Closed, Unverified, NotGranted, NoReplier, NoCredentials, PostGone, TooLong, Duplicate, Unfit,
+	Locked, Revoked, WrongAccount, Limited, Unreachable, Answered,
 }
 
 // Refusal is the error of a reply that is certainly not published. A connector

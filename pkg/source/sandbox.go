@@ -308,6 +308,54 @@ func (s *sandbox) find(key string) (Sent, error) {
 	return Sent{}, ErrNotFound
 }
 
+// post is e as a post.
+func (e Entry) post() mention.Post {
+	return mention.Post{
+		Platform: "sandbox", NativeID: e.ID, Kind: mention.KindPost, URL: e.sent().URL, Author: mention.Author{Name: e.Account},
+		Text: e.Text, Thread: mention.Thread{Parent: e.To}, PublishedAt: e.At,
+	}
+}
+
+// Reread sees the replies again: what was taken out of the file is gone. Of the
+// posts that it replays nothing is told.
+func (s *sandbox) Reread(_ context.Context, posts []mention.Post) ([]mention.Post, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	entries, err := Timeline(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []mention.Post
+	for _, p := range posts {
+		i := slices.IndexFunc(entries, func(e Entry) bool { return e.ID == p.NativeID })
+		switch {
+		case i >= 0:
+			out = append(out, entries[i].post())
+		case slices.ContainsFunc(entries, func(e Entry) bool { return e.To == p.NativeID }), p.Thread.Parent == "":
+		default:
+			out = append(out, mention.Post{Platform: p.Platform, NativeID: p.NativeID, Deleted: true})
+		}
+	}
+	return out, nil
+}
+
+// Timeline lists the replies.
+func (s *sandbox) Timeline(_ context.Context, since time.Time) ([]mention.Post, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	entries, err := Timeline(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []mention.Post
+	for _, e := range slices.Backward(entries) {
+		if !e.At.Before(since) {
+			out = append(out, e.post())
+		}
+	}
+	return out, nil
+}
+
 // Dedupes is for ever, as far as anybody will notice.
 func (s *sandbox) Dedupes() time.Duration { return 100 * 365 * 24 * time.Hour }
 

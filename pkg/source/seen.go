@@ -21,6 +21,9 @@ const (
 	seenEntry = 9    // bytes of one entry
 	seenText  = 12   // characters of one entry
 	maxSeen   = 5000 // entries kept beside those the platform still shows
+	// maxEncoded is the longest form, in characters: half of what a value on the
+	// bus may have.
+	maxEncoded = 40_000 * seenText
 )
 
 // loadSeen reads the cursor's form; what can't be read is forgotten.
@@ -63,7 +66,12 @@ func (s *seen) add(id, content string) {
 	s.encoded.WriteString(base64.RawURLEncoding.EncodeToString(append(i[:], c[:]...)))
 }
 
-func (s *seen) String() string { return s.encoded.String() }
+// String returns the cursor's form, without the oldest entries if it would be
+// too long.
+func (s *seen) String() string {
+	text := s.encoded.String()
+	return text[max(len(text)-maxEncoded, 0):]
+}
 
 // shrunk returns the cursor's form with each item once, forgetting the oldest
 // items that are not in shown when there are more than maxSeen others.
@@ -73,7 +81,7 @@ func (s *seen) shrunk(shown []string) string {
 		i, _ := hashes(id, "")
 		keep[i] = true
 	}
-	text := s.encoded.String()
+	text := s.String()
 	done := make(map[[5]byte]bool, len(s.content))
 	var parts []string // newest first
 	others := 0

@@ -25,7 +25,6 @@ import (
 	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/rivo/uniseg"
 	"golang.org/x/oauth2"
-	"golang.org/x/text/unicode/norm"
 )
 
 // Item is a post, or a deletion, and the place to go on after it. An item
@@ -80,6 +79,7 @@ type Replier interface {
 type Reply struct {
 	To   mention.Post // with the ReplyRef its connector gave it
 	Text string
+	Lang string // of Text, a BCP 47 tag; may be empty
 	// Account is the handle that must be the author of the reply; a connector
 	// that is signed in as another one refuses. Empty: whichever it is.
 	Account string
@@ -207,6 +207,10 @@ type Duties struct {
 	// Reread is how often stored posts are asked for again, where that is how
 	// deletions are learned; the kind is then a [Rereader]. 0 for never.
 	Reread time.Duration
+	// RereadAll tells that the platform shows any post to any of its sources, so
+	// that posts are asked for whichever way they came: by import, by intake, by
+	// a source that is gone.
+	RereadAll bool
 	// RereadPrice is what the platform takes for one post asked for again, in
 	// US dollars.
 	RereadPrice float64
@@ -236,9 +240,16 @@ var Kinds = []Kind{
 	feedKind(),
 	hackerNewsKind(),
 	blueskyKind(),
+	blueskyAccountKind(),
 	mastodonKind(),
 	appStoreKind(),
+	emailKind(),
+	appStoreConnectKind(),
+	googleBusinessKind(),
+	googlePlayKind(),
+	trustpilotKind(),
 	sandboxKind(),
+	xKind(),
 }
 
 // Named returns the kind called name.
@@ -253,12 +264,7 @@ func Named(name string) (Kind, bool) {
 // DutiesOf returns the duties for posts of platform, whichever way they came.
 // Of an unknown platform nothing may be trained on and nothing may leave.
 func DutiesOf(platform string) Duties {
-	switch platform {
-	case "x":
-		// X developer agreement: no training on content, deletions honoured
-		// within 24 hours of a request.
-		return Duties{Deletions: "X sends no notice without a paid stream: import deletion lists, or erase on request."}
-	case "note":
+	if platform == "note" {
 		return Duties{MayTrain: true, Deletions: "Written by staff; erased on request."}
 	}
 	i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Platform == platform })
@@ -274,6 +280,24 @@ type Limit struct {
 	Unit Unit
 	// URL is what any link counts as, in units; 0 for its own length.
 	URL int
+	// Bytes is the most bytes of UTF-8 that Text may have besides; 0 for any.
+	Bytes int
+}
+
+// byHand are the usual limits of platforms where no kind can reply.
+var byHand = map[string]Limit{
+	"x": {Max: 280, Unit: Weighted, URL: 23}, "bluesky": {Max: 300, Unit: Graphemes}, "appstore": {Max: 5970, Unit: Characters},
+}
+
+// LimitOf is the usual limit of replies on platform, also of those that are
+// posted by hand.
+func LimitOf(platform string) Limit {
+	for _, k := range Kinds {
+		if k.Platform == platform && k.Limit.Max > 0 {
+			return k.Limit
+		}
+	}
+	return byHand[platform]
 }
 
 // Unit is how a platform counts text.
@@ -290,6 +314,9 @@ const (
 
 // Count returns the length of text in l's units.
 func (l Limit) Count(text string) int {
+	if l.Unit == Weighted {
+		return weighted(text, l.URL)
+	}
 	n := 0
 	if l.URL > 0 {
 		text, n = withoutLinks(text)
@@ -300,62 +327,47 @@ func (l Limit) Count(text string) int {
 		return n + uniseg.GraphemeClusterCount(text)
 	case UTF8Bytes:
 		return n + len(text)
-	case Weighted:
-		for g := uniseg.NewGraphemes(norm.NFC.String(text)); g.Next(); {
-			n += weight(g.Runes())
-		}
-		return n
 	}
 	return n + utf8.RuneCountInString(text)
 }
 
-// weight is what a grapheme counts on X: an emoji 2 however it is joined, else
-// the sum of its characters.
-func weight(runes []rune) int {
-	n, emoji := 0, false
-	for _, r := range runes {
-		light := r <= 0x10ff || r >= 0x2000 && r <= 0x200d || r >= 0x2010 && r <= 0x201f || r >= 0x2032 && r <= 0x2037
-		n += 2
-		if light {
-			n--
-		}
-		emoji = emoji || r >= 0x1f000 && r <= 0x1faff || r == 0xfe0f
-	}
-	if emoji {
-		return 2
-	}
-	return n
+// Fits tells whether text is within the limit.
+func (l Limit) Fits(text string) bool {
+	return (l.Max == 0 || l.Count(text) <= l.Max) && (l.Bytes == 0 || len(text) <= l.Bytes)
 }
 
-// Fits tells whether text is within the limit.
-func (l Limit) Fits(text string) bool { return l.Max == 0 || l.Count(text) <= l.Max }
-
-// withoutLinks returns text without its http links, and their number. A link
-// ends at white space, at a character that isn't ASCII, or at closing
-// punctuation.
+// withoutLinks returns text without its http links, and their number.
 func withoutLinks(text string) (string, int) {
+	spans, done := links(text), 0
 	var b strings.Builder
-	n := 0
-	for {
-		i := strings.Index(text, "http")
+	for _, span := range spans {
+		b.WriteString(text[done:span[0]])
+		done = span[1]
+	}
+	b.WriteString(text[done:])
+	return b.String(), len(spans)
+}
+
+// links finds the http links in text, as offsets in bytes. A link ends at white
+// space, at a character that isn't ASCII, or at closing punctuation.
+func links(text string) (spans [][2]int) {
+	for at := 0; ; {
+		i := strings.Index(text[at:], "http")
 		if i < 0 {
-			b.WriteString(text)
-			return b.String(), n
+			return spans
 		}
-		b.WriteString(text[:i])
-		rest := text[i:]
+		start := at + i
+		rest := text[start:]
 		if !strings.HasPrefix(rest, "http://") && !strings.HasPrefix(rest, "https://") {
-			b.WriteString("http")
-			text = rest[4:]
+			at = start + len("http")
 			continue
 		}
 		end := strings.IndexFunc(rest, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '<' || r == '>' })
 		if end < 0 {
 			end = len(rest)
 		}
-		end = len(strings.TrimRight(rest[:end], ".,;:!?)'"))
-		n++
-		text = rest[end:]
+		at = start + len(strings.TrimRight(rest[:end], ".,;:!?)'"))
+		spans = append(spans, [2]int{start, at})
 	}
 }
 
@@ -373,3 +385,7 @@ func (d Deps) skip(kind, id string, why error) {
 func byAge(a, b mention.Post) int {
 	return cmp.Or(a.PublishedAt.Compare(b.PublishedAt), cmp.Compare(a.NativeID, b.NativeID))
 }
+
+// errStopped tells, within a connector, that whoever takes its items wants no
+// more.
+var errStopped = errors.New("stopped")

@@ -98,12 +98,12 @@ func TestLimitsCountAsPlatformsDo(t *testing.T) {
 		text string
 		want int
 	}{
-		{"characters", Limit{500, Characters, 0}, "あい👍🏽", 4},
-		{"graphemes", Limit{300, Graphemes, 0}, "あい👍🏽👩‍👩‍👧", 4},
-		{"bytes", Limit{4096, UTF8Bytes, 0}, "あa", 4},
-		{"a link has a fixed length", Limit{500, Characters, 23}, "see https://example.com/a/very/long/path?x=1.", 28},
-		{"a link between Japanese", Limit{500, Characters, 23}, "詳細https://example.com/xを見て", 28},
-		{"http alone is no link", Limit{500, Characters, 23}, "http httpx", 10},
+		{"characters", Limit{Max: 500, Unit: Characters, URL: 0}, "あい👍🏽", 4},
+		{"graphemes", Limit{Max: 300, Unit: Graphemes, URL: 0}, "あい👍🏽👩‍👩‍👧", 4},
+		{"bytes", Limit{Max: 4096, Unit: UTF8Bytes, URL: 0}, "あa", 4},
+		{"a link has a fixed length", Limit{Max: 500, Unit: Characters, URL: 23}, "see https://example.com/a/very/long/path?x=1.", 28},
+		{"a link between Japanese", Limit{Max: 500, Unit: Characters, URL: 23}, "詳細https://example.com/xを見て", 28},
+		{"http alone is no link", Limit{Max: 500, Unit: Characters, URL: 23}, "http httpx", 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := c.l.Count(c.text); got != c.want {

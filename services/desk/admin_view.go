@@ -92,6 +92,7 @@ type templatesView struct {
 	Rows   []templateRow
 	Notice *notice
 	May    bool
+	Export string
 }
 
 type templateRow struct {
@@ -99,6 +100,8 @@ type templateRow struct {
 	State, StateName                string
 	Version                         int
 	Used                            int
+	Review                          string // until when it is to be reviewed
+	Past                            bool   // it should have been
 	Changed                         moment
 	By                              string
 }
@@ -119,6 +122,10 @@ type templateView struct {
 	Actions   []actionView
 	Versions  []versionView
 	Diff      []diffLine
+	DiffOf    string
+	Used      string // how often, and how often edited
+	Export    string
+	Back      string // where a sending back is posted
 	Notice    *notice
 }
 
@@ -141,9 +148,11 @@ type versionView struct {
 	On      bool
 }
 
+// diffLine is a line of two texts side by side; a side that is empty has no such
+// line.
 type diffLine struct {
-	Kind string // same, add, del
-	Text string
+	Old, New string
+	Changed  bool
 }
 
 // brandsView lists the brands that are listened for.
@@ -203,12 +212,41 @@ type sourcesView struct {
 	May    bool
 	Rows   []sourceRow // the last one may be that of second opinions
 	Notice *notice
+
+	Tabs     []chip // times to show coverage for
+	Coverage []coverageRow
+	Duties   []dutiesRow
+}
+
+// coverageRow is how a source was heard over the last days.
+type coverageRow struct {
+	Name, Href string
+	Strip      []stripPart
+	Share      string // heard, of the time in which it was to be
+	Missed     string // how long it was not; empty for never
+	Text       string // all of that in words
+}
+
+// stripPart is a stretch on the strip, in the strip's units.
+type stripPart struct{ Way, X, W string }
+
+type outageView struct {
+	From, To         moment
+	Span             string
+	Cause, Why       string
+	State, StateName string
+}
+
+// dutiesRow is what the platform of one kind of sources asks.
+type dutiesRow struct {
+	Kind  string
+	Facts []fact
 }
 
 type sourceRow struct {
 	ID, Name, Kind, Detail string
 	Href                   string
-	State                  string // ok, waiting, silent, failing, off
+	State                  string // ok, waiting, silent, failing, away, off
 	StateName              string
 	Success, Item, Next    moment
 	Lag                    string
@@ -280,6 +318,47 @@ type formView struct {
 	Danger *actionView
 	Back   link
 	Second *formView // another form below, with its own button
+	Try    string    // where what is typed can be tried; empty for not at all
+}
+
+// sourceView is one source: its settings, how it fares, and what its platform
+// asks of us.
+type sourceView struct {
+	formView
+	State   *sourceRow // nil for a new one
+	Hook    string     // where its platform can push; empty for nowhere
+	Guessed bool       // Hook is made of the request, not configured
+	Consent *consentView
+	Tried   *triedView
+	Duties  []fact
+
+	Tabs    []chip
+	Heard   *coverageRow
+	Outages []outageView
+}
+
+// consentView is whether a person has let a source in on the platform's page.
+type consentView struct {
+	Action   string // asks for the way there
+	Go, Host string // the platform's page; empty before it is asked for
+	Redirect string // what the platform must know of us
+	Guessed  bool   // Redirect is made of the request, not configured
+	Since    moment
+	By       string
+	Error    string
+}
+
+// triedView is what a configuration would bring.
+type triedView struct {
+	Error   string
+	Text    string // in one sentence
+	Secrets bool   // those that were typed have to be typed again
+	Rows    []triedRow
+}
+
+type triedRow struct {
+	rowView
+	Brands []string // that it is about
 }
 
 type fieldGroup struct {

@@ -371,12 +371,17 @@ type apiCase struct {
 	PublishedAt time.Time           `json:"published_at"`
 	SeenAt      time.Time           `json:"seen_at"`
 	Deleted     bool                `json:"deleted,omitempty"`
+	Thread      *apiThread          `json:"thread,omitempty"`
+	Comments    []apiComment        `json:"comments,omitempty"`
+	Answering   apiAnswering        `json:"answering"`
 	Media       []apiMedia          `json:"media,omitempty"`
 	Verdict     apiVerdict          `json:"verdict"`
 	Judged      *apiJudged          `json:"judged,omitempty"`
 	Draft       *apiDraft           `json:"draft,omitempty"`
 	Submitted   string              `json:"submitted,omitempty"`
+	ByHand      *apiTaken           `json:"by_hand,omitempty"`
 	Replies     []apiReply          `json:"replies"`
+	Answers     []apiAnswer         `json:"answers,omitempty"`
 	Promise     *time.Time          `json:"promise,omitempty"`
 	History     []apiEvent          `json:"history"`
 }
@@ -429,18 +434,80 @@ type apiReply struct {
 	By   string             `json:"by"`
 	At   time.Time          `json:"at"`
 	URL  string             `json:"url,omitempty"`
+
+	Account string     `json:"account,omitempty"`
+	Native  string     `json:"native,omitempty"`
+	ByHand  bool       `json:"by_hand,omitempty"`
+	Gone    bool       `json:"gone,omitempty"`
+	Reads   string     `json:"reads,omitempty"`
+	Metrics apiMetrics `json:"metrics,omitzero"`
+}
+
+// apiThread places a mention within its conversation.
+type apiThread struct {
+	ID           string `json:"id,omitempty"`
+	Parent       string `json:"parent,omitempty"`
+	ParentAuthor string `json:"parent_author,omitempty"`
+	ParentText   string `json:"parent_text,omitempty"`
+}
+
+// apiComment is what stood below the post.
+type apiComment struct {
+	Native string     `json:"native,omitempty"`
+	URL    string     `json:"url,omitempty"`
+	Author string     `json:"author,omitempty"`
+	Text   string     `json:"text"`
+	At     *time.Time `json:"at,omitempty"`
+	Ours   bool       `json:"ours,omitempty"`
+	State  string     `json:"state,omitempty"`
+}
+
+// apiAnswering is how a mention can be answered: by these accounts, the usual
+// one first, or by hand and why.
+type apiAnswering struct {
+	Accounts  []apiAccount  `json:"accounts"`
+	Why       source.Reason `json:"why,omitempty"`
+	OneAnswer bool          `json:"one_answer,omitempty"`
+}
+
+type apiAccount struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+}
+
+// apiTaken is a reply that somebody posts by hand.
+type apiTaken struct {
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until"`
+}
+
+// apiAnswer is a mention that answers our reply.
+type apiAnswer struct {
+	ID       mention.ID `json:"id"`
+	To       string     `json:"to"`
+	At       time.Time  `json:"at"`
+	ByAuthor bool       `json:"by_author,omitempty"`
+}
+
+type apiMetrics struct {
+	Likes   *int64 `json:"likes,omitempty"`
+	Reposts *int64 `json:"reposts,omitempty"`
+	Replies *int64 `json:"replies,omitempty"`
 }
 
 type apiEvent struct {
-	At    time.Time     `json:"at"`
-	Actor string        `json:"actor"`
-	Kind  casework.Kind `json:"kind"`
-	Text  string        `json:"text,omitempty"`
-	To    string        `json:"to,omitempty"`
-	URL   string        `json:"url,omitempty"`
+	At     time.Time     `json:"at"`
+	Actor  string        `json:"actor"`
+	Kind   casework.Kind `json:"kind"`
+	Text   string        `json:"text,omitempty"`
+	To     string        `json:"to,omitempty"`
+	URL    string        `json:"url,omitempty"`
+	Reason string        `json:"reason,omitempty"`
+	Until  *time.Time    `json:"until,omitempty"`
 }
 
-func apiCaseOf(s *casework.State) apiCase {
+func (c *call) apiCaseOf(s *casework.State) apiCase {
 	m, v := &s.Mention, &s.Verdict
 	out := apiCase{
 		ID: s.ID, Number: s.Number, Revision: s.Last, Status: s.Status, Holder: s.Holder, Team: s.Team, Disposition: s.Triage.Disposition,
@@ -466,13 +533,33 @@ func apiCaseOf(s *casework.State) apiCase {
 		out.Draft = &apiDraft{d.Version, d.Text, d.Kind, d.Account, d.Template, d.Author, d.At, s.Hash(d)}
 	}
 	for _, r := range s.Replies {
-		out.Replies = append(out.Replies, apiReply{r.Draft.Text, r.Draft.Kind, r.By, r.At, r.URL})
+		out.Replies = append(out.Replies, apiReply{
+			Text: r.Draft.Text, Kind: r.Draft.Kind, By: r.By, At: r.At, URL: r.URL, Account: r.Draft.Account, Native: r.Native,
+			ByHand: r.ByHand, Gone: r.Gone, Reads: r.Reads, Metrics: apiMetrics(r.Metrics),
+		})
+	}
+	if t := m.Thread; t != (mention.Thread{}) {
+		out.Thread = &apiThread{t.ID, t.Parent, t.ParentAuthor, t.ParentText}
+	}
+	for _, x := range m.Comments {
+		out.Comments = append(out.Comments, apiComment{x.NativeID, x.URL, x.Author, x.Text, timeOrNil(x.At), x.Ours, string(x.State)})
+	}
+	answering := c.Settings.Answering(m)
+	out.Answering = apiAnswering{[]apiAccount{}, answering.Why, answering.OneAnswer}
+	for _, src := range answering.Accounts {
+		out.Answering.Accounts = append(out.Answering.Accounts, apiAccount{src.ID, src.Name})
+	}
+	if h := s.ByHand; h != nil {
+		out.ByHand = &apiTaken{h.By, h.At, h.Until}
+	}
+	for _, a := range s.Answers {
+		out.Answers = append(out.Answers, apiAnswer{a.ID, a.To, a.At, a.ByAuthor})
 	}
 	if s.Promise != nil {
 		out.Promise = &s.Promise.Due
 	}
 	for _, e := range s.History {
-		out.History = append(out.History, apiEvent{e.At, e.Actor, e.Kind, e.Text, e.To, e.URL})
+		out.History = append(out.History, apiEvent{e.At, e.Actor, e.Kind, e.Text, e.To, e.URL, e.Reason, timeOrNil(e.Until)})
 	}
 	return out
 }
@@ -482,7 +569,7 @@ func (c *call) apiCase() error {
 	if err != nil {
 		return err
 	}
-	return c.json(http.StatusOK, apiCaseOf(&s))
+	return c.json(http.StatusOK, c.apiCaseOf(&s))
 }
 
 // apiArguments are what commands take; each command uses some.
@@ -518,6 +605,7 @@ var apiCommands = map[string]func(a *apiArguments) casework.Command{
 	"send-back": func(a *apiArguments) casework.Command { return casework.SendBack{Why: a.Why} },
 	"send":      func(a *apiArguments) casework.Command { return casework.Send{Hash: a.Hash} },
 	"stop":      func(*apiArguments) casework.Command { return casework.StopSend{} },
+	"by-hand":   func(a *apiArguments) casework.Command { return casework.TakeByHand{Hash: a.Hash} },
 	"posted":    func(a *apiArguments) casework.Command { return casework.MarkPosted{Hash: a.Hash, URL: a.URL} },
 	"settle":    func(a *apiArguments) casework.Command { return casework.Settle{URL: a.URL} },
 	"note":      func(a *apiArguments) casework.Command { return casework.AddNote{Text: a.Text} },
@@ -567,5 +655,5 @@ func (c *call) apiCommand() error {
 	if err != nil {
 		return err
 	}
-	return c.json(http.StatusOK, apiCaseOf(&s))
+	return c.json(http.StatusOK, c.apiCaseOf(&s))
 }

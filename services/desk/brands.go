@@ -327,7 +327,7 @@ func (c *call) trySources(q *query.Query) []sourcePreview {
 			continue
 		}
 		conn, err := kind.Open(withoutSecrets(kind.Fields(), src.Config), source.Deps{
-			HTTP: c.HTTP, Log: c.Log, Now: c.Now, Data: c.Data,
+			HTTP: c.HTTP, Log: c.Log, Now: c.Now, Data: c.Data, Keep: source.Memory(),
 			Terms: func() source.Terms { return source.Terms{Words: terms} },
 		})
 		s, can := conn.(source.Searcher)

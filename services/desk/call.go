@@ -136,7 +136,7 @@ func (c *call) identify(r route) error {
 	if err != nil {
 		return err
 	}
-	c.staff, c.session, c.viewer = &s, cookie.Value, s.Viewer()
+	c.staff, c.session, c.viewer = &s, cookie.Value, c.Settings.ViewerOf(&s, c.Now())
 	return nil
 }
 
@@ -400,7 +400,7 @@ func refusalStatus(code string) int {
 	switch code {
 	case casework.CodeForbidden:
 		return http.StatusForbidden
-	case casework.CodeInput, "labels":
+	case casework.CodeInput, casework.CodeCheck, casework.CodeMeasure, "labels":
 		return http.StatusUnprocessableEntity
 	case casework.CodeErased:
 		return http.StatusGone

@@ -19,9 +19,11 @@ import (
 
 // caseOptions say what of a case is shown besides the case.
 type caseOptions struct {
-	mode     string // of the composer: reply or note
-	back     string // the list it was opened from
-	composer *reply // what stands in the composer; nil for the stored draft
+	mode     string    // of the composer: reply or note
+	back     string    // the list it was opened from
+	composer *reply    // what stands in the composer; nil for the stored draft
+	template string    // to begin the reply with
+	picking  *pickView // templates and answers to choose from
 	confirm  *confirmView
 	ask      *askView
 	labels   *typedLabels    // the form of labels is open, as this fills it
@@ -42,7 +44,7 @@ func (c *call) caseAlone() error {
 	if err != nil {
 		return err
 	}
-	o, err := c.blind(&s, caseOptions{mode: c.r.URL.Query().Get("mode"), back: "/queue"})
+	o, err := c.blind(&s, caseOptions{mode: c.r.URL.Query().Get("mode"), template: c.r.URL.Query().Get("template"), back: "/queue"})
 	if err != nil {
 		return err
 	}
@@ -59,7 +61,7 @@ func (c *call) casePart(status int, id mention.ID) error {
 		return err
 	}
 	q := c.r.URL.Query()
-	o, err := c.blind(&s, caseOptions{mode: q.Get("mode"), back: withQuery(c.r.URL, map[string]string{"case": "", "mode": ""})})
+	o, err := c.blind(&s, caseOptions{mode: q.Get("mode"), template: q.Get("template"), back: withQuery(c.r.URL, map[string]string{"case": "", "mode": ""})})
 	if err != nil {
 		return err
 	}
@@ -188,9 +190,7 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 			}
 		}
 	}
-	if m.Thread.ParentText != "" {
-		v.Parent = &postView{Author: authorOf(m.Thread.ParentAuthor, ""), PlatformName: c.platform(m.Platform), Body: linked(c.masked(s, m.Thread.ParentText))}
-	}
+	v.Parent = c.parent(s)
 	if o.labels != nil {
 		v.Labels = c.labelsForm(s, o.labels, o.sample, o.back)
 	}
@@ -199,11 +199,10 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	}
 	v.Verdict = c.verdict(s)
 	v.Post = c.post(s, v.Verdict.Risks)
-	for _, r := range s.Replies {
-		v.After = append(v.After, c.ourReply(s, &r))
-	}
+	v.After = c.below(s)
 	v.Note, v.Present = c.caseNote(s), c.presentOn(s.ID)
-	v.Steps = c.steps(s)
+	v.Steps, v.Book = c.playbook(s)
+	v.Care = c.care(s)
 	v.Private = c.private(s)
 	v.Earlier, v.EarlierAll = c.earlier(s.ID, m)
 	c.links(s, v)
@@ -212,7 +211,10 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	v.History = c.history(s)
 	v.Actions = c.actions(s)
 	v.LeaveOut = o.leaveOut
-	if o.confirm == nil && o.ask == nil && o.labels == nil && o.leaveOut == nil {
+	if v.Confirm == nil && v.Ask == nil && v.Labels == nil && o.leaveOut == nil && o.mode == "" && o.composer == nil && s.ByHand != nil && c.may(identity.Send, m.Brand) == nil {
+		v.Confirm = c.taken(s)
+	}
+	if v.Confirm == nil && o.ask == nil && o.labels == nil && o.leaveOut == nil {
 		v.Composer = c.composer(s, o)
 	}
 	return v
@@ -242,7 +244,7 @@ func (c *call) caseNote(s *casework.State) *notice {
 		return &notice{Kind: "info", Title: say("out.waiting"), Text: say("out.waiting_text")}
 	}
 	if e, ok := lastOf(s, casework.SendFailed); ok && s.Outgoing == nil && s.Draft != nil {
-		return &notice{Kind: "error", Title: say("out.failed"), Text: e.Text, Kept: say("out.failed_kept")}
+		return c.notPublished(s, &e)
 	}
 	return nil
 }
@@ -318,21 +320,17 @@ func (c *call) post(s *casework.State, risks []riskView) postView {
 	if f := m.Author.Followers; f != nil {
 		p.Followers = l.compact(*f)
 	}
-	for _, x := range []struct {
-		n     *int64
-		label string
-	}{{m.Metrics.Likes, "post.likes"}, {m.Metrics.Reposts, "post.reposts"}, {m.Metrics.Replies, "post.replies"}} {
-		if x.n != nil {
-			p.Metrics = append(p.Metrics, metric{l.say(x.label), l.compact(*x.n)})
-		}
-	}
+	p.Metrics = c.metrics(m.Metrics)
 	for i, x := range m.Media {
 		mv := mediaView{Type: string(x.Type), Alt: x.Alt, Href: x.URL}
 		through := cmp.Or(filePath(s.ID, x.URL), "/cases/"+string(s.ID)+"/media/"+itoa(i))
 		if x.Type == mention.Image {
 			mv.Src = through
 		}
-		if !strings.HasPrefix(x.URL, "http") {
+		switch {
+		case x.URL == "": // an attachment that is not kept
+			mv.Src = ""
+		case !strings.HasPrefix(x.URL, "http"):
 			mv.Href = through // an attachment or a picture of the sandbox: no address of its own
 		}
 		p.Media = append(p.Media, mv)
@@ -359,38 +357,32 @@ func (c *call) ourReply(s *casework.State, r *casework.Reply) postView {
 	if st, ok := settings.Staff.Get(c.Settings, r.By); ok && st.PublicName != "" {
 		author = st.PublicName
 	}
-	return postView{
+	p := postView{
 		Author: c.brandName(s.Mention.Brand), Handle: "", Platform: s.Mention.Platform, PlatformName: c.platform(s.Mention.Platform),
 		Href: r.URL, Lang: langOf(r.Draft.Lang), At: c.l.at(r.At), Ours: true, Body: linked(r.Draft.Text), Followers: "", By: author,
+		Metrics: c.metrics(r.Metrics),
 	}
+	switch {
+	case r.Gone:
+		p.Flag = c.l.say("post.reply_gone")
+	case r.Reads != "":
+		p.Flag, p.Reads = c.l.say("post.reply_edited"), r.Reads
+	}
+	return p
 }
 
-// steps are those of the playbook for the gravest risk that has one.
-func (c *call) steps(s *casework.State) []stepView {
-	books := settings.Playbooks.List(c.Settings)
-	v := s.InForce()
-	for _, cat := range mention.Categories {
-		if !v.Has(cat) {
-			continue
-		}
-		for _, b := range books {
-			if !slices.Contains(b.Risks, cat) {
-				continue
-			}
-			var out []stepView
-			for _, st := range b.Steps {
-				who := st.Who
-				if key := "role." + who; c.l.has(key) {
-					who = c.l.say(key)
-				} else if t, ok := settings.Teams.Get(c.Settings, who); ok {
-					who = t.Name
-				}
-				out = append(out, stepView{Text: cmp.Or(st.Text[c.l.lang], st.Text["en"], st.Text["ja"]), Who: who})
-			}
-			return out
+// metrics are the counts that the platform gives.
+func (c *call) metrics(m mention.Metrics) []metric {
+	var out []metric
+	for _, x := range []struct {
+		n     *int64
+		label string
+	}{{m.Likes, "post.likes"}, {m.Reposts, "post.reposts"}, {m.Replies, "post.replies"}} {
+		if x.n != nil {
+			out = append(out, metric{c.l.say(x.label), c.l.compact(*x.n)})
 		}
 	}
-	return nil
+	return out
 }
 
 // earlier is what the author said before on the same platform.
@@ -492,7 +484,9 @@ func (c *call) actions(s *casework.State) []actionView {
 	work := may(identity.Handle) && (s.Holder == "" || s.Holder == me) && s.Outgoing == nil
 	closed := s.Status == casework.Done
 	if o := s.Outgoing; o != nil && may(identity.Send) {
-		add(!o.Calling && !o.Unsure && c.l.now.Before(o.NotTill), "stop", "z", primary)
+		held := !o.Calling && !o.Unsure && c.l.now.Before(o.NotTill)
+		add(held, "stop", "z", primary)
+		add(held, "hasten", "")
 		add(o.Unsure, "settle", "", path("ask/settle"), asks, primary)
 	}
 	add(work && closed, "reopen", "c")
@@ -506,7 +500,7 @@ func (c *call) actions(s *casework.State) []actionView {
 	add(work && !s.Snoozed.IsZero(), "wake", "s", path("reopen"), more)
 	add(work && !closed && s.Status != casework.Watching, "watch", "w", more)
 	add(work && s.Status == casework.Watching, "answer", "w", path("reopen"), more)
-	add(work && !closed, "exclude", "i", more)
+	add(work && !closed, "exclude", "-", more)
 	add(may(identity.Handle), "tag", "t", path("ask/tag"), asks, more)
 	add(work && !closed && s.Promise == nil, "promise", "d", path("ask/promise"), asks, more)
 	add(work && !closed, "merge", "m", path("ask/merge"), asks, more)
@@ -514,6 +508,11 @@ func (c *call) actions(s *casework.State) []actionView {
 	add(mine && s.Holder == me, "release", "c", more)
 	add(may(identity.Handle) && c.viewer.Person() && s.Number > 0 && s.Mention.Author.ID != "", "link", "", path("ask/link"), asks, more)
 	add(may(identity.Handle) && c.viewer.Person() && s.Mention.Content() != "", "labels", "l", path("labels"), asks, more)
+	add(may(identity.Comment), "wish", "i", path("ask/wish"), asks, more)
+	add(may(identity.Handle), "facts", "", path("ask/facts"), asks, more)
+	add(may(identity.Handle), "measure", "", path("ask/measure"), asks, more)
+	add(may(identity.Lead), "harassment", "", path("ask/harassment"), asks, more)
+	add(may(identity.Page) && s.Outgoing == nil, "halt", "", path("ask/halt"), asks, more, func(a *actionView) { a.Danger = true })
 	add(may(identity.Comment), "escalate", "", path("ask/escalate"), asks, more, func(a *actionView) { a.Danger = true })
 	return out
 }

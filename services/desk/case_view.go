@@ -1,5 +1,7 @@
 package desk
 
+import "slices"
+
 // casePage shows one case alone.
 type casePage struct {
 	frame
@@ -34,6 +36,8 @@ type caseView struct {
 	Links      []linkedView
 	LinkForm   *actionView
 	LeaveOut   *leaveOutView
+	Book       *bookView
+	Care       *careView
 	Earlier    []earlierView
 	EarlierAll string
 	Story      *storyView
@@ -69,6 +73,10 @@ type postView struct {
 	Metrics                 []metric
 	Ours                    bool   // written by us
 	By                      string // public name of the person behind a reply of ours
+	Note                    string // what it is in the thread
+	Case                    string // of a post that is a case of its own
+	Flag                    string // what became of a reply of ours
+	Reads                   string // how it reads there, if otherwise
 	Deleted, Edited, Cut    bool
 	// Folded hides a harsh post behind a summary line until it is opened.
 	Folded string
@@ -135,6 +143,45 @@ type promiseView struct {
 type stepView struct {
 	Text, Who string
 	Done      bool
+	By        string
+	At        moment
+	Action    string // ticks it, or unticks it
+	Fields    []pair
+}
+
+// careView is what is known, decided and done about a case besides its replies.
+type careView struct {
+	Facts      string
+	Measures   []measureView
+	Harassment string
+	Reaction   string
+	Wishes     []wishLink
+	Links      []actionView // what can be added
+}
+
+type measureView struct {
+	Text, Cause, Owner, State string
+	Due                       moment
+	Done                      bool
+	Finish                    string // leads to the form that says it is done
+}
+
+type wishLink struct {
+	Href, Title, Words string
+	Drop               string
+}
+
+// bookView is what a playbook says besides its steps.
+type bookView struct {
+	Name, Offer, Hints, Never, Law string
+	Clocks                         []clockView
+	Templates                      []link
+	Edit                           string
+}
+
+type clockView struct {
+	Text string
+	Due  moment
 }
 
 // earlierView is something this author said before, and our answer.
@@ -210,8 +257,12 @@ type composerView struct {
 	Lang      string
 	Preview   *previewView
 	Account   string
+	Accounts  field // where several could
 	To        string
-	CopyOnly  bool // the platform takes no replies from us: copy, then mark as posted
+	CopyOnly  bool    // no reply can leave from here: copy, then mark as posted
+	Hand      *notice // why
+	// Overwrites is our answer that the platform replaces by another one.
+	Overwrites *notice
 	// Waits tells that a second person has to approve, and why.
 	Waits   string
 	Claim   bool // must be claimed before anything can be written
@@ -222,7 +273,10 @@ type composerView struct {
 	// template's text as it was last filled in.
 	Version  int
 	Rendered string
-	NoteOnly bool   // no reply can be written now
+	NoteOnly bool // no reply can be written now
+	Picks    *pickView
+	Facts    bool   // the template wants confirmed facts, and there are none
+	Stopped  string // why no reply may leave now
 	SentBack string // why it came back
 }
 
@@ -236,6 +290,8 @@ type pendingView struct {
 	May      bool
 	Hash     string
 	Template string
+	Alone    bool // a PR lead may approve it alone, in an emergency
+	Findings []findingView
 }
 
 // templateOption is a template offered for the case.
@@ -243,6 +299,7 @@ type templateOption struct {
 	ID, Name, Lang, When, Why, Apology string
 	Version                            int
 	Text                               string
+	Past                               string // its review is overdue
 	On                                 bool
 }
 
@@ -252,9 +309,15 @@ type previewView struct {
 	PlatformName   string
 	Platform       string
 	Text           string
+	Spans          []span // of Text, with what was found marked
 	Lang           string
 	Count, Limit   int
 	Findings       []findingView
+}
+
+// Blocked tells that the reply can't go out as it is.
+func (p previewView) Blocked() bool {
+	return slices.ContainsFunc(p.Findings, func(f findingView) bool { return f.Block })
 }
 
 // Over is how far the text is over the platform's limit.
@@ -267,8 +330,8 @@ func (p previewView) Over() int {
 
 // findingView is something the reply check says.
 type findingView struct {
-	Words, Why, Turn string
-	Block            bool
+	Note, Name, Words, Why, Turn string
+	Block                        bool
 }
 
 // confirmView says exactly what will happen before it can't be undone.
@@ -282,9 +345,13 @@ type confirmView struct {
 	Danger bool
 	Fields []pair
 	Inputs []field
+	Lead   string
 	Copy   bool   // the text is to be copied by hand
 	Open   string // where it is to be pasted
-	Back   string
+	// CopyOpen copies the text and opens this address with the button.
+	CopyOpen string
+	ByHand   *confirmView // posting it by hand instead
+	Back     string
 }
 
 // fact is a line of a definition list.

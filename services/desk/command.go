@@ -1,9 +1,11 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -123,7 +125,11 @@ func (c *call) escalate() error {
 	return c.do(casework.Escalate{Why: c.form("why")}, c.l.say("done.escalate"), "")
 }
 func (c *call) closeCase() error {
-	return c.do(casework.Close{Outcome: c.form("outcome"), Why: c.form("why")}, c.l.say("done.close"), "undo")
+	m, err := c.typedMeasure()
+	if err != nil {
+		return c.refused(err, caseOptions{})
+	}
+	return c.do(casework.Close{Outcome: c.form("outcome"), Why: c.form("why"), Measure: m}, c.l.say("done.close"), "undo")
 }
 func (c *call) handOver() error {
 	to := c.form("to")
@@ -190,7 +196,8 @@ func (c *call) store() (casework.State, *reply, error) {
 	}
 	c.fill(&s, r, false)
 	w := c.write(&s, r)
-	if d := s.Draft; d != nil && d.Version == w.Version && d.Text == w.Text && d.Kind == w.Kind && d.Template == w.Template {
+	if d := s.Draft; d != nil && d.Version == w.Version && d.Text == w.Text && d.Kind == w.Kind && d.Template == w.Template &&
+		d.Account == cmp.Or(w.Account, s.Mention.Source) {
 		return s, r, nil
 	}
 	after, err := c.Cases.Do(c.ctx, c.viewer, id, w)
@@ -208,6 +215,9 @@ func (c *call) checkReply() error {
 	if err != nil {
 		return c.refused(err, caseOptions{mode: "reply", composer: r})
 	}
+	if found := c.Settings.CheckReply(s.Mention.Brand, s.Draft.Lang, s.Draft.Text); slices.ContainsFunc(found, func(f casework.Finding) bool { return f.Block }) {
+		return c.refused(&casework.Refused{Code: casework.CodeCheck}, caseOptions{mode: "reply", composer: r})
+	}
 	if c.waits(&s, r) != "" {
 		s, err = c.Cases.Do(c.ctx, c.viewer, s.ID, casework.Submit{})
 		if err != nil {
@@ -224,7 +234,7 @@ func (c *call) submitReply() error { return c.do(casework.Submit{}, c.l.say("don
 // confirm says what will happen, where and as whom.
 func (c *call) confirm(s *casework.State, promise string) *confirmView {
 	say := c.l.say
-	_, name, can := c.account(s)
+	_, name, can := c.account(s, s.Draft.Account)
 	hash := s.Hash(s.Draft)
 	base := "/cases/" + string(s.ID)
 	v := &confirmView{
@@ -236,12 +246,14 @@ func (c *call) confirm(s *casework.State, promise string) *confirmView {
 			{say("confirm.as"), name, ""}, {say("confirm.by"), c.viewer.Name(), ""},
 		},
 	}
+	if old, ok := c.overwritten(s); ok {
+		v.Facts = append(v.Facts, fact{say("confirm.overwrites"), shorten(old.Text, 200), ""})
+	}
 	if !can {
-		v.Action, v.Title, v.Copy, v.Open = base+"/posted", say("confirm.by_hand"), true, s.Mention.URL
-		v.Button = say("action.posted")
-		v.Inputs = []field{{Name: "url", Label: say("ask.posted_link"), Type: "url", Required: true, Placeholder: "https://"}}
+		v.Action, v.Title, v.Button, v.CopyOpen = base+"/by-hand", say("confirm.by_hand"), say("action.copy_open"), s.Mention.URL
 		return v
 	}
+	v.ByHand = &confirmView{Action: base + "/by-hand", Button: say("action.copy_open"), CopyOpen: s.Mention.URL, Fields: v.Fields}
 	when := say("confirm.now")
 	if b, ok := settings.Brands.Get(c.Settings, s.Mention.Brand); ok && b.Hold() > 0 {
 		when = say("confirm.hold", int(b.Hold()/time.Second))
@@ -274,11 +286,15 @@ func (c *call) sendReply() error {
 
 func (c *call) stopReply() error { return c.do(casework.StopSend{}, c.l.say("done.stop"), "") }
 
-func (c *call) postedReply() error {
-	id := mention.ID(c.r.PathValue("id"))
-	if err := c.promise(id); err != nil {
+// takeReply notes that the person posts the reply by hand now.
+func (c *call) takeReply() error {
+	if err := c.promise(mention.ID(c.r.PathValue("id"))); err != nil {
 		return c.refused(err, caseOptions{})
 	}
+	return c.do(casework.TakeByHand{Hash: c.form("hash")}, c.l.say("done.by_hand"), "")
+}
+
+func (c *call) postedReply() error {
 	return c.do(casework.MarkPosted{Hash: c.form("hash"), URL: c.form("url")}, c.l.say("done.posted"), "")
 }
 
@@ -288,10 +304,7 @@ func (c *call) settleReply() error {
 
 func (c *call) approveReply() error {
 	id := mention.ID(c.r.PathValue("id"))
-	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Approve{Hash: c.form("hash")})
-	if note := c.form("note"); err == nil && note != "" {
-		s, err = c.Cases.Do(c.ctx, c.viewer, id, casework.AddNote{Text: note})
-	}
+	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Approve{Hash: c.form("hash"), Note: c.form("note"), Emergency: c.form("alone") == "yes"})
 	return c.done(s, err, c.l.say("done.approve"), "")
 }
 
@@ -322,6 +335,13 @@ func (c *call) ask() error {
 		}
 		why.Label = say("ask.what_done")
 		a.Fields = []field{outcome, why}
+		if s.LimitedOnly() {
+			a.Text = say("ask.close_limited")
+		}
+		if s.Weighty() && len(s.Care.Measures) == 0 {
+			a.Text = sentence(a.Text, say("ask.measure_text"))
+			a.Fields = append(a.Fields, c.measureFields(&s, false)...)
+		}
 	case "hand-over":
 		a.Button = say("action.hand")
 		a.Fields = []field{c.whoTakes(&s), why}
@@ -349,7 +369,9 @@ func (c *call) ask() error {
 		a.Button, a.Text = say("action.settle"), say("ask.settle_text")
 		a.Fields = []field{{Name: "url", Label: say("ask.posted_link"), Type: "url", Placeholder: "https://"}}
 	default:
-		return errNotFound
+		if !c.askCare(&s, what, a) {
+			return errNotFound
+		}
 	}
 	return c.showCase(http.StatusOK, &s, caseOptions{ask: a, back: "/queue"}, nil)
 }

@@ -2,7 +2,6 @@ package desk
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
 	"net/http"
 	"regexp"
@@ -15,7 +14,6 @@ import (
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/settings"
-	"github.com/earshot/earshot/pkg/source"
 )
 
 // slotName is a place in a template, as it stands in a text that lacks it.
@@ -23,7 +21,8 @@ var slotName = regexp.MustCompile(`\{\{\s*([a-z][a-z0-9_]*)\s*\}\}`)
 
 // reply is what stands in the composer: what was typed, or the stored draft.
 type reply struct {
-	version  int // of the draft it is based on
+	version  int    // of the draft it is based on
+	account  string // source by which it leaves; empty for the usual one
 	template string
 	kind     casework.ReplyKind
 	text     string
@@ -38,7 +37,7 @@ func (c *call) stored(s *casework.State) *reply {
 	if d == nil {
 		return &reply{kind: c.usualKind(s)}
 	}
-	r := &reply{version: d.Version, template: d.Template, kind: d.Kind, text: d.Text, slots: d.Slots}
+	r := &reply{version: d.Version, account: d.Account, template: d.Template, kind: d.Kind, text: d.Text, slots: d.Slots}
 	if !d.Edited {
 		r.rendered = d.Text
 	}
@@ -56,8 +55,14 @@ func (c *call) usualKind(s *casework.State) casework.ReplyKind {
 // typed reads the composer's form.
 func (c *call) typed() *reply {
 	r := &reply{
-		template: c.form("template"), kind: casework.ReplyKind(c.form("kind")), text: c.form("text"), rendered: c.form("rendered"),
+		account: c.form("account"), template: c.form("template"), kind: casework.ReplyKind(c.form("kind")), text: c.form("text"), rendered: c.form("rendered"),
 		slots: map[string]string{}, promise: c.form("promise"),
+	}
+	if pick := c.form("pick"); pick != "" {
+		r.template = pick
+	}
+	if answer := c.form("answer"); answer != "" {
+		r.text = strings.TrimSpace(r.text + "\n" + answer)
 	}
 	r.version, _ = strconv.Atoi(c.form("version"))
 	for name, values := range c.r.PostForm {
@@ -66,55 +71,6 @@ func (c *call) typed() *reply {
 		}
 	}
 	return r
-}
-
-// account is the source by which a reply to s leaves, and whether it can leave
-// by itself; without one the reply is copied and posted by hand.
-func (c *call) account(s *casework.State) (id, name string, can bool) {
-	if src, ok := settings.Sources.Get(c.Settings, s.Mention.Source); ok && replies(src) {
-		return src.ID, cmp.Or(src.Name, src.ID), true
-	}
-	for _, src := range settings.Sources.List(c.Settings) {
-		if k, ok := source.Named(src.Kind); ok && k.Platform == s.Mention.Platform && replies(src) && (src.Brand == "" || src.Brand == s.Mention.Brand) {
-			return src.ID, cmp.Or(src.Name, src.ID), true
-		}
-	}
-	return "", c.brandName(s.Mention.Brand), false
-}
-
-// replies tells whether a source is set up to publish: its kind can, and the
-// credential that kind needs is there.
-func replies(src settings.Source) bool {
-	k, ok := source.Named(src.Kind)
-	if !ok || src.Off || k.Limit.Max == 0 {
-		return false
-	}
-	for _, f := range k.Fields() {
-		if k.WriteKeys == nil && !f.Secret || k.WriteKeys != nil && !slices.Contains(k.WriteKeys, f.Key) {
-			continue
-		}
-		var set map[string]any
-		if len(src.Config) > 0 && json.Unmarshal(src.Config, &set) != nil {
-			return false
-		}
-		if v, _ := set[f.Key].(string); v == "" {
-			return false
-		}
-	}
-	return true
-}
-
-// limit is the length rule that a reply to s has to keep.
-func (c *call) limit(s *casework.State) source.Limit {
-	if id, _, can := c.account(s); can {
-		return c.Settings.LimitFor(id)
-	}
-	return handLimits[s.Mention.Platform]
-}
-
-// handLimits are the usual rules of platforms where we post by hand.
-var handLimits = map[string]source.Limit{
-	"x": {Max: 280, Unit: source.Weighted, URL: 23}, "bluesky": {Max: 300, Unit: source.Graphemes}, "appstore": {Max: 5970, Unit: source.Characters},
 }
 
 // automatic are the slots of templates that fill themselves.
@@ -195,7 +151,11 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 	if s.ReadOnly != "" || s.Redacted || !c.viewer.Can(identity.Comment, brand) {
 		return nil
 	}
-	_, name, can := c.account(s)
+	r := o.composer
+	if r == nil {
+		r = c.stored(s)
+	}
+	_, name, can := c.account(s, r.account)
 	v := &composerView{
 		Action: "/cases/" + string(s.ID), Revision: s.Last, Mode: "reply", Account: name, CopyOnly: !can,
 		To: authorOf(s.Mention.Author.Handle, s.Mention.Author.Name), Lang: langOf(s.Verdict.Lang),
@@ -218,16 +178,33 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 		v.Claim, v.Holder = true, c.who(s.Holder)
 		return v
 	}
-	r := o.composer
-	if r == nil {
-		r = c.stored(s)
-		if o.mode == "hold" {
+	if o.composer == nil {
+		switch {
+		case o.mode == "hold":
 			c.holding(s, r)
+		case o.template != "":
+			r.template = o.template
+			c.fill(s, r, true)
+		case s.Draft == nil:
+			c.shipped(s, r)
 		}
 	}
+	c.answerable(s, r, v)
 	v.Version, v.Text, v.Rendered = r.version, r.text, r.rendered
-	for _, t := range casework.Suggest(settings.Templates.List(c.Settings), s) {
-		v.Templates = append(v.Templates, templateOption{ID: t.ID, Name: t.Name, Lang: t.Lang, When: t.When, On: t.ID == r.template})
+	for _, t := range casework.Ranked(settings.Templates.List(c.Settings), s) {
+		o := c.templateOption(&t)
+		o.On = t.ID == r.template
+		v.Templates = append(v.Templates, o)
+		if o.On && t.InForce().Apology == casework.FullApology {
+			v.Facts = s.Care.Facts == nil
+		}
+	}
+	v.Picks = o.picking
+	if stop, ok := c.Settings.StopOf(s.Mention.Brand, s.Verdict.Story); ok {
+		v.Stopped = l.say("stop.holds", stop.Why)
+		if t, ok := settings.Templates.Get(c.Settings, stop.Statement); ok {
+			v.Stopped += " " + l.say("stop.statement_is", t.Name)
+		}
 	}
 	if i := slices.IndexFunc(v.Templates, func(t templateOption) bool { return t.On }); i >= 0 {
 		v.Chosen = &v.Templates[i]
@@ -267,6 +244,22 @@ func (c *call) holding(s *casework.State, r *reply) {
 	r.kind = casework.Interim
 	for _, t := range casework.Suggest(settings.Templates.List(c.Settings), s) {
 		if v := t.InForce(); v.Kind == casework.Interim && t.Lang == s.Verdict.Lang {
+			r.template = t.ID
+			c.fill(s, r, true)
+			return
+		}
+	}
+}
+
+// shipped makes r the news that a wish came true, for those who asked.
+func (c *call) shipped(s *casework.State, r *reply) {
+	for _, w := range s.Care.Wishes {
+		card, _ := settings.Wishes.Get(c.Settings, w.ID)
+		for card.Into != "" {
+			card, _ = settings.Wishes.Get(c.Settings, card.Into)
+		}
+		t, ok := settings.Templates.Get(c.Settings, card.Template)
+		if card.Status == casework.WishShipped && ok && t.InForce() != nil && t.Serves(s.Mention.Brand, s.Mention.Platform) {
 			r.template = t.ID
 			c.fill(s, r, true)
 			return
@@ -316,8 +309,8 @@ func (c *call) preview(s *casework.State, r *reply) *previewView {
 	if strings.TrimSpace(r.text) == "" {
 		return nil
 	}
-	limit := c.limit(s)
-	_, name, _ := c.account(s)
+	id, name, _ := c.account(s, r.account)
+	limit := c.Settings.LimitFor(&s.Mention, id)
 	p := &previewView{
 		Author: c.brandName(s.Mention.Brand), Handle: name, Platform: s.Mention.Platform, PlatformName: c.platform(s.Mention.Platform),
 		Text: r.text, Lang: langOf(s.Verdict.Lang), Count: limit.Count(r.text), Limit: limit.Max,
@@ -325,6 +318,8 @@ func (c *call) preview(s *casework.State, r *reply) *previewView {
 	for _, m := range slotName.FindAllStringSubmatch(r.text, -1) {
 		p.Findings = append(p.Findings, findingView{Words: m[0], Why: c.l.say("check.slot"), Block: true})
 	}
+	spans, found := c.marked(r.text, c.findings(s, r))
+	p.Spans, p.Findings = spans, append(p.Findings, found...)
 	return p
 }
 
@@ -332,7 +327,8 @@ func (c *call) preview(s *casework.State, r *reply) *previewView {
 func (c *call) waits(s *casework.State, r *reply) string {
 	rules, _ := settings.Rules.Get(c.Settings, settings.Default)
 	d := &casework.Draft{Text: r.text, Template: r.template, Edited: r.text != r.rendered}
-	if a := s.Approval; a != nil && s.Draft != nil && a.Hash == s.Hash(&casework.Draft{Text: r.text, Account: s.Draft.Account}) {
+	id, _, _ := c.account(s, r.account)
+	if a := s.Approval; a != nil && s.Draft != nil && a.Hash == s.Hash(&casework.Draft{Text: r.text, Account: cmp.Or(id, s.Mention.Source)}) {
 		return ""
 	}
 	needs, why := rules.Needs(s, d, c.viewer)
@@ -351,6 +347,8 @@ func (c *call) pending(s *casework.State) *pendingView {
 	d := s.Draft
 	v := &pendingView{By: c.who(d.Author), At: c.l.at(d.At), Hash: s.Submitted, Own: d.Author == c.viewer.Actor()}
 	v.May = !v.Own && c.viewer.Can(identity.Approve, s.Mention.Brand)
+	v.Alone = v.Own && c.viewer.Can(identity.Page, s.Mention.Brand)
+	_, v.Findings = c.marked(d.Text, c.Settings.CheckReply(s.Mention.Brand, d.Lang, d.Text))
 	v.Changes = []span{{Text: d.Text}}
 	if t, ok := settings.Templates.Get(c.Settings, d.Template); ok {
 		if tv := t.Version(d.TemplateVersion); tv != nil {
@@ -388,7 +386,7 @@ func changed(body, text string) []span {
 
 // write is the command that stores r.
 func (c *call) write(s *casework.State, r *reply) casework.Write {
-	id, _, _ := c.account(s)
+	id, _, _ := c.account(s, r.account)
 	slots := maps.Clone(r.slots)
 	if r.template != "" {
 		slots = c.values(s, r)
@@ -405,8 +403,14 @@ func (c *call) fillReply() error {
 		return err
 	}
 	r := c.typed()
-	fresh := r.template != c.form("was")
-	c.fill(&s, r, fresh)
+	if t, ok := settings.Templates.Get(c.Settings, r.template); ok && s.Number == 0 && t.InForce() != nil && strings.Contains(t.InForce().Body, "{{case}}") {
+		// A number that can be read out is there once somebody works on it.
+		if s, err = c.Cases.Do(c.ctx, c.viewer, s.ID, casework.Claim{}); err != nil {
+			return c.refused(err, caseOptions{mode: "reply", composer: r})
+		}
+	}
+	fresh := r.template != c.form("was") || c.form("pick") != ""
+	c.fill(&s, r, fresh && c.form("answer") == "")
 	o := caseOptions{mode: "reply", composer: r}
 	if c.part() != "" {
 		return c.show(http.StatusOK, "case", "composer", c.composer(&s, o))

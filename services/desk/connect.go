@@ -150,6 +150,14 @@ func (c *call) connection(s family) error {
 }
 
 func (c *call) showConnection(status int, s family, v connected, kind *kindView, wrong map[string]string) error {
+	if s.brand {
+		return c.showSource(status, v, kind, wrong, nil)
+	}
+	return c.show(status, "form", "page", c.connectionForm(s, v, kind, wrong))
+}
+
+// connectionForm is the form of a source or notifier.
+func (c *call) connectionForm(s family, v connected, kind *kindView, wrong map[string]string) *formView {
 	say := c.l.say
 	title := v.name
 	if v.id == "" {
@@ -170,7 +178,7 @@ func (c *call) showConnection(status int, s family, v connected, kind *kindView,
 	if text := wrong[""]; text != "" {
 		page.Notice = &notice{Kind: "error", Title: say("error.input"), Text: text, Kept: say("form.kept")}
 	}
-	return c.show(status, "form", "page", page)
+	return page
 }
 
 // configFields are the inputs for the fields of a kind, with what is set, under
@@ -272,20 +280,27 @@ func (c *call) typedConfig(fields []config.Field, old json.RawMessage) (json.Raw
 	return raw, wrong, err
 }
 
-func (c *call) saveConnection(s family) error {
+// typedConnection is the connection as the form has it, and what is wrong with
+// it.
+func (c *call) typedConnection(s family) (connected, *kindView, map[string]string, error) {
 	v, kind, err := c.wantedConnection(s)
-	if err != nil {
-		return err
+	if err == nil && kind == nil {
+		err = errNotFound
 	}
-	if kind == nil {
-		return errNotFound
+	if err != nil {
+		return v, nil, nil, err
 	}
 	v.name, v.brand, v.off, v.kind = c.form("name"), c.form("brand"), c.form("off") == "on", kind.Name
 	raw, wrong, err := c.typedConfig(kind.fields, v.config)
+	v.config = raw
+	return v, kind, wrong, err
+}
+
+func (c *call) saveConnection(s family) error {
+	v, kind, wrong, err := c.typedConnection(s)
 	if err != nil {
 		return err
 	}
-	v.config = raw
 	if v.name == "" {
 		wrong["name"] = c.l.say("form.required")
 	}

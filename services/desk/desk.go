@@ -47,7 +47,7 @@ func run(ctx context.Context, env *app.Env) error {
 	}
 	d, err := New(Options{
 		Bus: env.Bus(), Index: index, Cases: env.Cases(index), Board: board, Settings: env.Settings(), Gate: env.Gate(), Signer: signer,
-		HTTP: env.HTTP(), Log: env.Log, Now: env.Now, URL: env.URL(), Version: env.Version(),
+		HTTP: env.HTTP(), Log: env.Log, Now: env.Now, URL: env.URL(), Public: strings.TrimSuffix(env.Config().URL, "/"), Version: env.Version(),
 		Data: env.Config().Data, Sandbox: env.Sandbox(), MaxBody: int64(env.Config().Limits.IntakeBody), Templates: os.Getenv("EARSHOT_DEV_TEMPLATES"),
 	})
 	if err != nil {
@@ -88,7 +88,10 @@ type Options struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 	// URL is where people reach the desk, without a slash at the end.
-	URL     string
+	URL string
+	// Public is URL if it was configured, and empty if it is only what the
+	// process makes of the address it listens on.
+	Public  string
 	Version string
 	Data    string // folder of the process, for the sandbox's timeline
 	Sandbox bool
@@ -104,6 +107,7 @@ type Desk struct {
 	pages *renderer
 	live  *hub
 
+	hooks   hooks
 	weekly  weekly
 	viewed  viewCounts
 	figures judgedCache
@@ -157,9 +161,12 @@ func (d *Desk) Handler() http.Handler {
 		mux.Handle(r.pattern, d.adapt(r))
 	}
 	mux.Handle("GET /static/", d.pages.assets)
+	mux.HandleFunc("GET /hooks/{source}", d.hook)
+	mux.HandleFunc("POST /hooks/{source}", d.hook)
 	mux.Handle("/api/", d.adapt(route{pattern: "ANY /api/", open: true, handle: func(*call) error { return errNotFound }}))
 	mux.Handle("/", d.adapt(route{open: true, handle: func(*call) error { return errNotFound }}))
 	guard := http.NewCrossOriginProtection()
+	guard.AddInsecureBypassPattern("POST /hooks/{source}") // no cookie counts there
 	guard.SetDenyHandler(d.adapt(route{open: true, handle: func(*call) error { return errCrossSite }}))
 	return guard.Handler(mux)
 }

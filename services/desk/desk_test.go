@@ -111,6 +111,10 @@ func TestAGraveReplyWaitsForASecondPerson(t *testing.T) {
 	approver.want(approver.post(path+"/approve", "hash", hash[1]), 303)
 	a = writer.want(writer.post(path+"/check", "kind", "first", "version", "2", "text", "We call you today before 17:00."), 200, "Publish it by hand")
 	hash = regexp.MustCompile(`name="hash" value="([0-9a-f]+)"`).FindStringSubmatch(a.body)
+	writer.want(writer.post(path+"/by-hand", "hash", "wrong"), 409)
+	writer.want(writer.post(path+"/by-hand", "hash", hash[1]), 303)
+	a = writer.want(writer.get(path), 200, "Aya is posting this by hand", "We call you today before 17:00.", `data-copy-from="final"`, path+"/posted")
+	hash = regexp.MustCompile(`name="hash" value="([0-9a-f]+)"`).FindStringSubmatch(a.body)
 	writer.want(writer.post(path+"/posted", "hash", hash[1], "url", "https://social.example/@kumo/2"), 303)
 	writer.want(writer.get(path), 200, "Waiting for the customer", "https://social.example/@kumo/2", "posted the reply by hand")
 }
@@ -406,7 +410,7 @@ func TestASourceIsSetUpFromItsKindsForm(t *testing.T) {
 		t.Fatalf("sources: %+v", list)
 	}
 	src := list[0]
-	if strings.Contains(string(src.Config), "very-secret") || !replies(src) {
+	if strings.Contains(string(src.Config), "very-secret") || !src.Writes() {
 		t.Errorf("stored %s", src.Config)
 	}
 	a := v.want(v.get("/sources/"+src.ID), 200, "https://social.example", "kept as it is", "!very-secret", "!sealed:")

@@ -174,8 +174,11 @@ func (c *call) reasonOf(s *escalation.State) string {
 // case; the excerpt where the post can't be had.
 func (c *call) escalationPost(v identity.Viewer, s *escalation.State) ([]postView, link) {
 	to := link{c.l.say("esc.case"), "/cases/" + string(s.Mention)}
-	if s.Origin == escalation.BySilence {
+	switch s.Origin {
+	case escalation.BySilence:
 		return nil, link{c.l.say("nav.sources"), "/sources"}
+	case escalation.ByQuota:
+		return nil, link{c.l.say("nav.notifiers"), "/notifiers"}
 	}
 	if s.Mention == "" {
 		return nil, link{c.l.say("nav.queue"), "/queue?view=all&sentiment=negative&brand=" + s.Brand}

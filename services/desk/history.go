@@ -27,7 +27,9 @@ func (c *call) history(s *casework.State) []eventView {
 				v.What = c.l.say("event.taken")
 			}
 			owner = ownerAfter(owner, e)
-			out = append(out, v)
+			if e.Kind != casework.LookDue { // what was seen is said when it is new
+				out = append(out, v)
+			}
 		}
 	}
 	walk(s.History)
@@ -91,6 +93,22 @@ func (c *call) event(id mention.ID, e *casework.Event) eventView {
 		arg = c.l.say("outcome." + e.Outcome)
 	case casework.Sent, casework.Posted:
 		v.Href = e.URL
+		if v.System && e.Kind == casework.Posted {
+			key = "event.posted_found"
+		}
+	case casework.Answered:
+		v.Href = "/cases/" + e.To
+		if e.Level != casework.ByAuthor {
+			key = "event.answered_other"
+		}
+	case casework.Looked:
+		switch {
+		case e.Mention == nil || e.Native == "":
+		case e.Mention.Deleted:
+			key = "event.looked_gone"
+		case e.Mention.Text != "":
+			key, v.Text = "event.looked_edited", e.Mention.Text
+		}
 	case casework.Noted:
 		v.Kind = "note"
 		for _, f := range e.Files {
@@ -102,6 +120,18 @@ func (c *call) event(id mention.ID, e *casework.Event) eventView {
 		v.Kind = "reply"
 		if e.Draft != nil {
 			v.Text, v.Lang = e.Draft.Text, langOf(e.Draft.Lang)
+		}
+	case casework.Approved:
+		if e.Level == casework.EmergencyLevel {
+			key = "event.approved_emergency"
+		}
+	case casework.HarassmentDecided:
+		key += "_" + e.Outcome
+	case casework.AuthorWrote:
+		v.Href = "/cases/" + e.To
+	case casework.Measured:
+		if e.Measure != nil {
+			v.Text = e.Measure.Cause + " → " + e.Measure.Text + e.Measure.NoneWhy
 		}
 	case casework.PromiseDue:
 		if e.Level != "due" {

@@ -222,7 +222,7 @@ func (c *call) ended() bool {
 	if err != nil {
 		return true
 	}
-	c.viewer = s.Viewer()
+	c.viewer = c.Settings.ViewerOf(&s, c.Now())
 	return !c.viewer.CanSomewhere(identity.View)
 }
 

@@ -3,7 +3,6 @@ package desk
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -13,9 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/bus"
-	"github.com/earshot/earshot/pkg/classify"
 	"github.com/earshot/earshot/pkg/identity"
-	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/source"
 )
 
@@ -25,94 +22,6 @@ func atoi(s string) int {
 		return 0
 	}
 	return n
-}
-
-// sources shows whether each source still hears anything.
-func (c *call) sources() error {
-	say := c.l.say
-	v := &sourcesView{frame: c.frame(say("nav.sources"), "/sources"), May: c.viewer.Can(identity.Configure, identity.AllBrands)}
-	for _, s := range settings.Sources.List(c.Settings) {
-		if s.Brand != "" && !c.viewer.Can(identity.View, s.Brand) {
-			continue
-		}
-		var p source.Progress
-		if _, err := bus.Cursors.Get(c.ctx, c.Bus, source.ProgressKey(s.ID), &p); err != nil && !errors.Is(err, bus.ErrNotFound) {
-			c.Log.Warn("progress not read", "source", s.ID, "error", err)
-			v.Notice = &notice{Kind: "stale", Title: say("source.unread"), Text: say("source.unread_text")}
-		}
-		row := c.sourceRow(s, p)
-		if v.May {
-			row.Href = "/sources/" + s.ID
-		}
-		v.Rows = append(v.Rows, row)
-	}
-	if len(v.Rows) == 0 {
-		v.Notice = &notice{Kind: "empty", Title: say("source.none"), Text: say("source.none_text")}
-	}
-	if row, ok := c.opinionRow(); ok {
-		v.Rows = append(v.Rows, row)
-	}
-	return c.show(http.StatusOK, "sources", "page", v)
-}
-
-// opinionRow shows how asking for second opinions fares, if somebody is asked.
-func (c *call) opinionRow() (sourceRow, bool) {
-	var a classify.Asked
-	if _, err := bus.Cursors.Get(c.ctx, c.Bus, classify.AskedKey, &a); err != nil {
-		if !errors.Is(err, bus.ErrNotFound) {
-			c.Log.Warn("how asking for opinions fares is not read", "error", err)
-		}
-		return sourceRow{}, false
-	}
-	l := c.l
-	a.Turn(l.now)
-	r := sourceRow{
-		ID: classify.AskedKey, Name: l.say("source.opinion"), Kind: a.Model, Detail: l.say("source.opinion_tokens", number(a.Tokens), number(a.PerDay)),
-		State: "ok", Success: l.at(a.Success), Item: l.at(a.Success), Next: l.at(a.Next), Error: a.Error,
-		Quota: number(max(0, a.PerHour-a.Questions)) + " / " + number(a.PerHour),
-	}
-	switch {
-	case a.Error != "":
-		r.State = "failing"
-	case a.Success.IsZero():
-		r.State = "waiting"
-	}
-	r.StateName = l.say("source.state_" + r.State)
-	return r, true
-}
-
-func (c *call) sourceRow(s settings.Source, p source.Progress) sourceRow {
-	l := c.l
-	r := sourceRow{ID: s.ID, Name: s.Name, Kind: l.instead("kind.sources."+s.Kind, s.Kind), Success: l.at(p.Success), Item: l.at(p.Item), Next: l.at(p.Next), Error: p.Error}
-	if r.Name == "" {
-		r.Name = s.ID
-	}
-	if r.Kind == r.Name {
-		r.Kind = ""
-	}
-	if s.Brand != "" {
-		r.Detail = c.brandName(s.Brand)
-	}
-	if lag := p.Lag(); lag > 0 {
-		r.Lag, r.LagLate = l.span(lag), lag > time.Hour
-	}
-	if p.Quota > 0 {
-		r.Quota = fmt.Sprintf("%s / %s", number(p.Left), number(p.Quota))
-	}
-	switch {
-	case s.Off:
-		r.State, r.Next = "off", moment{}
-	case p.Error != "":
-		r.State = "failing"
-	case p.Silent:
-		r.State, r.Silent = "silent", l.say("source.silent", l.span(l.now.Sub(p.Taken)), l.span(p.Gap))
-	case p.Success.IsZero():
-		r.State = "waiting"
-	default:
-		r.State = "ok"
-	}
-	r.StateName = l.say("source.state_" + r.State)
-	return r
 }
 
 // span is a length of time in one unit.

@@ -32,6 +32,7 @@ var filters = []struct {
 	{"tag", search.FieldTag, true}, {"team", search.FieldTeam, true},
 	{"status", search.FieldStatus, false}, {"author", search.FieldAuthor, false}, {"story", search.FieldStory, false},
 	{"source", search.FieldSource, false}, {"place", search.FieldPlace, false}, {"holder", search.FieldHolder, false}, {"worker", search.FieldWorker, false},
+	{"mark", search.FieldTag, false},
 }
 
 var sorts = []struct{ name, label string }{{"queue", "list.sort_risk"}, {"newest", "list.sort_new"}, {"oldest", "list.sort_old"}, {"relevance", "list.sort_best"}}

@@ -206,6 +206,9 @@ func TestKindsAreExplainedInEveryLanguage(t *testing.T) {
 		for _, k := range s.kinds {
 			want["kind."+s.name+"."+k.Name] = true
 			want["kind."+s.name+"."+k.Name+".doc"] = true
+			if s.brand {
+				want["kind."+s.name+"."+k.Name+".deletions.doc"] = true
+			}
 			for _, f := range k.fields {
 				want["key."+s.name+"."+k.Name+"."+f.Key] = true
 				want["key."+s.name+"."+k.Name+"."+f.Key+".hint"] = true

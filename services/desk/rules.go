@@ -26,18 +26,22 @@ type ruling struct {
 	rights []identity.Action // any of these, for all brands
 	parts  []part
 	// one is what there is one of: its value while nobody has set any.
-	one  func() any
-	list func(*call) []ruled
-	last func(*settings.Store, string) (actor string, at time.Time)
-	json func(*settings.Store, string) (json.RawMessage, uint64, error)
-	past func(context.Context, *settings.Store, string) ([]revised, error)
-	drop func(c *call, id string, version uint64) error
+	one func() any
+	// usual is the value of id while nobody has set any, of what there is more
+	// than one of; nil where all values are people's.
+	usual func(c *call, id string) (any, bool)
+	list  func(*call) []ruled
+	last  func(*settings.Store, string) (actor string, at time.Time)
+	json  func(*settings.Store, string) (json.RawMessage, uint64, error)
+	past  func(context.Context, *settings.Store, string) ([]revised, error)
+	drop  func(c *call, id string, version uint64) error
 }
 
 // ruled is one setting in a list.
 type ruled struct {
 	id, name string
 	parts    []string // what it is about, in words
+	state    string   // a word on it; may be empty
 }
 
 // revised is who set something when, and to what; nil for nothing any more.
@@ -88,7 +92,7 @@ var (
 func rulings() []ruling {
 	approval := rulingOf(settings.Rules, leads,
 		ofGroup("rows", ofPicks("brands", brandPicks), ofPicks("risks", riskPicks), ofPicks("intents", intentPicks), ofChoice("edited", false, "", "true", "false"),
-			ofNumber("reach"), ofCheck("needs_approval"), ofCheck("approvers"), ofText("why")))
+			ofPicks("roles", named("role.", identity.Roles)), ofCheck("trained"), ofNumber("reach"), ofCheck("needs_approval"), ofCheck("approvers"), ofText("why")))
 	approval.one = func() any { return casework.DefaultRules() }
 
 	policy := rulingOf(settings.Policies, leads,
@@ -106,6 +110,7 @@ func rulings() []ruling {
 
 	playbook := rulingOf(settings.Playbooks, writers,
 		ofSpoken("name", 1), ofPicks("risks", riskPicks), ofGroup("steps", ofChoice("phase", true, casework.Phases...), ofText("who"), ofSpoken("text", 3)),
+		ofSpoken("offer", 3), ofSpoken("hints", 3), ofPicks("templates", templatePicks), ofGroup("clocks", ofSpoken("text", 2), ofNumber("hours")),
 		ofSpoken("never", 3), ofSpoken("law", 3))
 	playbook.list = func(c *call) []ruled {
 		var out []ruled
@@ -156,7 +161,7 @@ func rulings() []ruling {
 		}
 		return out
 	}
-	return []ruling{policy, approval, playbook, team, route}
+	return []ruling{policy, approval, checkRuling(), voiceRuling(), answerRuling(), playbook, team, route, deputyRuling()}
 }
 
 func texts[S ~string](list []S) []string {
@@ -259,9 +264,9 @@ func (c *call) rules() error {
 			s.rulesRow = c.dated(&r, settings.Default, row)
 		} else {
 			for _, x := range r.list(c) {
-				s.Rows = append(s.Rows, c.dated(&r, x.id, rulesRow{Href: path + x.id, Name: x.name, Parts: x.parts}))
+				s.Rows = append(s.Rows, c.dated(&r, x.id, rulesRow{Href: path + x.id, Name: x.name, Parts: x.parts, State: x.state}))
 			}
-			if c.mayEdit(&r) {
+			if c.mayEdit(&r) && r.kind != settings.Voices.Kind() { // every brand has its own already
 				s.New, s.NewLabel = path+"new", say("rules."+r.kind+"_new")
 			}
 		}
@@ -302,10 +307,28 @@ func (c *call) wantedRule() (*ruling, map[string]any, uint64, error) {
 	case id == "new":
 		return r, map[string]any{}, 0, nil
 	default:
-		return nil, nil, 0, errNotFound
+		v, ok := any(nil), false
+		if r.usual != nil {
+			v, ok = r.usual(c, id)
+		}
+		if !ok {
+			return nil, nil, 0, errNotFound
+		}
+		if raw, err = json.Marshal(v); err != nil {
+			return nil, nil, 0, err
+		}
 	}
 	tree := map[string]any{}
 	return r, tree, version, json.Unmarshal(raw, &tree)
+}
+
+// hasUsual tells whether something holds for id while nobody has set anything.
+func (r *ruling) hasUsual(c *call, id string) bool {
+	if r.usual != nil {
+		_, ok := r.usual(c, id)
+		return ok
+	}
+	return r.one != nil
 }
 
 // isSet tells whether the setting of the address has a value of its own.
@@ -350,7 +373,7 @@ func (c *call) showRule(status int, r *ruling, tree map[string]any, version uint
 		v.Notice = &notice{Kind: "error", Title: say("error.input"), Text: text, Kept: say("form.kept")}
 	} else if mistaken {
 		v.Notice = &notice{Kind: "error", Title: say("error.input"), Text: say("rules.wrong"), Kept: say("form.kept")}
-	} else if !c.isSet(r) && r.one != nil {
+	} else if !c.isSet(r) && r.hasUsual(c, id) {
 		v.Notice = &notice{Kind: "info", Text: say("rules.default_text")}
 	}
 	if id != "new" {
@@ -358,7 +381,7 @@ func (c *call) showRule(status int, r *ruling, tree map[string]any, version uint
 	}
 	if v.May && c.isSet(r) {
 		v.Drop, v.DropLabel, v.DropText = v.Action+"/remove", say("rules.remove"), say("rules.remove_sure")
-		if r.one != nil {
+		if r.hasUsual(c, id) {
 			v.DropLabel, v.DropText = say("rules.reset"), say("rules.reset_sure")
 		}
 	}

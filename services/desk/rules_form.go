@@ -20,7 +20,7 @@ import (
 // part is a value within a setting: its key there, and how it is put in.
 type part struct {
 	key  string
-	is   string // text, number, check, lines, picks, pick, choice, spoken, week or group
+	is   string // text, number, check, long, lines, phrases, picks, one, choice, spoken, week or group
 	rows int    // of spoken: the height of its inputs
 	must bool   // of choice: there is none left out
 	// choices are the values of a choice; "" is for none.
@@ -34,7 +34,10 @@ func ofText(key string) part   { return part{key: key, is: "text"} }
 func ofNumber(key string) part { return part{key: key, is: "number"} }
 func ofCheck(key string) part  { return part{key: key, is: "check"} }
 func ofLines(key string) part  { return part{key: key, is: "lines"} }
-func ofWeek(key string) part   { return part{key: key, is: "week"} }
+func ofPhrases(key string) part {
+	return part{key: key, is: "phrases"}
+}
+func ofWeek(key string) part { return part{key: key, is: "week"} }
 
 func ofPicks(key string, from func(*call) []option) part {
 	return part{key: key, is: "picks", picks: from}
@@ -47,6 +50,10 @@ func ofPick(key string, from func(*call) []option) part {
 func ofChoice(key string, must bool, values ...string) part {
 	return part{key: key, is: "choice", must: must, choices: values}
 }
+
+// ofLong is a text of several lines, ofStaff one member of staff.
+func ofLong(key string, rows int) part { return part{key: key, is: "long", rows: rows} }
+func ofStaff(key string) part          { return part{key: key, is: "one", picks: staffPicks} }
 
 func ofSpoken(key string, rows int) part     { return part{key: key, is: "spoken", rows: rows} }
 func ofGroup(key string, parts ...part) part { return part{key: key, is: "group", parts: parts} }
@@ -203,7 +210,16 @@ func (f *formed) part(at string, p *part, value any) []formPart {
 		on, _ := value.(bool)
 		in.Type, in.Options = "check", []option{{Value: "on", Label: cmp.Or(in.Hint, in.Label), On: on}}
 		in.Hint = ""
-	case "lines":
+	case "long":
+		in.Type, in.Rows = "textarea", p.rows
+		in.Value, _ = value.(string)
+	case "one":
+		in.Type, in.Options = "select", []option{{}}
+		for _, o := range p.picks(f.call) {
+			o.On = o.Value == value
+			in.Options = append(in.Options, o)
+		}
+	case "lines", "phrases":
 		in.Type, in.Mono, in.Value = "textarea", true, strings.Join(listOf(value), "\n")
 		in.Rows = min(max(2, len(listOf(value))+1), 8)
 	case "number":
@@ -286,6 +302,8 @@ func (f *formed) says(path string, parts []part, tree map[string]any) string {
 				names = append(names, v)
 			}
 			out = append(out, strings.Join(names, f.l.say("rules.and")))
+		case "phrases":
+			out = append(out, shorten(strings.Join(listOf(value), " / "), 90))
 		case "lines":
 			var names []string
 			for _, v := range listOf(value) {
@@ -394,6 +412,8 @@ func (f *formed) value(at string, p *part) any {
 		return orNil(list)
 	case "lines":
 		return orNil(pieces(text, "\n,"))
+	case "phrases":
+		return orNil(pieces(text, "\n"))
 	case "check":
 		return text == "on"
 	case "number":

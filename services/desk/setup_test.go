@@ -40,6 +40,7 @@ func newBench(t *testing.T, beside ...app.Service) *bench {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
+	cfg.Limits.AllowPrivate = []string{"127.0.0.1"}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	envs := make(chan *app.Env, 1)
 	probe := app.Service{Name: "probe", Run: func(ctx context.Context, env *app.Env) error {
@@ -110,7 +111,7 @@ func (b *bench) visitor() *visitor {
 // as signs somebody in with roles for brands.
 func (b *bench) as(id string, brands []string, roles ...identity.Role) *visitor {
 	b.t.Helper()
-	s := identity.Staff{ID: id, Email: id + "@kumo.example", Name: strings.ToUpper(id[:1]) + id[1:], Lang: "en"}
+	s := identity.Staff{ID: id, Email: id + "@kumo.example", Name: strings.ToUpper(id[:1]) + id[1:], Lang: "en", Trained: true}
 	for _, r := range roles {
 		s.Grants = append(s.Grants, identity.Grant{Role: r, Brands: brands})
 	}

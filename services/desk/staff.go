@@ -98,6 +98,7 @@ func (c *call) showPerson(status int, s identity.Staff, isNew bool, wrong map[st
 			{Name: "email", Label: say("signin.email"), Type: "email", Value: s.Email, Required: true, Error: wrong["email"]},
 			{Name: "public", Label: say("staff.public"), Value: s.PublicName, Hint: say("staff.public_hint")},
 			roles,
+			{Name: "trained", Label: say("staff.training"), Type: "check", Options: []option{{Value: "on", Label: say("staff.trained"), On: s.Trained}}},
 		}}},
 	}
 	if options := c.brandOptions(identity.Manage, brands...); len(options) > 0 {
@@ -128,6 +129,7 @@ func (c *call) savePerson() error {
 		return err
 	}
 	s.Name, s.Email, s.PublicName, s.Disabled = c.form("name"), c.form("email"), c.form("public"), c.form("off") == "on"
+	s.Trained = c.form("trained") == "on"
 	brands := c.r.PostForm["brands"]
 	if len(brands) == 0 {
 		brands = []string{identity.AllBrands}

@@ -19,8 +19,8 @@ import (
 	"github.com/earshot/earshot/services/indexer"
 )
 
-// ask is a question of somebody, numbered.
-func (b *bench) question(n int, text, handle, platform string) mention.Mention {
+// asked is a question of somebody, numbered.
+func (b *bench) asked(n int, text, handle, platform string) mention.Mention {
 	b.t.Helper()
 	return b.mention(mention.Post{
 		Platform: platform, NativeID: fmt.Sprint("q", n), Source: "feed", Kind: mention.KindPost, Text: text,
@@ -33,7 +33,7 @@ func TestManyAtOnce(t *testing.T) {
 	b := newBench(t, indexer.Service)
 	var ids []string
 	for i := range 4 {
-		ids = append(ids, string(b.question(i, fmt.Sprintf("Kumo question %d", i), fmt.Sprint("p", i), "mastodon").ID))
+		ids = append(ids, string(b.asked(i, fmt.Sprintf("Kumo question %d", i), fmt.Sprint("p", i), "mastodon").ID))
 	}
 	v, bob := b.as("aya", everywhere, identity.Agent), b.as("bob", everywhere, identity.Agent)
 	v.want(v.get("/queue"), 200, `name="id" value="`+ids[0]+`" form="bulk"`, `action="/bulk"`, "all 4 found")
@@ -139,7 +139,7 @@ func TestAssigningAndPassingOn(t *testing.T) {
 func TestPersonalDataIsCovered(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, indexer.Service)
-	m := b.question(1, "Kumo owes me, call 090-1234-5678 or mail mika@private.example, order no. 48213", "mika", "mastodon")
+	m := b.asked(1, "Kumo owes me, call 090-1234-5678 or mail mika@private.example, order no. 48213", "mika", "mastodon")
 	path := "/cases/" + string(m.ID)
 	v, other := b.as("aya", everywhere, identity.Agent), b.as("bob", everywhere, identity.Agent)
 	secret := []string{"!090-1234-5678", "!private.example", "!48213"}
@@ -165,8 +165,8 @@ func TestPersonalDataIsCovered(t *testing.T) {
 func TestAuthorsAreLinkedByHand(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, indexer.Service)
-	here, there, onX := b.question(1, "Kumo, where is it", "mika", "mastodon"), b.question(2, "Kumo is late again", "mika_b", "bluesky"), b.question(3, "Kumo!", "mika_x", "x")
-	again := b.question(4, "Kumo, again I ask", "mika", "mastodon")
+	here, there, onX := b.asked(1, "Kumo, where is it", "mika", "mastodon"), b.asked(2, "Kumo is late again", "mika_b", "bluesky"), b.asked(3, "Kumo!", "mika_x", "x")
+	again := b.asked(4, "Kumo, again I ask", "mika", "mastodon")
 	v := b.as("aya", everywhere, identity.Agent)
 	for _, m := range []mention.Mention{here, there, onX} {
 		v.want(v.post("/cases/"+string(m.ID)+"/claim"), 303)
@@ -188,9 +188,9 @@ func TestAuthorsAreLinkedByHand(t *testing.T) {
 func TestNotForUsProposesAnExclusion(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, indexer.Service)
-	spam := b.question(1, "Win a Kumo mug! giveaway #kumowin", "winbot", "mastodon")
-	b.question(2, "Another Kumo giveaway, follow and repost", "someone", "mastodon")
-	b.question(3, "Kumo, where is my order?", "mika", "mastodon")
+	spam := b.asked(1, "Win a Kumo mug! giveaway #kumowin", "winbot", "mastodon")
+	b.asked(2, "Another Kumo giveaway, follow and repost", "someone", "mastodon")
+	b.asked(3, "Kumo, where is my order?", "mika", "mastodon")
 	agent, admin := b.as("aya", everywhere, identity.Agent), b.as("ada", everywhere, identity.Agent, identity.Admin)
 	path := "/cases/" + string(spam.ID)
 	agent.header.Set("Earshot-Part", "case")
@@ -266,7 +266,7 @@ func TestTriageByKeyboard(t *testing.T) {
 	b := newBench(t, indexer.Service)
 	var ids []string
 	for i := range 5 {
-		ids = append(ids, string(b.question(i, fmt.Sprintf("Kumo question number %d", i), fmt.Sprint("p", i), "mastodon").ID))
+		ids = append(ids, string(b.asked(i, fmt.Sprintf("Kumo question number %d", i), fmt.Sprint("p", i), "mastodon").ID))
 	}
 	b.put(settings.Views.Put(t.Context(), b.Settings, "cli", "late", 0, settings.View{ID: "late", Name: "Watched ones", Query: "view=watch"}))
 	w := b.window(t, b.as("aya", everywhere, identity.Agent))

@@ -9,6 +9,7 @@ import (
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/source"
 )
 
 var templateTabs = []casework.TemplateStatus{casework.TemplateApproved, casework.TemplateSubmitted, casework.TemplateDraft, casework.TemplateRetired}
@@ -48,7 +49,16 @@ func (c *call) templates() error {
 	}
 	v.Keep = []pair{{"state", string(status)}, {"lang", lang}}
 	by := map[string]int{}
+	due := q.Get("due") == "yes"
+	dueCount := 0
 	for _, t := range settings.Templates.List(c.Settings) {
+		soon, past := c.due(&t)
+		if soon {
+			dueCount++
+		}
+		if due && !soon {
+			continue
+		}
 		for _, s := range templateTabs {
 			ver := shownVersion(&t, s)
 			if ver == nil || needle != "" && !strings.Contains(strings.ToLower(t.Name+" "+t.When+" "+ver.Body), needle) {
@@ -63,7 +73,9 @@ func (c *call) templates() error {
 			counts[s]++
 			if s == status {
 				_, at := settings.Templates.Changed(c.Settings, t.ID)
+				used, _ := c.used(t.ID)
 				v.Rows = append(v.Rows, templateRow{
+					Used: used, Review: t.ReviewBy, Past: past,
 					Href: "/templates/" + t.ID, Name: t.Name, Lang: t.Lang, When: t.When, Apology: say("apology." + string(ver.Apology)),
 					State: string(s), StateName: say("tmpl.state_" + string(s)), Version: ver.N, By: c.nameOr(ver.By), Changed: c.l.at(at),
 				})
@@ -84,6 +96,12 @@ func (c *call) templates() error {
 		}
 		v.Facets = []facet{f}
 	}
+	to := "yes"
+	if due {
+		to = ""
+	}
+	v.Tabs = append(v.Tabs, chip{Label: say("tmpl.review_due"), Href: withQuery(c.r.URL, map[string]string{"due": to}), Count: dueCount, On: due, Urgent: true})
+	v.Export = "/templates.yaml"
 	if len(v.Rows) == 0 {
 		v.Notice = &notice{Kind: "empty", Title: say("tmpl.none"), Text: say("tmpl.none_text")}
 	}
@@ -140,6 +158,14 @@ func (c *call) showTemplate(status int, t *casework.Template, wrong error) error
 		v.Notice = &notice{Kind: "error", Title: say("error.input"), Text: wrong.Error(), Kept: say("form.kept")}
 	} else if last.Note != "" {
 		v.Notice = &notice{Kind: "stale", Title: say("tmpl.sent_back"), Text: last.Note}
+	} else if _, past := c.due(t); past {
+		v.Notice = &notice{Kind: "stale", Title: say("tmpl.review_past", t.ReviewBy), Text: say("tmpl.review_text")}
+	}
+	if t.ID != "" {
+		v.Export = "/templates.yaml?id=" + t.ID
+		if all, edited := c.used(t.ID); all > 0 {
+			v.Used = say("tmpl.used", all, edited)
+		}
 	}
 	if t.ID != "" && may {
 		v.Actions = c.templateActions(t, last, v)
@@ -150,8 +176,13 @@ func (c *call) showTemplate(status int, t *casework.Template, wrong error) error
 			Lang: t.Lang, On: ver.N == last.N,
 		})
 	}
-	if in := t.InForce(); in != nil && in.N != last.N {
-		v.Diff = diff(in.Body, last.Body)
+	// Beside the one in force; of the one in force, beside the one before it.
+	before := t.InForce()
+	if before != nil && before.N == last.N && len(t.Versions) > 1 {
+		before = &t.Versions[len(t.Versions)-2]
+	}
+	if before != nil && before.N != last.N {
+		v.Diff, v.DiffOf = diff(before.Body, last.Body), say("tmpl.diff_of", before.N, last.N)
 	}
 	return c.show(status, "template", "page", v)
 }
@@ -168,7 +199,7 @@ func (c *call) templateActions(t *casework.Template, last *casework.TemplateVers
 		} else {
 			out = append(out, actionView{Label: say("tmpl.approve"), Action: base + "/approve", Primary: true})
 		}
-		out = append(out, actionView{Label: say("pending.back"), Action: base + "/send-back"})
+		v.Back = base + "/send-back"
 	}
 	if t.InForce() != nil {
 		out = append(out, actionView{Label: say("tmpl.retire"), Action: base + "/retire", Danger: true})
@@ -197,15 +228,42 @@ func (c *call) templateFields(t *casework.Template, last *casework.TemplateVersi
 	brands := field{Name: "brands", Label: say("tmpl.brand"), Type: "check", Options: c.brandOptions(identity.Word, t.Brands...)}
 	fields := []field{
 		{Name: "name", Label: say("tmpl.title"), Value: t.Name, Required: true},
-		{Name: "when", Label: say("tmpl.when"), Value: t.When}, lang, kind, apology, intents,
+		{Name: "when", Label: say("tmpl.when"), Type: "textarea", Rows: 2, Value: t.When}, lang, kind, apology,
+		{Name: "review", Label: say("tmpl.review_by"), Type: "date", Value: t.ReviewBy}, intents,
+		{Name: "risks", Label: say("rules.key.risks"), Type: "check", Options: picked(riskPicks(c), texts(t.Risks))},
+		{Name: "platforms", Label: say("tmpl.platforms"), Type: "check", Options: picked(c.platformOptions(t.Platforms), t.Platforms)},
 	}
 	if len(brands.Options) > 1 {
 		fields = append(fields, brands)
 	}
-	for _, s := range last.Slots {
-		fields = append(fields, field{Name: "label." + s.Name, Label: say("tmpl.slot", s.Name), Value: s.Label})
+	for i := range last.Slots {
+		fields = append(fields, c.slotFields(&last.Slots[i])...)
 	}
 	return fields
+}
+
+// picked are options, those of on ticked.
+func picked(all []option, on []string) []option {
+	for i := range all {
+		all[i].On = slices.Contains(on, all[i].Value)
+	}
+	return all
+}
+
+// platformOptions are the platforms of the sources, and those of have.
+func (c *call) platformOptions(have []string) []option {
+	names := slices.Clone(have)
+	for _, k := range source.Kinds {
+		names = append(names, k.Platform)
+	}
+	slices.Sort(names)
+	var out []option
+	for _, n := range slices.Compact(names) {
+		if n != "" {
+			out = append(out, option{Value: n, Label: c.platform(n)})
+		}
+	}
+	return out
 }
 
 // templatePreview is a template as it would read, and its length where it may
@@ -228,10 +286,7 @@ func (c *call) templatePreview(t *casework.Template, v *casework.TemplateVersion
 	}
 	var lengths []lengthView
 	for _, name := range []string{"x", "mastodon", "bluesky"} {
-		l := handLimits[name]
-		if name == "mastodon" {
-			l.Max, l.URL, l.Unit = 500, 23, "characters"
-		}
+		l := source.LimitOf(name)
 		lengths = append(lengths, lengthView{c.platform(name), l.Count(text), l.Max})
 	}
 	return p, lengths
@@ -246,7 +301,10 @@ func (c *call) typedTemplate(t *casework.Template) {
 		last = &t.Versions[len(t.Versions)-1]
 	}
 	t.Name, t.When, t.Lang = c.form("name"), c.form("when"), c.form("lang")
-	t.Brands, t.Intents = c.r.PostForm["brands"], nil
+	t.Brands, t.Platforms, t.ReviewBy, t.Intents, t.Risks = c.r.PostForm["brands"], c.r.PostForm["platforms"], c.form("review"), nil, nil
+	for _, r := range c.r.PostForm["risks"] {
+		t.Risks = append(t.Risks, mention.Category(r))
+	}
 	for _, i := range c.r.PostForm["intents"] {
 		t.Intents = append(t.Intents, mention.Intent(i))
 	}
@@ -256,7 +314,9 @@ func (c *call) typedTemplate(t *casework.Template) {
 	auto := c.automatic(&casework.State{})
 	for _, m := range slotName.FindAllStringSubmatch(last.Body, -1) {
 		name := m[1]
-		if _, ok := auto[name]; ok || slices.ContainsFunc(slots, func(s casework.Slot) bool { return s.Name == name }) {
+		_, fills := auto[name]
+		described := slices.ContainsFunc(last.Slots, func(s casework.Slot) bool { return s.Name == name })
+		if fills && !described || slices.ContainsFunc(slots, func(s casework.Slot) bool { return s.Name == name }) {
 			continue
 		}
 		s := casework.Slot{Name: name, Label: name, Required: true}
@@ -266,6 +326,7 @@ func (c *call) typedTemplate(t *casework.Template) {
 		if label := c.form("label." + name); label != "" {
 			s.Label = label
 		}
+		c.typedSlot(&s)
 		slots = append(slots, s)
 	}
 	last.Slots = slots
@@ -369,6 +430,9 @@ func (c *call) approveTemplate() error {
 func (c *call) sendBackTemplate() error {
 	return c.turn("done.send_back", casework.TemplateSubmitted, func(_ *casework.Template, v *casework.TemplateVersion) error {
 		v.Status, v.Note = casework.TemplateDraft, c.form("note")
+		if v.Note == "" {
+			return &inputError{c.l.say("tmpl.note_required")}
+		}
 		return nil
 	})
 }
@@ -382,39 +446,4 @@ func (c *call) retireTemplate() error {
 		in.Status = casework.TemplateRetired
 		return nil
 	})
-}
-
-// diff tells line by line what became of a text.
-func diff(from, to string) []diffLine {
-	a, b := strings.Split(from, "\n"), strings.Split(to, "\n")
-	// common[i][j] is the length of the longest common part of a[i:] and b[j:].
-	common := make([][]int, len(a)+1)
-	for i := range common {
-		common[i] = make([]int, len(b)+1)
-	}
-	for i := len(a) - 1; i >= 0; i-- {
-		for j := len(b) - 1; j >= 0; j-- {
-			if a[i] == b[j] {
-				common[i][j] = common[i+1][j+1] + 1
-			} else {
-				common[i][j] = max(common[i+1][j], common[i][j+1])
-			}
-		}
-	}
-	var out []diffLine
-	i, j := 0, 0
-	for i < len(a) || j < len(b) {
-		switch {
-		case i < len(a) && j < len(b) && a[i] == b[j]:
-			out = append(out, diffLine{"same", a[i]})
-			i, j = i+1, j+1
-		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
-			out = append(out, diffLine{"del", a[i]})
-			i++
-		default:
-			out = append(out, diffLine{"add", b[j]})
-			j++
-		}
-	}
-	return out
 }

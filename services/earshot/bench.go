@@ -37,6 +37,7 @@ var benches = []struct {
 	run  func(*bench, context.Context) error
 }{
 	{"start", (*bench).benchStart},
+	{"listen", (*bench).benchListen},
 	{"tagged", (*bench).benchTagged},
 	{"visible", (*bench).benchVisible},
 	{"latency", (*bench).benchLatency},
@@ -53,7 +54,7 @@ them. Rates are also given as shares of U, the rate of asynchronous JetStream
 publishing without message ids: same server, same size of message, same run.
 docs/run/performance.md says how each figure is taken and what to expect.
 
-Parts: start, tagged, visible, latency, queue, memory.`,
+Parts: start, listen, tagged, visible, latency, queue, memory.`,
 	flags: func(c *call) {
 		o := &benchOptions{}
 		c.opts = o

@@ -12,6 +12,7 @@ func TestBenchPrintsItsParts(t *testing.T) {
 	t.Setenv(asProgram, "1") // the bench starts the program anew
 	for part, lines := range map[string][]string{
 		"start":   {"start to first page, empty", "memory idle, empty"},
+		"listen":  {"listening to 2000 /s for 10000 words", "posts lost and read twice"},
 		"tagged":  {"U: ", "intake to tagged"},
 		"visible": {"U: ", "intake to visible"},
 		"queue":   {"queue: index", "queue: page", "queue, searched for 返金: page"},

@@ -17,8 +17,8 @@ import (
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/settings"
-	"github.com/earshot/earshot/pkg/text"
 	"github.com/earshot/earshot/pkg/source"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 type correctionsOptions struct {

@@ -221,7 +221,7 @@ func (c *crash) connect() {
 		Template: func(string) (casework.Template, bool) { return casework.Template{}, false },
 		Rules:    func() casework.Rules { return casework.Rules{Rows: []casework.Rule{{Needs: false}}} },
 		Check:    func(*casework.State, *casework.Draft) error { return nil },
-		Hold:     func(string) time.Duration { return 0 },
+		Hold:     func(string, string) time.Duration { return 0 },
 	}
 	c.cases = casework.NewStore(conn, src, nil, log)
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -132,5 +134,70 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		if time.Now().After(end) {
 			t.Fatal("never: ", what)
 		}
+	}
+}
+
+// TestAPostThatIsGoneOnItsPlatformIsGoneHere: nothing tells of the deletion, the
+// platform is asked. Then every file of the installation is read.
+func TestAPostThatIsGoneOnItsPlatformIsGoneHere(t *testing.T) {
+	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/api/v1/statuses" { // of what is asked for only one is left
+			fmt.Fprint(w, `[{"id":"2","uri":"https://social.example/2","url":"https://social.example/2","visibility":"public",
+				"created_at":"2026-11-20T09:00:00Z","content":"<p>acme 残る言葉</p>","account":{"id":"8","acct":"jiro","username":"jiro"}}]`)
+			return
+		}
+		fmt.Fprint(w, "[]")
+	}))
+	t.Cleanup(platform.Close)
+	cfg := config.Default()
+	cfg.Data, cfg.Listen, cfg.Limits.AllowPrivate = t.TempDir(), "127.0.0.1:0", []string{"127.0.0.1"}
+	a, err := app.Start(t.Context(), app.Options{Config: cfg, Services: services, Version: "test", Log: bustest.Log(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Stop() })
+	ctx, env := t.Context(), a.Env("test")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(settings.Brands.Put(ctx, env.Settings(), "cli", "acme", 0, settings.Brand{ID: "acme", Name: "Acme", Query: "acme"}))
+	var all []*mention.Mention
+	for id, text := range map[string]string{"1": "acme 消えた言葉", "2": "acme 残る言葉"} {
+		m := mention.Of("acme", mention.Post{
+			Platform: "mastodon", NativeID: "https://social.example/" + id, Source: "fedi", Kind: mention.KindPost, Intake: mention.Live, Text: text,
+			Author: mention.Author{ID: "u" + id, Handle: "handle-of-" + id}, SeenAt: time.Now().UTC(), PublishedAt: time.Now().UTC(),
+			ReplyRef: fmt.Sprintf(`{"server":%q,"id":%q,"acct":"a%s"}`, platform.URL, id, id),
+		})
+		all = append(all, &m)
+	}
+	must(bus.Mentions.Publish(ctx, env.Bus(), all...))
+	index, err := env.Index(ctx)
+	must(err)
+	text := func(native string) string {
+		docs, err := index.Get(ctx, search.SeesAll(), mention.NewID("acme", "mastodon", "https://social.example/"+native))
+		if err != nil || len(docs) == 0 {
+			return "not there"
+		}
+		return docs[0].Content()
+	}
+	eventually(t, "both are found", func() bool { return text("1") == "acme 消えた言葉" && text("2") == "acme 残る言葉" })
+	must(settings.Sources.Put(ctx, env.Settings(), "cli", "fedi", 0, settings.Source{
+		ID: "fedi", Name: "Fedi", Kind: "mastodon", Config: []byte(fmt.Sprintf(`{"server":%q,"hashtags":["acme"]}`, platform.URL)),
+	}))
+	eventually(t, "what is gone there is gone here", func() bool { return text("1") == "" })
+	if got := text("2"); got != "acme 残る言葉" {
+		t.Errorf("what is still there: %q", got)
+	}
+	must(index.Scrub(ctx)) // the indexer does so every hour
+	must(a.Stop())
+	for _, found := range bustest.Lying(t, cfg.Data, "消えた言葉", "handle-of-1") {
+		t.Error(found)
+	}
+	if len(bustest.Lying(t, cfg.Data, "残る言葉")) == 0 {
+		t.Error("what is still there is gone too")
 	}
 }

@@ -44,12 +44,13 @@ var mayImport = map[string][]string{
 
 // foreign names what only one package may import from outside.
 var foreign = map[string][]string{
-	"github.com/nats-io/nats-server/": {"pkg/bus/embedded"},
-	"github.com/nats-io/nats.go":      {"pkg/bus"},
-	"modernc.org/sqlite":              {"pkg/search"},
-	"github.com/meilisearch/":         {"pkg/search"},
-	"github.com/mmcdole/gofeed":       {"pkg/source"},
-	"github.com/dghubble/":            {"pkg/source"},
+	"github.com/nats-io/nats-server/":    {"pkg/bus/embedded"},
+	"github.com/nats-io/nats.go":         {"pkg/bus"},
+	"modernc.org/sqlite":                 {"pkg/search"},
+	"github.com/meilisearch/":            {"pkg/search"},
+	"github.com/mmcdole/gofeed":          {"pkg/source"},
+	"github.com/nicholas-fedor/shoutrrr": {"pkg/notify"},
+	"github.com/dghubble/":               {"pkg/source"},
 }
 
 func TestTheTreeFollowsItsLayout(t *testing.T) {

@@ -52,6 +52,8 @@ func (x *indexer) answer(ctx context.Context) error {
 	return errors.Join(
 		bus.Answer(ctx, x.bus, "indexer", "known", known),
 		bus.Answer(ctx, x.bus, "indexer", "erase", erase),
+		bus.Answer(ctx, x.bus, "indexer", "stored", x.stored),
+		bus.Answer(ctx, x.bus, "indexer", "subject", x.subject),
 		bus.Answer(ctx, x.bus, "indexer", "reindex", reindex),
 		bus.Answer(ctx, x.bus, "indexer", "status", func(ctx context.Context, _ struct{}) (Status, error) { return x.status(ctx) }),
 		bus.AnswerRetries(ctx, x.bus, "indexer", x.retry),
@@ -117,7 +119,7 @@ func (x *indexer) retryCase(ctx context.Context, seq uint64) error {
 // it returns, nothing of them is left on the bus or in the index's files.
 func (x *indexer) erase(ctx context.Context, r EraseRequest) (int, error) {
 	by := identity.Console()
-	q := search.Query{Viewer: search.SeesAll(), Sort: search.Oldest, Limit: search.MaxLimit, Where: map[search.Field][]string{}}
+	where := map[search.Field][]string{}
 	switch {
 	case r.Mention != "":
 		docs, err := x.documents(ctx, []mention.ID{r.Mention})
@@ -129,26 +131,29 @@ func (x *indexer) erase(ctx context.Context, r EraseRequest) (int, error) {
 		}
 		return 1, x.eraseAll(ctx, by, []*search.Document{docs[r.Mention]}, r.Why)
 	case r.Author != "" && r.Platform != "":
-		q.Where[search.FieldAuthor], q.Where[search.FieldPlatform] = []string{r.Author}, []string{r.Platform}
-	case r.Source != "":
-		q.Where[search.FieldSource] = []string{r.Source}
-	default:
-		return 0, errors.New("say what to erase: a mention, an author with its platform, or a source")
-	}
-	var all []*search.Document
-	for {
-		page, err := x.index.Search(ctx, q)
+		docs, err := x.ofAuthor(ctx, r.Platform, r.Author)
 		if err != nil {
 			return 0, err
 		}
-		for i := range page.Hits {
-			all = append(all, &page.Hits[i].Document)
-		}
-		if q.Cursor = page.Next; q.Cursor == "" {
-			break
-		}
+		return len(docs), x.eraseAll(ctx, by, docs, r.Why)
+	case r.Source != "":
+		where[search.FieldSource] = []string{r.Source}
+	default:
+		return 0, errors.New("say what to erase: a mention, an author with its platform, or a source")
 	}
-	return len(all), x.eraseAll(ctx, by, all, r.Why)
+	docs, err := x.all(ctx, where)
+	if err != nil {
+		return 0, err
+	}
+	return len(docs), x.eraseAll(ctx, by, pointers(docs), r.Why)
+}
+
+func pointers(docs []search.Document) []*search.Document {
+	out := make([]*search.Document, len(docs))
+	for i := range docs {
+		out[i] = &docs[i]
+	}
+	return out
 }
 
 func (x *indexer) eraseAll(ctx context.Context, by identity.Viewer, docs []*search.Document, why string) error {

@@ -77,7 +77,7 @@ func newBench(t *testing.T) *bench {
 		Template: func(string) (casework.Template, bool) { return casework.Template{}, false },
 		Rules:    func() casework.Rules { return casework.Rules{} },
 		Check:    func(*casework.State, *casework.Draft) error { return nil },
-		Hold:     func(string) time.Duration { return 0 },
+		Hold:     func(string, string) time.Duration { return 0 },
 	}, b.clock.Now, bustest.Log(t))
 	b.indexer = &indexer{
 		bus: conn, index: index, cases: cases, settings: set, log: bustest.Log(t), now: b.clock.Now,

@@ -36,6 +36,11 @@ func ofCase(s *casework.State, now time.Time) search.Document {
 	if n := len(s.Replies); n > 0 {
 		d.Template = s.Replies[n-1].Draft.Template
 	}
+	for _, r := range s.Replies {
+		if r.Native != "" {
+			d.Sent = append(d.Sent, r.Native)
+		}
+	}
 	d.Tags = s.IndexTags()
 	if s.Merged != "" {
 		d.Story = "merged " + string(s.Merged)
@@ -60,7 +65,7 @@ func base(m *mention.Mention, v *mention.Verdict, t casework.Triage) search.Docu
 		AuthorID: m.Author.ID, AuthorHandle: m.Author.Handle, AuthorName: m.Author.Name, Reach: m.Author.Followers,
 		Disposition: t.Disposition, Sentiment: v.Sentiment, Intent: v.Intent, Page: v.Page, Story: v.Story,
 		Priority: t.Priority, PublishedAt: published(m), SeenAt: m.SeenAt, Revision: m.Revision, Pass: v.Pass,
-		MediaN: len(m.Media),
+		MediaN: len(m.Media), Parent: m.Thread.Parent,
 	}
 	for _, r := range v.Risks {
 		d.Risks = append(d.Risks, r.Category)

@@ -133,6 +133,7 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 	if err != nil {
 		return err
 	}
+	var answers []*mention.Mention
 	for i := range batch {
 		e := &batch[i]
 		if e.Err != nil {
@@ -148,12 +149,18 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 		if d == nil {
 			continue
 		}
+		if m := &e.Value.Mention; docs[d.ID] == nil && m.Thread.Parent != "" {
+			answers = append(answers, m)
+		}
 		docs[d.ID] = d
 		if gone {
 			if err := x.eraseMention(ctx, identity.System(), d, "deleted on the platform"); err != nil {
 				return err
 			}
 		}
+	}
+	if err := x.linkAnswers(ctx, answers); err != nil {
+		return err
 	}
 	last := batch[len(batch)-1].Seq
 	if err := x.store(ctx, docs, bus.Tagged.Stream(), last); err != nil {
@@ -175,6 +182,9 @@ func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have
 	if have == nil {
 		if t.Mention.Deleted {
 			return nil, false, nil
+		}
+		if err := x.wroteAgain(ctx, t); err != nil {
+			return nil, false, err
 		}
 		size := x.stories.Add(t, x.now())
 		before, err := x.heard(ctx, &t.Mention)
@@ -261,6 +271,9 @@ func (x *indexer) takeCases(ctx context.Context, batch []bus.Entry[casework.Even
 			continue
 		}
 		if d != nil {
+			if err := x.answersTo(ctx, d, docs[id]); err != nil {
+				return err
+			}
 			docs[id] = d
 		}
 	}
@@ -475,28 +488,4 @@ func (x *indexer) sweep(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-}
-
-func (x *indexer) expire(ctx context.Context) error {
-	for ctx.Err() == nil {
-		old, err := x.index.Search(ctx, search.Query{
-			Viewer: search.SeesAll(), Sort: search.Oldest, Limit: search.MaxLimit,
-			Seen:  search.Period{To: x.now().Add(-x.retention)},
-			Where: map[search.Field][]string{search.FieldOwner: {string(search.OwnerTagged)}},
-		})
-		if err != nil || len(old.Hits) == 0 {
-			return err
-		}
-		ids := make([]mention.ID, len(old.Hits))
-		for i, h := range old.Hits {
-			ids[i] = h.ID
-		}
-		err = x.inOrder(ctx, func(ctx context.Context) error {
-			return x.index.Write(ctx, search.Batch{Deletes: ids})
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

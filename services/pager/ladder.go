@@ -82,10 +82,37 @@ func (p *pager) step(ctx context.Context, id string) error {
 			return err
 		}
 		if won {
-			go p.send(context.WithoutCancel(ctx), after, policy, send, channels[send.Channel])
+			p.inTurn(id+" "+send.Channel+" "+send.Target, func() {
+				p.send(context.WithoutCancel(ctx), after, policy, send, channels[send.Channel])
+			})
 		}
 	}
 	return nil
+}
+
+// inTurn runs send in the background, after what was sent along the same lane
+// before: a channel that hears of an acknowledgement after the next trigger
+// would fall silent.
+func (p *pager) inTurn(lane string, send func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before, done := p.lanes[lane], make(chan struct{})
+	if p.lanes == nil {
+		p.lanes = map[string]chan struct{}{}
+	}
+	p.lanes[lane] = done
+	go func() {
+		if before != nil {
+			<-before
+		}
+		send()
+		close(done)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.lanes[lane] == done {
+			delete(p.lanes, lane)
+		}
+	}()
 }
 
 // nobody says once of an escalation that its ladder leads to no one, and again
@@ -111,11 +138,16 @@ func (p *pager) nobody(id, brand string, is bool) {
 func (p *pager) send(ctx context.Context, s escalation.State, policy escalation.Policy, send escalation.Send, n notify.Notifier) {
 	ctx, cancel := context.WithTimeout(ctx, notify.Timeout)
 	defer cancel()
+	var receipt notify.Receipt
 	err := bus.Permanent(errors.New("the notifier is gone"))
 	if n != nil {
-		err = n.Notify(ctx, p.page(&s, send))
+		receipt, err = n.Notify(ctx, p.page(&s, send))
 	}
 	e := send.Event(escalation.Sent)
+	if receipt.Delivered {
+		e.Outcome = escalation.Delivered
+	}
+	e.Ref = receipt.Ref
 	if err != nil {
 		outcome := escalation.Failed
 		if perm, ok := errors.AsType[interface {
@@ -125,7 +157,7 @@ func (p *pager) send(ctx context.Context, s escalation.State, policy escalation.
 			outcome = escalation.Refused
 		}
 		e = send.Event(outcome)
-		e.Error = err.Error()
+		e.Error, e.Ref = err.Error(), receipt.Ref
 		if d, ok := bus.RetryAfter(err); ok {
 			e.RetryAt = p.now().Add(d)
 		}
@@ -150,6 +182,7 @@ func (p *pager) page(s *escalation.State, send escalation.Send) notify.Page {
 		Key: send.Key, Action: send.Action, Escalation: s.Key, Brand: s.Brand, Category: s.Category, Origin: s.Origin,
 		Urgency: s.Urgency, Reason: s.Rule, Title: s.Title, Excerpt: s.Excerpt, Author: s.Author, Platform: s.Platform,
 		Count: s.Count, Reach: s.Reach, URL: strings.TrimSuffix(p.url, "/") + "/escalations/" + s.Key, At: s.OpenedAt, Lang: s.Lang,
+		Stands: stands(s), Ref: ref(s, send), Erased: s.Redacted,
 	}
 	if s.Brand == identity.AllBrands {
 		page.Brand = "Earshot"
@@ -169,7 +202,7 @@ func (p *pager) page(s *escalation.State, send escalation.Send) notify.Page {
 			page.Lang = who.Lang
 		}
 	}
-	if send.Action == escalation.Trigger {
+	if send.Action == escalation.Trigger || stands(s) == escalation.Trigger {
 		page.AckURL = strings.TrimSuffix(p.url, "/") + "/ack/" + p.signer.Sign(identity.Paged{
 			Escalation: s.Key, Recipient: send.Target, Expires: p.now().Add(linkLife),
 		})
@@ -182,6 +215,27 @@ func (p *pager) page(s *escalation.State, send escalation.Send) notify.Page {
 		}
 	}
 	return page
+}
+
+func stands(s *escalation.State) escalation.Action {
+	switch {
+	case s.Resolved != nil:
+		return escalation.Resolve
+	case s.Acked != nil:
+		return escalation.Acknowledge
+	}
+	return escalation.Trigger
+}
+
+// ref is what the channel calls the first message about s that it took for the
+// same target: those that follow belong to it.
+func ref(s *escalation.State, send escalation.Send) string {
+	for i := range s.Pages {
+		if page := &s.Pages[i]; page.Channel == send.Channel && page.Target == send.Target && page.Ref != "" {
+			return page.Ref
+		}
+	}
+	return ""
 }
 
 // opened is a notifier as its settings had it.

@@ -75,7 +75,8 @@ type pager struct {
 
 	mu        sync.Mutex
 	notifiers map[string]opened
-	silent    map[string]bool // escalations of which it was said that nobody can be paged
+	silent    map[string]bool          // escalations of which it was said that nobody can be paged
+	lanes     map[string]chan struct{} // closed when the last that was sent along it has its outcome
 
 	// Only the one consumer of TAGGED touches these.
 	volume  escalation.Volume

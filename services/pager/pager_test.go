@@ -82,7 +82,7 @@ func newBench(t *testing.T) *bench {
 		Template: func(string) (casework.Template, bool) { return casework.Template{}, false },
 		Rules:    casework.DefaultRules,
 		Check:    func(*casework.State, *casework.Draft) error { return nil },
-		Hold:     func(string) time.Duration { return 0 },
+		Hold:     func(string, string) time.Duration { return 0 },
 	}, b.clock.Now, log)
 	// The key is sealed to the pager, which then has to open it.
 	b.opener, err = set.OpenKey(ctx, t.TempDir(), "pager")

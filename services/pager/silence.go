@@ -24,7 +24,14 @@ const listenEvery = time.Minute
 func (p *pager) listen(ctx context.Context) error {
 	tick := time.NewTicker(listenEvery)
 	defer tick.Stop()
+	var counted time.Time
 	for {
+		if now := p.now(); now.Sub(counted) >= countEvery {
+			counted = now
+			if err := p.quotas(ctx); err != nil && ctx.Err() == nil {
+				p.log.Warn("messages left not known; asking again", "error", err)
+			}
+		}
 		if err := p.silences(ctx); err != nil && ctx.Err() == nil {
 			p.log.Error("sources not looked at; trying again", "error", err)
 		}
@@ -62,10 +69,7 @@ func (p *pager) silences(ctx context.Context) error {
 		return s.Open() && s.Origin == escalation.BySilence && !slices.ContainsFunc(s.Subjects, func(x string) bool { return silent[x] })
 	})
 	for _, s := range over {
-		_, err := p.board.Record(ctx, s.Key, escalation.System, p.now(), func(s *escalation.State) (escalation.Event, bool) {
-			return escalation.Event{Kind: escalation.Resolved}, s.Open()
-		})
-		errs = append(errs, cmp.Or(err, p.step(ctx, s.Key)))
+		errs = append(errs, p.passed(ctx, s.Key))
 	}
 	return errors.Join(errs...)
 }

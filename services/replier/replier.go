@@ -8,6 +8,7 @@
 package replier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
@@ -44,10 +47,19 @@ func run(ctx context.Context, env *app.Env) error {
 		r.settle = env.Config().Bus.Sync + 200*time.Millisecond
 	}
 	env.Ready()
-	return casework.Events().Consume(ctx, r.bus, bus.Consumer{
-		// One at a time and four side by side: a slow platform holds up few.
-		Durable: "replier-v1", Batch: 1, Workers: 4, Timeout: 15 * time.Second,
-	}, bus.Each(r.handle))
+	g, ctx := errgroup.WithContext(ctx)
+	// One at a time and four side by side: a slow platform holds up few. What is
+	// only looked at never keeps a reply waiting.
+	for durable, handle := range map[string]func(context.Context, *bus.Msg[casework.Event]) error{
+		"replier-v1": r.handle, "replier-look-v1": r.look, "replier-hand-v1": r.lookForPosted,
+	} {
+		g.Go(func() error {
+			return casework.Events().Consume(ctx, r.bus, bus.Consumer{
+				Durable: durable, Batch: 1, Workers: 4, Timeout: 15 * time.Second,
+			}, bus.Each(handle))
+		})
+	}
+	return g.Wait()
 }
 
 type replier struct {
@@ -63,6 +75,8 @@ type replier struct {
 
 	mu    sync.Mutex
 	conns map[string]opened
+
+	timelines timelines
 }
 
 // opened is a connector as its settings had it.
@@ -71,9 +85,8 @@ type opened struct {
 	conn source.Source
 }
 
-// replierOf returns the connector that publishes for a source, or nil when that
-// can't.
-func (r *replier) replierOf(account string) (source.Replier, error) {
+// connOf returns the connector of the source called account.
+func (r *replier) connOf(account string) (source.Source, error) {
 	s, ok := settings.Sources.Get(r.settings, account)
 	if !ok {
 		return nil, fmt.Errorf("there is no source %q any more", account)
@@ -92,6 +105,7 @@ func (r *replier) replierOf(account string) (source.Replier, error) {
 		}
 		conn, err := kind.Open(cfg, source.Deps{
 			HTTP: r.http, Log: r.log, Now: r.now, Data: r.data, Terms: func() source.Terms { return source.Terms{} },
+			Keep: r.opener.Keeper(r.settings, account),
 		})
 		if err != nil {
 			return nil, err
@@ -99,13 +113,23 @@ func (r *replier) replierOf(account string) (source.Replier, error) {
 		o = opened{s, conn}
 		r.conns[account] = o
 	}
-	rep, _ := o.conn.(source.Replier)
+	return o.conn, nil
+}
+
+// replierOf returns the connector that publishes for a source, or nil when that
+// can't.
+func (r *replier) replierOf(account string) (source.Replier, error) {
+	conn, err := r.connOf(account)
+	if err != nil {
+		return nil, err
+	}
+	rep, _ := conn.(source.Replier)
 	return rep, nil
 }
 
-// handle acts on the event that asks for a reply; all others are done.
+// handle acts on the events that ask for a reply; all others are done.
 func (r *replier) handle(ctx context.Context, m *bus.Msg[casework.Event]) error {
-	if m.Value.Kind != casework.SendAsked {
+	if m.Value.Kind != casework.SendAsked && m.Value.Kind != casework.SendHastened {
 		return nil
 	}
 	id, attempt := mention.ID(m.Key), m.Value.Attempt
@@ -126,7 +150,7 @@ func (r *replier) handle(ctx context.Context, m *bus.Msg[casework.Event]) error 
 	case out.Calling && now.Before(out.CallUntil):
 		return bus.After(errors.New("another call may be under way"), out.CallUntil.Sub(now)+time.Second)
 	case out.Calling, out.Unsure:
-		return r.look(ctx, &s)
+		return r.unfinished(ctx, &s)
 	case now.Before(out.NotTill):
 		return bus.After(errors.New("it can still be taken back"), out.NotTill.Sub(now)+10*time.Millisecond)
 	}
@@ -136,12 +160,19 @@ func (r *replier) handle(ctx context.Context, m *bus.Msg[casework.Event]) error 
 // send writes down that the platform is going to be called, and calls it.
 func (r *replier) send(ctx context.Context, s *casework.State) error {
 	attempt := s.Outgoing.Attempt
-	conn, err := r.replierOf(s.Outgoing.Draft.Account)
-	if err == nil && conn == nil {
-		err = errors.New("replies can't be published through this source; copy the text and open the post")
+	if why, ok := r.settings.StopFor(s.Mention.Brand, s.Verdict.Story); ok {
+		// Nothing of it leaves when the stop is over: a person sends it again.
+		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendStopped, Text: why})
 	}
-	if err != nil {
-		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendFailed, Text: err.Error()})
+	conn, err := r.replierOf(s.Outgoing.Draft.Account)
+	failed := casework.Event{Kind: casework.SendFailed}
+	switch {
+	case err != nil:
+		failed.Text = err.Error()
+		return r.record(ctx, s.ID, attempt, failed)
+	case conn == nil:
+		failed.Text, failed.Reason = "replies can't be published through this source", string(source.NoReplier)
+		return r.record(ctx, s.ID, attempt, failed)
 	}
 	won, again := false, !s.Outgoing.CallSince.IsZero()
 	after, err := r.cases.Record(ctx, s.ID, func(st *casework.State) (casework.Event, bool) {
@@ -172,17 +203,22 @@ func (r *replier) call(ctx context.Context, s *casework.State, conn source.Repli
 	attempt := s.Outgoing.Attempt
 	switch {
 	case err == nil:
-		return r.record(ctx, s.ID, attempt, sentEvent(sent))
+		return r.record(ctx, s.ID, attempt, sentEvent(sent, conn))
 	case refused && !again:
 		r.log.Warn("reply not published", "case", s.ID, "error", err)
-		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendFailed, Text: err.Error(), Reason: string(refusal.Reason), Until: refusal.Until})
+		failed := casework.Event{Kind: casework.SendFailed, Text: err.Error(), Reason: string(refusal.Reason), Until: refusal.Until}
+		if err := r.record(ctx, s.ID, attempt, failed); err != nil {
+			return err
+		}
+		r.lookAtPost(ctx, s, conn, refusal.Reason)
+		return nil
 	}
 	r.log.Warn("no clear answer to a reply; looking for it", "case", s.ID, "error", err)
 	return r.find(ctx, s, conn, err)
 }
 
-// look is for a call whose result nobody wrote down.
-func (r *replier) look(ctx context.Context, s *casework.State) error {
+// unfinished is for a call whose result nobody wrote down.
+func (r *replier) unfinished(ctx context.Context, s *casework.State) error {
 	conn, err := r.replierOf(s.Outgoing.Draft.Account)
 	if err == nil && conn == nil {
 		err = errors.New("the source can't be asked")
@@ -206,7 +242,7 @@ func (r *replier) find(ctx context.Context, s *casework.State, conn source.Repli
 	defer cancel()
 	sent, err := conn.Find(asking, replyOf(s))
 	if err == nil {
-		return r.record(ctx, s.ID, s.Outgoing.Attempt, sentEvent(sent))
+		return r.record(ctx, s.ID, s.Outgoing.Attempt, sentEvent(sent, conn))
 	}
 	if errors.Is(err, source.ErrNotFound) {
 		return r.unsure(ctx, s, cause)
@@ -252,10 +288,21 @@ func (r *replier) record(ctx context.Context, id mention.ID, attempt string, e c
 	}
 }
 
-func sentEvent(s source.Sent) casework.Event {
-	return casework.Event{Kind: casework.Sent, URL: s.URL, Native: s.NativeID}
+func sentEvent(s source.Sent, conn source.Replier) casework.Event {
+	return casework.Event{Kind: casework.Sent, URL: s.URL, Native: s.NativeID, Follow: s.NativeID != "" && follows(conn)}
 }
 
+// replyOf is the reply that is on its way, to the post as whoever sent it has
+// seen it: with the answers of ours that stand below it.
 func replyOf(s *casework.State) source.Reply {
-	return source.Reply{To: s.Mention.Post, Text: s.Outgoing.Draft.Text, Key: s.Outgoing.Attempt}
+	to := s.Mention.Post
+	to.Comments = slices.Clone(to.Comments)
+	for _, rep := range s.Replies {
+		if !rep.Gone {
+			to.Comments = append(to.Comments, mention.Comment{
+				NativeID: rep.Native, URL: rep.URL, Text: cmp.Or(rep.Reads, rep.Draft.Text), At: rep.At, Ours: true,
+			})
+		}
+	}
+	return source.Reply{To: to, Text: s.Outgoing.Draft.Text, Lang: s.Outgoing.Draft.Lang, Key: s.Outgoing.Attempt}
 }

@@ -64,7 +64,7 @@ func newBench(t *testing.T) *bench {
 		Template: func(string) (casework.Template, bool) { return casework.Template{}, false },
 		Rules:    casework.DefaultRules,
 		Check:    func(*casework.State, *casework.Draft) error { return nil },
-		Hold:     func(string) time.Duration { return time.Second },
+		Hold:     func(string, string) time.Duration { return time.Second },
 	}, b.clock.Now, bustest.Log(t))
 	return b
 }
@@ -145,6 +145,7 @@ type platform struct {
 	lost    error // what Reply returns after it has published
 	refuses error // what Reply returns instead of publishing
 	silent  error // what Find returns
+	sent    []source.Reply
 }
 
 func (p *platform) Dedupes() time.Duration { return p.dedupes }
@@ -153,6 +154,7 @@ func (p *platform) Reply(ctx context.Context, r source.Reply) (source.Sent, erro
 	if p.refuses != nil {
 		return source.Sent{}, p.refuses
 	}
+	p.sent = append(p.sent, r)
 	sent, err := p.Replier.Reply(ctx, r)
 	if p.lost != nil {
 		return source.Sent{}, p.lost
@@ -228,6 +230,50 @@ func (b *bench) again() *bus.Msg[casework.Event] {
 	return &bus.Msg[casework.Event]{Key: string(b.id), Value: s.History[len(s.History)-1]}
 }
 
+// What waits when replies of the brand or the story are stopped does not leave,
+// then or later; what is sent after the release does.
+func TestStoppedForTheWholeBrand(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.ask("box", "ごめんなさい")
+	stop := settings.Stop{ID: "acme", Brand: "acme", Why: "嵐"}
+	if err := settings.Stops.Put(t.Context(), b.settings, "lea", stop.ID, 0, stop); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.Pass(time.Minute)
+	if again, _ := b.deliver(m); again || b.posts() != 0 || b.last() != "send_stopped 嵐" {
+		t.Fatalf("again %v, %d posts, %s", again, b.posts(), b.last())
+	}
+	if err := settings.Stops.Delete(t.Context(), b.settings, "lea", stop.ID, settings.Stops.Version(b.settings, stop.ID)); err != nil {
+		t.Fatal(err)
+	}
+	b.deliver(m)
+	if b.posts() != 0 {
+		t.Fatal("left by itself after the release")
+	}
+	second := b.again()
+	b.clock.Pass(time.Minute)
+	if b.deliver(second); b.posts() != 1 {
+		t.Errorf("%d posts, want one", b.posts())
+	}
+}
+
+func TestHastened(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.ask("box", "ごめんなさい")
+	if again, _ := b.deliver(m); !again {
+		t.Fatal("sent while it could be taken back")
+	}
+	s := b.do(casework.Hasten{})
+	now := &bus.Msg[casework.Event]{Key: string(b.id), Value: s.History[len(s.History)-1]}
+	b.deliver(now)
+	b.deliver(m)
+	if b.posts() != 1 {
+		t.Errorf("%d posts, want one", b.posts())
+	}
+}
+
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -237,7 +283,7 @@ func TestOutcomes(t *testing.T) {
 		last     string
 		posts    int
 	}{
-		{"a source that can't reply", "news", nil, "send_failed replies can't be published through this source; copy the text and open the post", 0},
+		{"a source that can't reply", "news", nil, "send_failed replies can't be published through this source", 0},
 		{"a source that is gone", "gone", nil, `send_failed there is no source "gone" any more`, 0},
 		{"the platform refuses", "box", &platform{refuses: permanent{errors.New("banned")}}, "send_failed banned", 0},
 		{"no answer, but it is there", "box", &platform{lost: errors.New("reset")}, "sent ", 1},

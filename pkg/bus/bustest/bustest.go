@@ -27,8 +27,9 @@ func Log(t testing.TB) *slog.Logger {
 }
 
 // Open returns a connection to a server that lives as long as the test, with
-// its streams, and the folder the server keeps its files in.
-func Open(t testing.TB) (c *bus.Conn, dir string) {
+// its streams, and the folder the server keeps its files in. Change may set what
+// the streams are to be.
+func Open(t testing.TB, change ...func(*bus.Options)) (c *bus.Conn, dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	srv, err := embedded.Start(dir, Log(t))
@@ -36,7 +37,11 @@ func Open(t testing.TB) (c *bus.Conn, dir string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(srv.Stop)
-	c, err = bus.Connect(t.Context(), bus.Options{InProcess: srv, Name: "test", Log: Log(t)})
+	o := bus.Options{InProcess: srv, Name: "test", Log: Log(t)}
+	for _, set := range change {
+		set(&o)
+	}
+	c, err = bus.Connect(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

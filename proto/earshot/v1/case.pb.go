@@ -54,6 +54,8 @@ type CaseEvent struct {
 	Labels        *Verdict               `protobuf:"bytes,26,opt,name=labels,proto3" json:"labels,omitempty"`                         // judged: what a person says of it; verdict is then what was told
 	Sample        string                 `protobuf:"bytes,27,opt,name=sample,proto3" json:"sample,omitempty"`                         // judged: the weekly sample it was judged for, without sight of the verdict
 	Reason        string                 `protobuf:"bytes,28,opt,name=reason,proto3" json:"reason,omitempty"`                         // send_failed: why the platform refused
+	Follow        bool                   `protobuf:"varint,29,opt,name=follow,proto3" json:"follow,omitempty"`                        // sent, posted: the platform can be asked how it fares
+	Measure       *Measure               `protobuf:"bytes,30,opt,name=measure,proto3" json:"measure,omitempty"`                       // measured, closed: what keeps it from happening again
 	Tags          []string               `protobuf:"bytes,40,rep,name=tags,proto3" json:"tags,omitempty"`                             // retagged
 	Untags        []string               `protobuf:"bytes,41,rep,name=untags,proto3" json:"untags,omitempty"`                         // retagged
 	WarnAt        int64                  `protobuf:"varint,42,opt,name=warn_at,json=warnAt,proto3" json:"warn_at,omitempty"`          // when the deadline of the first answer is warned of
@@ -288,6 +290,20 @@ func (x *CaseEvent) GetReason() string {
 	return ""
 }
 
+func (x *CaseEvent) GetFollow() bool {
+	if x != nil {
+		return x.Follow
+	}
+	return false
+}
+
+func (x *CaseEvent) GetMeasure() *Measure {
+	if x != nil {
+		return x.Measure
+	}
+	return nil
+}
+
 func (x *CaseEvent) GetTags() []string {
 	if x != nil {
 		return x.Tags
@@ -330,6 +346,8 @@ type Draft struct {
 	Edited          bool                   `protobuf:"varint,9,opt,name=edited,proto3" json:"edited,omitempty"`
 	Author          string                 `protobuf:"bytes,10,opt,name=author,proto3" json:"author,omitempty"`
 	At              int64                  `protobuf:"varint,11,opt,name=at,proto3" json:"at,omitempty"`
+	Apology         string                 `protobuf:"bytes,12,opt,name=apology,proto3" json:"apology,omitempty"` // none, limited, full; of its template
+	Stays           bool                   `protobuf:"varint,13,opt,name=stays,proto3" json:"stays,omitempty"`    // a final reply that leaves the case open: something is owed yet
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -441,6 +459,105 @@ func (x *Draft) GetAt() int64 {
 	return 0
 }
 
+func (x *Draft) GetApology() string {
+	if x != nil {
+		return x.Apology
+	}
+	return ""
+}
+
+func (x *Draft) GetStays() bool {
+	if x != nil {
+		return x.Stays
+	}
+	return false
+}
+
+// Measure is what keeps a cause from coming back.
+type Measure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Cause         string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"` // empty: none is needed, and none_why says why
+	NoneWhy       string                 `protobuf:"bytes,4,opt,name=none_why,json=noneWhy,proto3" json:"none_why,omitempty"`
+	Owner         string                 `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"` // staff id or team
+	Due           int64                  `protobuf:"varint,6,opt,name=due,proto3" json:"due,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Measure) Reset() {
+	*x = Measure{}
+	mi := &file_earshot_v1_case_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Measure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Measure) ProtoMessage() {}
+
+func (x *Measure) ProtoReflect() protoreflect.Message {
+	mi := &file_earshot_v1_case_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Measure.ProtoReflect.Descriptor instead.
+func (*Measure) Descriptor() ([]byte, []int) {
+	return file_earshot_v1_case_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Measure) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Measure) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *Measure) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Measure) GetNoneWhy() string {
+	if x != nil {
+		return x.NoneWhy
+	}
+	return ""
+}
+
+func (x *Measure) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Measure) GetDue() int64 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
+}
+
 // File is an attachment of a note.
 type File struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -454,7 +571,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_earshot_v1_case_proto_msgTypes[2]
+	mi := &file_earshot_v1_case_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -466,7 +583,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_earshot_v1_case_proto_msgTypes[2]
+	mi := &file_earshot_v1_case_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -479,7 +596,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_earshot_v1_case_proto_rawDescGZIP(), []int{2}
+	return file_earshot_v1_case_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *File) GetKey() string {
@@ -515,7 +632,7 @@ var File_earshot_v1_case_proto protoreflect.FileDescriptor
 const file_earshot_v1_case_proto_rawDesc = "" +
 	"\n" +
 	"\x15earshot/v1/case.proto\x12\n" +
-	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\xf4\x06\n" +
+	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\xbb\a\n" +
 	"\tCaseEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x14\n" +
@@ -545,12 +662,14 @@ const file_earshot_v1_case_proto_rawDesc = "" +
 	"\bsequence\x18\x19 \x01(\x04R\bsequence\x12+\n" +
 	"\x06labels\x18\x1a \x01(\v2\x13.earshot.v1.VerdictR\x06labels\x12\x16\n" +
 	"\x06sample\x18\x1b \x01(\tR\x06sample\x12\x16\n" +
-	"\x06reason\x18\x1c \x01(\tR\x06reason\x12\x12\n" +
+	"\x06reason\x18\x1c \x01(\tR\x06reason\x12\x16\n" +
+	"\x06follow\x18\x1d \x01(\bR\x06follow\x12-\n" +
+	"\ameasure\x18\x1e \x01(\v2\x13.earshot.v1.MeasureR\ameasure\x12\x12\n" +
 	"\x04tags\x18( \x03(\tR\x04tags\x12\x16\n" +
 	"\x06untags\x18) \x03(\tR\x06untags\x12\x17\n" +
 	"\awarn_at\x18* \x01(\x03R\x06warnAt\x12\x1d\n" +
 	"\n" +
-	"resolve_at\x18+ \x01(\x03R\tresolveAt\"\xec\x02\n" +
+	"resolve_at\x18+ \x01(\x03R\tresolveAt\"\x9c\x03\n" +
 	"\x05Draft\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
@@ -563,11 +682,20 @@ const file_earshot_v1_case_proto_rawDesc = "" +
 	"\x06edited\x18\t \x01(\bR\x06edited\x12\x16\n" +
 	"\x06author\x18\n" +
 	" \x01(\tR\x06author\x12\x0e\n" +
-	"\x02at\x18\v \x01(\x03R\x02at\x1a8\n" +
+	"\x02at\x18\v \x01(\x03R\x02at\x12\x18\n" +
+	"\aapology\x18\f \x01(\tR\aapology\x12\x14\n" +
+	"\x05stays\x18\r \x01(\bR\x05stays\x1a8\n" +
 	"\n" +
 	"SlotsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"T\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x86\x01\n" +
+	"\aMeasure\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x19\n" +
+	"\bnone_why\x18\x04 \x01(\tR\anoneWhy\x12\x14\n" +
+	"\x05owner\x18\x05 \x01(\tR\x05owner\x12\x10\n" +
+	"\x03due\x18\x06 \x01(\x03R\x03due\"T\n" +
 	"\x04File\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -586,28 +714,30 @@ func file_earshot_v1_case_proto_rawDescGZIP() []byte {
 	return file_earshot_v1_case_proto_rawDescData
 }
 
-var file_earshot_v1_case_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_earshot_v1_case_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_earshot_v1_case_proto_goTypes = []any{
 	(*CaseEvent)(nil), // 0: earshot.v1.CaseEvent
 	(*Draft)(nil),     // 1: earshot.v1.Draft
-	(*File)(nil),      // 2: earshot.v1.File
-	nil,               // 3: earshot.v1.Draft.SlotsEntry
-	(*Mention)(nil),   // 4: earshot.v1.Mention
-	(*Verdict)(nil),   // 5: earshot.v1.Verdict
+	(*Measure)(nil),   // 2: earshot.v1.Measure
+	(*File)(nil),      // 3: earshot.v1.File
+	nil,               // 4: earshot.v1.Draft.SlotsEntry
+	(*Mention)(nil),   // 5: earshot.v1.Mention
+	(*Verdict)(nil),   // 6: earshot.v1.Verdict
 }
 var file_earshot_v1_case_proto_depIdxs = []int32{
-	4, // 0: earshot.v1.CaseEvent.mention:type_name -> earshot.v1.Mention
-	5, // 1: earshot.v1.CaseEvent.verdict:type_name -> earshot.v1.Verdict
+	5, // 0: earshot.v1.CaseEvent.mention:type_name -> earshot.v1.Mention
+	6, // 1: earshot.v1.CaseEvent.verdict:type_name -> earshot.v1.Verdict
 	1, // 2: earshot.v1.CaseEvent.draft:type_name -> earshot.v1.Draft
-	2, // 3: earshot.v1.CaseEvent.files:type_name -> earshot.v1.File
+	3, // 3: earshot.v1.CaseEvent.files:type_name -> earshot.v1.File
 	0, // 4: earshot.v1.CaseEvent.history:type_name -> earshot.v1.CaseEvent
-	5, // 5: earshot.v1.CaseEvent.labels:type_name -> earshot.v1.Verdict
-	3, // 6: earshot.v1.Draft.slots:type_name -> earshot.v1.Draft.SlotsEntry
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	6, // 5: earshot.v1.CaseEvent.labels:type_name -> earshot.v1.Verdict
+	2, // 6: earshot.v1.CaseEvent.measure:type_name -> earshot.v1.Measure
+	4, // 7: earshot.v1.Draft.slots:type_name -> earshot.v1.Draft.SlotsEntry
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_earshot_v1_case_proto_init() }
@@ -622,7 +752,7 @@ func file_earshot_v1_case_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_earshot_v1_case_proto_rawDesc), len(file_earshot_v1_case_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

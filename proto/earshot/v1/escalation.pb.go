@@ -60,6 +60,7 @@ type EscalationEvent struct {
 	Text          string                 `protobuf:"bytes,33,opt,name=text,proto3" json:"text,omitempty"`
 	History       []*EscalationEvent     `protobuf:"bytes,34,rep,name=history,proto3" json:"history,omitempty"`    // redacted
 	Sequence      uint64                 `protobuf:"varint,35,opt,name=sequence,proto3" json:"sequence,omitempty"` // only within history
+	Ref           string                 `protobuf:"bytes,36,opt,name=ref,proto3" json:"ref,omitempty"`            // paged: what the far side calls the message it took
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -339,12 +340,19 @@ func (x *EscalationEvent) GetSequence() uint64 {
 	return 0
 }
 
+func (x *EscalationEvent) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
 var File_earshot_v1_escalation_proto protoreflect.FileDescriptor
 
 const file_earshot_v1_escalation_proto_rawDesc = "" +
 	"\n" +
 	"\x1bearshot/v1/escalation.proto\x12\n" +
-	"earshot.v1\"\xde\x06\n" +
+	"earshot.v1\"\xf0\x06\n" +
 	"\x0fEscalationEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
 	"\n" +
@@ -383,7 +391,8 @@ const file_earshot_v1_escalation_proto_rawDesc = "" +
 	"\x03via\x18  \x01(\tR\x03via\x12\x12\n" +
 	"\x04text\x18! \x01(\tR\x04text\x125\n" +
 	"\ahistory\x18\" \x03(\v2\x1b.earshot.v1.EscalationEventR\ahistory\x12\x1a\n" +
-	"\bsequence\x18# \x01(\x04R\bsequenceB7Z5github.com/earshot/earshot/proto/earshot/v1;earshotv1b\x06proto3"
+	"\bsequence\x18# \x01(\x04R\bsequence\x12\x10\n" +
+	"\x03ref\x18$ \x01(\tR\x03refB7Z5github.com/earshot/earshot/proto/earshot/v1;earshotv1b\x06proto3"
 
 var (
 	file_earshot_v1_escalation_proto_rawDescOnce sync.Once

@@ -312,6 +312,7 @@ type Comment struct {
 	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
 	At            int64                  `protobuf:"varint,5,opt,name=at,proto3" json:"at,omitempty"`
 	Ours          bool                   `protobuf:"varint,6,opt,name=ours,proto3" json:"ours,omitempty"`
+	State         string                 `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"` // why readers don't see it; empty when they do
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -386,6 +387,13 @@ func (x *Comment) GetOurs() bool {
 		return x.Ours
 	}
 	return false
+}
+
+func (x *Comment) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
 }
 
 type Author struct {
@@ -937,14 +945,15 @@ const file_earshot_v1_mention_proto_rawDesc = "" +
 	"\n" +
 	"\b_repostsB\n" +
 	"\n" +
-	"\b_replies\"\x88\x01\n" +
+	"\b_replies\"\x9e\x01\n" +
 	"\aComment\x12\x1b\n" +
 	"\tnative_id\x18\x01 \x01(\tR\bnativeId\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x16\n" +
 	"\x06author\x18\x03 \x01(\tR\x06author\x12\x12\n" +
 	"\x04text\x18\x04 \x01(\tR\x04text\x12\x0e\n" +
 	"\x02at\x18\x05 \x01(\x03R\x02at\x12\x12\n" +
-	"\x04ours\x18\x06 \x01(\bR\x04ours\"\x9f\x01\n" +
+	"\x04ours\x18\x06 \x01(\bR\x04ours\x12\x14\n" +
+	"\x05state\x18\a \x01(\tR\x05state\"\x9f\x01\n" +
 	"\x06Author\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06handle\x18\x02 \x01(\tR\x06handle\x12\x12\n" +

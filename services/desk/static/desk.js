@@ -174,6 +174,7 @@
         next();
       } else {
         swap(got.html);
+        if (button?.classList.contains("pick-one")) ($$("#c-form .slots input").find((el) => !el.value) ?? $("#c-text"))?.focus();
         $("#composer[data-focus]")?.querySelector("[autofocus], input:not([type=hidden]), textarea, select")?.focus();
       }
     } catch (err) { failed(err); } finally {
@@ -236,6 +237,32 @@
     field.focus();
   }
 
+  // The picker of templates and agreed answers, opened by / in an empty reply.
+  let picked_at;
+  async function pick(url) {
+    picked_at?.abort();
+    picked_at = new AbortController();
+    try {
+      const got = await load(url, "picks", { signal: picked_at.signal });
+      if (!got) return;
+      const had = document.activeElement?.id === "pick-q";
+      swap(got.html);
+      const q = $("#pick-q");
+      if (!had || document.activeElement !== q) { q?.focus(); q?.setSelectionRange(q.value.length, q.value.length); }
+    } catch (err) { failed(err); }
+  }
+  const pickMore = later(200, (form) => pick(form.getAttribute("action") + "?" + new URLSearchParams(new FormData(form))));
+  function picking(e, at) {
+    const all = $$("#picks .pick-one"), i = all.indexOf(at);
+    if (e.key === "Escape") { $("#picks").replaceChildren(); $("#picks").hidden = true; $("#c-text")?.focus(); }
+    else if (e.key === "ArrowDown") (all[i + 1] ?? all[0])?.focus();
+    else if (e.key === "ArrowUp") (i > 0 ? all[i - 1] : $("#pick-q"))?.focus();
+    else if (e.key === "Enter" && at.id === "pick-q") all[0]?.click();
+    else return false;
+    e.preventDefault();
+    return true;
+  }
+
   // Search as you type; nothing is asked while an input method composes.
   let searching;
   const search = later(160, async (form) => {
@@ -254,17 +281,19 @@
     if (e.isComposing) return;
     if (el.dataset.words && el.value) document.getElementById(el.dataset.words).checked = true;
     if (el.id === "q" && el.form?.matches("[data-search]")) search(el.form);
+    else if (el.id === "pick-q") pickMore(el.form);
     else if (el.form?.dataset.composer && !("refill" in el.dataset)) check(el.form);
   });
   document.addEventListener("compositionend", (e) => {
     const form = e.target.form;
     if (e.target.id === "q" && form?.matches("[data-search]")) search(form);
+    else if (e.target.id === "pick-q") pickMore(form);
     else if (form?.dataset.composer) check(form);
   });
   document.addEventListener("change", async (e) => {
     const el = e.target;
     if ("auto" in el.dataset) search(el.form);
-    if ("refill" in el.dataset || el.name?.startsWith("slot.") || el.name === "promise") {
+    if ("refill" in el.dataset || el.name?.startsWith("slot.") || el.name === "promise" || el.name === "account") {
       try {
         const got = await load($("#composer").dataset.fill, "composer", { method: "POST", body: new URLSearchParams(new FormData(el.form)) });
         if (got) { sessionStorage.removeItem(keepKey({ dataset: { keep: "reply" } })); swap(got.html); $("#composer details")?.setAttribute("open", ""); }
@@ -280,6 +309,7 @@
       many(form, button, form.matches("#bulk") ? chosenBoxes().map((el) => el.value) : $$("[name=id]", form).map((el) => el.value));
       return;
     }
+    if (form.matches("[data-picking]")) { e.preventDefault(); pickMore(form); return; }
     if (button && "preview" in button.dataset) { e.preventDefault(); preview(form, button); return; }
     if (!$("#case")?.contains(form) && !form.matches("[data-undo]")) return;
     if ($("#case")) { e.preventDefault(); command(form, button); }
@@ -295,10 +325,17 @@
     if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
     const copy = e.target.closest("[data-copy-from]");
     if (copy) { await navigator.clipboard.writeText(document.getElementById(copy.dataset.copyFrom).textContent); say(words.copied); copy.classList.add("copied"); return; }
+    const both = e.target.closest("[data-copy-open]");
+    if (both) { // copied first: a page that isn't in front may not
+      navigator.clipboard?.writeText(document.getElementById(both.dataset.copyOpen).textContent).then(() => say(words.copied));
+      if (both.dataset.open) window.open(both.dataset.open, "_blank", "noopener,noreferrer");
+      return;
+    }
     const taker = e.target.closest("[data-take]");
     if (taker) { take(taker); return; }
     const a = e.target.closest("a[href]");
     if (!a) return;
+    if (a.matches("#case [data-pick]")) { e.preventDefault(); pick(a.href); return; }
     const row = a.closest("#rows > .row");
     if (row && beside()) { e.preventDefault(); open(row); return; }
     if (a.matches("[data-more]")) {
@@ -351,10 +388,11 @@
       if (send) { e.preventDefault(); send.form.requestSubmit(send); }
       return;
     }
+    if (at?.closest("#picks") && picking(e, at)) return;
     if (e.key === "Escape" && typing(at)) { at.blur(); $("#case .scroll")?.focus(); return; }
     if (e.key === "Escape" && chosenBoxes().length) { unpick(); return; }
     if (!keysOn || e.ctrlKey || e.metaKey || e.altKey) return;
-    if (e.key === "/" && at?.id === "c-text" && at.value === "") { e.preventDefault(); $("#c-template")?.focus(); return; }
+    if (e.key === "/" && at?.id === "c-text" && at.value === "" && $("[data-pick]")) { e.preventDefault(); pick($("[data-pick]").href); return; }
     if (typing(at) || $("dialog[open]")) return;
     if (going) {
       going = false;

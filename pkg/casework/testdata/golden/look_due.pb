@@ -1,0 +1,2 @@
+
+EVENTlook_dueà¬Å¢Œ4ann"look_due

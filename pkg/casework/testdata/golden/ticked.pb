@@ -1,0 +1,3 @@
+
+EVENTticked�Ţ�4ann"ticked�safety-hazard�お怪我はありませんか�
+0a1b2c3d4e

@@ -1,0 +1,2 @@
+
+EVENTunwished�Ţ�4ann"unwished�mute�通知を夜だけ止めたい

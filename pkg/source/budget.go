@@ -1,0 +1,48 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// budget is how often a platform lets us ask, counted by all processes that run
+// the source.
+type budget struct {
+	name string // it is kept under
+	what string // is counted, for people
+	most int    // at least 2
+	per  time.Duration
+}
+
+// spend takes one from b, or refuses with the time to wait. Half of b may be
+// spent at once; it grows back by half of b in b.per, so that in no stretch of
+// b.per more than b.most are spent.
+func (d Deps) spend(ctx context.Context, b budget) error {
+	var kept struct {
+		Full time.Time `json:"full"` // when nothing is spent any more
+	}
+	each := b.per / time.Duration(b.most/2)
+	return d.Keep.Update(ctx, b.name, &kept, func() (bool, error) {
+		now := d.Now().UTC()
+		if kept.Full.Before(now) {
+			kept.Full = now
+		}
+		if wait := kept.Full.Add(each).Sub(now.Add(b.per)); wait > 0 {
+			return false, &Refusal{Reason: Limited, Until: now.Add(wait), Err: spentError{b, wait}}
+		}
+		kept.Full = kept.Full.Add(each)
+		return true, nil
+	})
+}
+
+type spentError struct {
+	budget
+	wait time.Duration
+}
+
+func (e spentError) Error() string {
+	return fmt.Sprintf("the platform allows %d %s in %s: again in %s", e.most, e.what, e.per, e.wait.Round(time.Second))
+}
+
+func (e spentError) RetryAfter() time.Duration { return e.wait }

@@ -1,0 +1,217 @@
+package desk
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/source"
+	"github.com/earshot/earshot/pkg/text"
+)
+
+// account is the source by which a reply to s leaves, chosen or the usual one,
+// and whether it can leave by itself; without one the reply is copied and posted
+// by hand.
+func (c *call) account(s *casework.State, chosen string) (id, name string, can bool) {
+	if src, ok := c.Settings.Answering(&s.Mention).Account(chosen); ok {
+		return src.ID, cmp.Or(src.Name, src.ID), true
+	}
+	return "", c.brandName(s.Mention.Brand), false
+}
+
+// answerable fills v with how s can be answered: by which accounts, or why by hand
+// only, and what another answer would overwrite.
+func (c *call) answerable(s *casework.State, r *reply, v *composerView) {
+	a := c.Settings.Answering(&s.Mention)
+	chosen, _ := a.Account(r.account)
+	if len(a.Accounts) > 1 {
+		v.Accounts = field{Name: "account", Label: c.l.say("composer.account"), Type: "select"}
+		for _, src := range a.Accounts {
+			v.Accounts.Options = append(v.Accounts.Options, option{Value: src.ID, Label: cmp.Or(src.Name, src.ID), On: src.ID == chosen.ID})
+		}
+	}
+	if a.Why != "" {
+		v.Hand = &notice{Kind: "info", Title: c.reason(s, a.Why), Text: c.l.say("reason." + string(a.Why) + ".then")}
+	}
+	if old, ok := c.overwritten(s); ok {
+		v.Overwrites = &notice{Kind: "stale", Title: c.l.say("composer.overwrites"), Text: old.Text}
+	}
+}
+
+// overwritten is our answer that another one replaces, where the platform holds
+// one.
+func (c *call) overwritten(s *casework.State) (mention.Comment, bool) {
+	if !c.Settings.Answering(&s.Mention).OneAnswer {
+		return mention.Comment{}, false
+	}
+	var old mention.Comment
+	for _, r := range s.Replies {
+		if !r.Gone {
+			old = mention.Comment{Text: cmp.Or(r.Reads, r.Draft.Text), At: r.At, Ours: true}
+		}
+	}
+	for _, x := range s.Mention.Comments {
+		// What the platform says is newer, also when somebody changed it there.
+		if x.Ours && x.State != mention.Rejected && !x.At.Before(old.At) {
+			old = x
+		}
+	}
+	return old, old.Ours
+}
+
+// reason says in words why a reply was not published, or can't be.
+func (c *call) reason(s *casework.State, why source.Reason) string {
+	return c.l.say("reason."+string(why), c.platform(s.Mention.Platform))
+}
+
+// notPublished says why a reply was not published, and what to do instead.
+func (c *call) notPublished(s *casework.State, e *casework.Event) *notice {
+	n := &notice{Kind: "error", Title: c.l.say("out.failed"), Text: e.Text, Kept: c.l.say("out.failed_kept")}
+	if e.Reason != "" && c.l.has("reason."+e.Reason) {
+		n.Title, n.Text = c.reason(s, source.Reason(e.Reason)), c.l.say("reason."+e.Reason+".then")
+	}
+	if !e.Until.IsZero() {
+		n.Text += " " + c.l.say("out.until", c.l.at(e.Until).Clock())
+	}
+	return n
+}
+
+// taken is what is left to do for whoever posts a reply by hand.
+func (c *call) taken(s *casework.State) *confirmView {
+	say, base := c.l.say, "/cases/"+string(s.ID)
+	return &confirmView{
+		Title: say("confirm.taken", c.who(s.ByHand.By)), Lead: say("confirm.taken_lead", c.l.at(s.ByHand.Until).Clock()),
+		Action: base + "/posted", Text: s.ByHand.Draft.Text, Lang: langOf(s.ByHand.Draft.Lang), Button: say("action.posted"),
+		Back: base + "?mode=reply", Fields: []pair{{"hash", s.Hash(&s.ByHand.Draft)}}, Copy: true, Open: s.Mention.URL,
+		Inputs: []field{{Name: "url", Label: say("ask.posted_link"), Type: "url", Required: true, Placeholder: "https://"}},
+	}
+}
+
+// parent is the post that s answers, as far as it is known, and the case that
+// it or our reply in it belongs to.
+func (c *call) parent(s *casework.State) *postView {
+	t := &s.Mention.Thread
+	if t.Parent == "" && t.ParentText == "" {
+		return nil
+	}
+	p := &postView{Author: authorOf(t.ParentAuthor, ""), Platform: s.Mention.Platform, PlatformName: c.platform(s.Mention.Platform), Body: linked(c.masked(s, t.ParentText))}
+	if t.Parent != "" {
+		if docs, err := c.Index.Get(c.ctx, c.sees(), mention.NewID(s.Mention.Brand, s.Mention.Platform, t.Parent)); err == nil && len(docs) > 0 {
+			*p = c.short(&docs[0])
+		}
+		if theirs, at := c.repliedIn(s); theirs != nil {
+			*p = c.ourReply(theirs, &theirs.Replies[at])
+			p.Case = "/cases/" + string(theirs.ID)
+		}
+	}
+	if len(p.Body) == 0 && p.Case == "" {
+		return nil
+	}
+	return p
+}
+
+// repliedIn is the case whose reply s answers, and which of them; nil when it
+// answers none of ours.
+func (c *call) repliedIn(s *casework.State) (*casework.State, int) {
+	res, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Limit: 5, Where: map[search.Field][]string{
+		search.FieldSent: {s.Mention.Thread.Parent}, search.FieldPlatform: {s.Mention.Platform}, search.FieldBrand: {s.Mention.Brand},
+	}})
+	if err != nil {
+		return nil, 0
+	}
+	for i := range res.Hits {
+		state, err := c.Cases.Get(c.ctx, c.viewer, res.Hits[i].ID)
+		if err != nil {
+			continue
+		}
+		at := slices.IndexFunc(state.Replies, func(r casework.Reply) bool { return r.Native == s.Mention.Thread.Parent })
+		if at >= 0 {
+			return &state, at
+		}
+	}
+	return nil, 0
+}
+
+// short is a stored mention as a post of a thread.
+func (c *call) short(d *search.Document) postView {
+	return postView{
+		Author: cmp.Or(d.AuthorName, d.AuthorHandle, "–"), Handle: d.AuthorHandle, Platform: d.Platform, PlatformName: c.platform(d.Platform),
+		Href: d.URL, Lang: langOf(d.Lang), At: c.l.at(d.PublishedAt), Body: linked(text.Mask(d.Text)), Case: "/cases/" + string(d.ID),
+	}
+}
+
+// unseen says on p, an answer of ours, why readers don't see it.
+func (c *call) unseen(p *postView, why mention.CommentState) {
+	switch why {
+	case mention.Pending:
+		p.Note = c.l.say("post.ours_pending")
+	case mention.Rejected:
+		p.Flag = c.l.say("post.ours_rejected")
+	}
+}
+
+// below is what stands below the post: our replies, the answers to them, and
+// what else the platform showed, oldest first.
+func (c *call) below(s *casework.State) []postView {
+	var out []postView
+	shown := map[string]bool{}
+	for i := range s.Replies {
+		r := &s.Replies[i]
+		p := c.ourReply(s, r)
+		if r.Native != "" {
+			shown[r.Native] = true
+			later := slices.ContainsFunc(s.Replies[i+1:], func(o casework.Reply) bool { return o.Native == r.Native })
+			at := slices.IndexFunc(s.Mention.Comments, func(x mention.Comment) bool { return x.NativeID == r.Native })
+			if at >= 0 && !r.Gone && !later {
+				x := &s.Mention.Comments[at]
+				if x.At.After(r.At) && strings.TrimSpace(x.Text) != strings.TrimSpace(cmp.Or(r.Reads, r.Draft.Text)) {
+					p.Flag, p.Reads = c.l.say("post.reply_edited"), x.Text
+				}
+				c.unseen(&p, x.State)
+			}
+		}
+		out = append(out, p)
+	}
+	var ids []mention.ID
+	for _, a := range s.Answers {
+		ids = append(ids, a.ID)
+	}
+	if len(ids) > 0 {
+		// One that was erased is not there.
+		docs, err := c.Index.Get(c.ctx, c.sees(), ids...)
+		if err != nil {
+			c.Log.Warn("answers to our reply not read", "case", s.ID, "error", err)
+		}
+		for i := range docs {
+			if docs[i].Text == "" {
+				continue
+			}
+			p := c.short(&docs[i])
+			a := s.Answers[slices.Index(ids, docs[i].ID)]
+			if p.Note = c.l.say("post.answers_us"); !a.ByAuthor {
+				p.Note = c.l.say("post.other_answers")
+			}
+			shown[docs[i].URL] = true
+			out = append(out, p)
+		}
+	}
+	for _, x := range s.Mention.Comments {
+		if x.NativeID != "" && shown[x.NativeID] || x.URL != "" && shown[x.URL] {
+			continue
+		}
+		p := postView{
+			Author: cmp.Or(x.Author, "–"), Platform: s.Mention.Platform, PlatformName: c.platform(s.Mention.Platform), Href: x.URL,
+			At: c.l.at(x.At), Body: linked(x.Text), Ours: x.Ours, Note: c.l.say("post.comment"),
+		}
+		if x.Ours {
+			p.Author, p.Note = c.brandName(s.Mention.Brand), c.l.say("post.our_comment")
+			c.unseen(&p, x.State)
+		}
+		out = append(out, p)
+	}
+	slices.SortStableFunc(out, func(a, b postView) int { return a.At.at.Compare(b.At.at) })
+	return out
+}

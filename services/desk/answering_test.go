@@ -1,0 +1,274 @@
+package desk
+
+import (
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/source"
+)
+
+// asks is a question on a platform, found by a source.
+func (b *bench) asks(native, source string, with ...func(*mention.Post)) mention.Mention {
+	p := mention.Post{
+		Platform: "mastodon", NativeID: native, Source: source, Kind: mention.KindPost, URL: "https://social.example/" + native,
+		Text: "Does the Kumo dock fit?", Author: mention.Author{ID: "u1", Handle: "ravi", Name: "Ravi"},
+	}
+	for _, f := range with {
+		f(&p)
+	}
+	return b.mention(p, mention.Verdict{Lang: "en", Intent: mention.Question, Sentiment: mention.Neutral})
+}
+
+func (b *bench) accounts(sources ...settings.Source) {
+	b.t.Helper()
+	for _, s := range sources {
+		b.put(settings.Sources.Put(b.t.Context(), b.Settings, "cli", s.ID, 0, s))
+	}
+}
+
+const (
+	listens = `{"server":"https://social.example"}`
+	writes  = `{"server":"https://social.example","token":"env:EARSHOT_SECRET_X"}`
+)
+
+func TestWhyAPostCannotBeAnsweredInPlace(t *testing.T) {
+	b := newBench(t)
+	b.accounts(
+		settings.Source{ID: "deaf", Name: "Listens only", Kind: "mastodon", Brand: "kumo", Config: []byte(listens)},
+		settings.Source{ID: "hn", Name: "Hacker News", Kind: "hackernews"},
+	)
+	v, api := b.as("aya", everywhere, identity.Agent), b.token(identity.ScopeRead, "kumo")
+	for _, tt := range []struct {
+		native string
+		with   func(*mention.Post)
+		why    source.Reason
+		words  string
+	}{
+		{"a", func(p *mention.Post) { p.Source = "deaf" }, source.NoCredentials, "only listens"},
+		{"b", func(p *mention.Post) { p.Platform, p.Source = "hackernews", "hn" }, source.NoReplier, "Earshot can&#39;t answer on"},
+		{"c", func(p *mention.Post) { p.NoReply = mention.NotSummoned }, source.NotSummoned, "only when the author has mentioned or quoted us"},
+		{"d", func(p *mention.Post) { p.NoReply = mention.Gated }, source.Gated, "limited who may answer"},
+		{"e", func(p *mention.Post) { p.NoReply = mention.Closed }, source.Closed, "takes no more answers"},
+	} {
+		m := b.asks(tt.native, "deaf", tt.with)
+		path := "/cases/" + string(m.ID)
+		v.want(v.get(path+"?mode=reply"), 200, tt.words)
+		var got struct{ Answering apiAnswering }
+		a := api.want(api.get("/api/v1"+path), 200)
+		b.put(json.Unmarshal([]byte(a.body), &got))
+		if got.Answering.Why != tt.why || len(got.Answering.Accounts) != 0 {
+			t.Errorf("%s: %+v", tt.why, got.Answering)
+		}
+	}
+	// What holds for the account that found it holds for no other.
+	b.accounts(settings.Source{ID: "ours", Name: "@kumo", Kind: "mastodon", Config: []byte(writes)})
+	m := b.asks("f", "deaf", func(p *mention.Post) { p.NoReply = mention.NotGranted })
+	v.want(v.get("/cases/"+string(m.ID)+"?mode=reply"), 200, "Public, as @kumo", "!does not include answering")
+}
+
+func TestTheAccountIsChosen(t *testing.T) {
+	b := newBench(t)
+	b.accounts(
+		settings.Source{ID: "found", Name: "@kumo_news", Kind: "mastodon", Config: []byte(listens)},
+		settings.Source{ID: "second", Name: "@kumo_support", Kind: "mastodon", Config: []byte(writes)},
+		settings.Source{ID: "first", Name: "@kumo", Kind: "mastodon", Config: []byte(writes)},
+		settings.Source{ID: "theirs", Name: "@hoshi", Kind: "mastodon", Brand: "hoshi", Config: []byte(writes)},
+		settings.Source{ID: "off", Name: "@old", Kind: "mastodon", Off: true, Config: []byte(writes)},
+	)
+	b.put(settings.Brands.Put(t.Context(), b.Settings, "cli", "kumo", settings.Brands.Version(b.Settings, "kumo"), settings.Brand{ID: "kumo", Name: "Kumo Café", Query: "kumo", Accounts: []string{"second"}}))
+	v := b.as("aya", everywhere, identity.Agent)
+	m := b.mention(mention.Post{Platform: "mastodon", NativeID: "1", Source: "found", Text: "Kumo is always late"}, mention.Verdict{Lang: "en", Intent: mention.Complaint})
+	path := "/cases/" + string(m.ID)
+	v.want(v.get(path+"?mode=reply"), 200, `<option value="second" selected>@kumo_support</option>`, `<option value="first">@kumo</option>`, "!@hoshi", "!@old", "!kumo_news")
+	v.want(v.post(path+"/check", "kind", "first", "version", "0", "account", "first", "text", "It does."), 303) // free wording: somebody approves it
+	ken := b.as("ken", everywhere, identity.Approver)
+	a := ken.want(ken.get(path), 200, "Public, as @kumo to", path+"/approve")
+	hash := regexp.MustCompile(`name="hash" value="([0-9a-f]+)"`).FindStringSubmatch(a.body)[1]
+	ken.want(ken.post(path+"/approve", "hash", hash), 303)
+	// By another account it is another reply, which nobody has approved.
+	v.want(v.post(path+"/check", "kind", "first", "version", "1", "account", "second", "text", "It does."), 303)
+	ken.want(ken.get(path), 200, "Public, as @kumo_support to", path+"/approve")
+	// Nobody speaks by an account of another brand.
+	_, err := b.Cases.Do(t.Context(), b.staff("aya"), m.ID, casework.Write{Version: 2, Text: "It does.", Account: "theirs"})
+	b.put(err)
+	_, err = b.Cases.Do(t.Context(), b.staff("aya"), m.ID, casework.Submit{})
+	if r, ok := errors.AsType[*casework.Refused](err); !ok || r.Code != casework.CodeInput {
+		t.Errorf("by another brand's account: %v", err)
+	}
+}
+
+func (b *bench) staff(id string) identity.Viewer {
+	s, _ := settings.Staff.Get(b.Settings, id)
+	return s.Viewer()
+}
+
+// sent is a case whose reply is out as native.
+func (b *bench) sent(m *mention.Mention, native string) casework.State {
+	b.t.Helper()
+	ctx := b.t.Context()
+	ken := b.staff("ken")
+	_, err := b.Cases.Do(ctx, ken, m.ID, casework.Write{Text: "It does fit.", Account: m.Source})
+	b.put(err)
+	s, err := b.Cases.Do(ctx, ken, m.ID, casework.TakeByHand{Hash: b.hash(m.ID)})
+	b.put(err)
+	s, err = b.Cases.Record(ctx, m.ID, func(s *casework.State) (casework.Event, bool) {
+		return casework.Event{Kind: casework.Posted, Draft: &s.ByHand.Draft, URL: "https://social.example/" + native, Native: native, Follow: true}, true
+	})
+	b.put(err)
+	docs, err := b.Index.Get(ctx, search.SeesAll(), m.ID)
+	b.put(err)
+	docs[0].Sent, docs[0].Owner = []string{native}, search.OwnerCase
+	b.put(b.Index.Write(ctx, search.Batch{Upserts: docs}))
+	return s
+}
+
+func (b *bench) hash(id mention.ID) string {
+	s, _, err := b.Cases.Touched(b.t.Context(), id)
+	b.put(err)
+	return s.Hash(s.Draft)
+}
+
+func TestTheThreadOfACase(t *testing.T) {
+	b := newBench(t)
+	v, api := b.as("ken", everywhere, identity.Agent, identity.PRLead), b.token(identity.ScopeRead, "kumo")
+	m := b.asks("1", "masto", func(p *mention.Post) {
+		p.Comments = []mention.Comment{{NativeID: "c1", Author: "taro", Text: "Mine <b>did</b> not."}, {NativeID: "r1", Text: "It does fit.", Ours: true}, {NativeID: "c2", Text: "Old answer of ours", Ours: true}}
+	})
+	b.sent(&m, "r1")
+	path := "/cases/" + string(m.ID)
+	v.want(v.get(path), 200, "Mine &lt;b&gt;did&lt;/b&gt; not.", "below the post", "Old answer of ours", "our answer on the platform", "found the reply that was posted by hand")
+	record := func(f func(s *casework.State) (casework.Event, bool)) {
+		t.Helper()
+		_, err := b.Cases.Record(t.Context(), m.ID, f)
+		b.put(err)
+	}
+	record(func(s *casework.State) (casework.Event, bool) {
+		return s.Seeing("r1", &mention.Post{Text: "It never fits.", Metrics: mention.Metrics{Likes: mention.Count(4)}})
+	})
+	v.want(v.get(path), 200, "Our reply reads differently", "It never fits.", "<b>4</b> likes")
+	record(func(s *casework.State) (casework.Event, bool) { return s.Seeing("r1", &mention.Post{Deleted: true}) })
+	v.want(v.get(path), 200, "Our reply is no longer there", "saw that our reply is no longer there")
+	// An answer to our reply is a mention of its own, and stands in both.
+	answer := b.asks("2", "masto", func(p *mention.Post) { p.Text, p.Thread.Parent = "Kumo it does not fit at all", "r1" })
+	record(func(s *casework.State) (casework.Event, bool) { return s.AnsweredBy(&answer) })
+	v.want(v.get(path), 200, "Kumo it does not fit at all", "answers us", "/cases/"+string(answer.ID), "heard an answer to our reply")
+	v.want(v.get("/cases/"+string(answer.ID)), 200, "In answer to our reply", "It does fit.", path)
+	var got struct {
+		Status   casework.Status
+		Replies  []apiReply
+		Answers  []apiAnswer
+		Comments []apiComment
+	}
+	b.put(json.Unmarshal([]byte(api.want(api.get("/api/v1"+path), 200).body), &got))
+	if got.Status != casework.New || len(got.Replies) != 1 || !got.Replies[0].Gone || got.Replies[0].Native != "r1" || len(got.Answers) != 1 || !got.Answers[0].ByAuthor || len(got.Comments) != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAnAnswerThatReadersDoNotSee(t *testing.T) {
+	b := newBench(t)
+	v, api := b.as("ken", everywhere, identity.Agent), b.token(identity.ScopeRead, "kumo")
+	m := b.asks("1", "masto", func(p *mention.Post) {
+		p.Comments = []mention.Comment{{NativeID: "r1", Text: "It does fit.", Ours: true, State: mention.Pending}, {NativeID: "r2", Text: "Call us.", Ours: true, State: mention.Rejected}}
+	})
+	path := "/cases/" + string(m.ID)
+	v.want(v.get(path), 200, "It does fit.", "not shown to readers yet", "Call us.", "it breaks its rules")
+	b.sent(&m, "r1") // it was ours: it waits all the same
+	v.want(v.get(path), 200, "It does fit.", "not shown to readers yet", "it breaks its rules")
+	var got struct{ Comments []apiComment }
+	b.put(json.Unmarshal([]byte(api.want(api.get("/api/v1"+path), 200).body), &got))
+	if len(got.Comments) != 2 || got.Comments[0].State != "pending" || got.Comments[1].State != "rejected" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// On a platform that holds one answer, the one shown before it is overwritten is
+// what stands there now, whoever wrote it last.
+func TestTheAnswerThatIsOverwritten(t *testing.T) {
+	b := newBench(t)
+	b.accounts(settings.Source{ID: "play", Kind: "googleplay", Config: []byte(`{"package":"com.acme","key":"env:EARSHOT_SECRET_X"}`)})
+	v := b.as("ken", everywhere, identity.PRLead)
+	m := b.asks("1", "play", func(p *mention.Post) { p.Platform, p.ReplyRef = "googleplay", "1" })
+	b.sent(&m, "1#reply")
+	path := "/cases/" + string(m.ID)
+	v.want(v.get(path+"?mode=reply"), 200, "Sending overwrites our answer that is there")
+	changed := []mention.Comment{{NativeID: "1#reply", Text: "Changed in the console.", Ours: true, At: time.Now().Add(time.Hour)}}
+	_, err := b.Cases.Record(t.Context(), m.ID, func(s *casework.State) (casework.Event, bool) {
+		now := s.Mention.Post
+		now.Comments = changed
+		return s.SeeingPost(&now)
+	})
+	b.put(err)
+	page := v.want(v.get(path+"?mode=reply"), 200, "Our reply reads differently").body
+	if strings.Count(string(page), "Changed in the console.") != 2 {
+		t.Errorf("in the thread and above the text: %d", strings.Count(string(page), "Changed in the console."))
+	}
+}
+
+func TestWhyAReplyWasNotPublished(t *testing.T) {
+	b := newBench(t)
+	b.accounts(settings.Source{ID: "masto", Name: "@kumo", Kind: "mastodon", Config: []byte(writes)})
+	v := b.as("ken", everywhere, identity.PRLead)
+	m := b.asks("1", "masto")
+	path := "/cases/" + string(m.ID)
+	for _, tt := range []struct {
+		reason source.Reason
+		words  []string
+	}{
+		{source.Duplicate, []string{"has this very text from us already", "in other words"}},
+		{source.Limited, []string{"takes no more replies from us for now", "takes another from"}},
+		{source.Revoked, []string{"no longer lets us in", "connect the account again"}},
+		{"", []string{"could not be published", "no way, said the platform"}},
+	} {
+		s, err := b.Cases.Get(t.Context(), b.staff("ken"), m.ID)
+		b.put(err)
+		version := 0
+		if s.Draft != nil {
+			version = s.Draft.Version
+		}
+		_, err = b.Cases.Do(t.Context(), b.staff("ken"), m.ID, casework.Write{Version: version, Text: "It does.", Account: "masto"})
+		b.put(err)
+		s, err = b.Cases.Do(t.Context(), b.staff("ken"), m.ID, casework.Send{Hash: b.hash(m.ID)})
+		b.put(err)
+		e := casework.Event{Kind: casework.SendFailed, Attempt: s.Outgoing.Attempt, Text: "no way, said the platform", Reason: string(tt.reason)}
+		if tt.reason == source.Limited {
+			e.Until = time.Now().Add(time.Hour)
+		}
+		_, err = b.Cases.Record(t.Context(), m.ID, func(*casework.State) (casework.Event, bool) { return e, true })
+		b.put(err)
+		v.want(v.get(path), 200, tt.words...)
+	}
+	for _, lang := range []string{"en", "ja"} {
+		for _, r := range source.Reasons {
+			if !b.pages.words[lang].has("reason."+string(r)) || !b.pages.words[lang].has("reason."+string(r)+".then") {
+				t.Errorf("%s: no words for %s", lang, r)
+			}
+		}
+	}
+}
+
+func TestWhatReadingAgainCosts(t *testing.T) {
+	b := newBench(t)
+	b.accounts(settings.Source{ID: "acme-x", Name: "X", Kind: "x", Config: []byte(`{"bearer":"env:EARSHOT_SECRET_X"}`)})
+	for _, native := range []string{"1", "2", "3"} {
+		b.asks(native, "acme-x", func(p *mention.Post) { p.Platform = "x" })
+	}
+	b.asks("4", "import", func(p *mention.Post) { p.Platform = "x" }) // X shows any post to any source
+	b.asks("5", "fedi")
+	v := b.as("ken", everywhere, identity.Admin)
+	v.want(v.get("/sources/acme-x"), 200, "4 posts in each pass.", "About $0.60 a month.")
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.RereadKey("acme-x"), source.Rereading{Ended: time.Now(), Done: 4, Total: 4, Gone: 2, Edited: 1}))
+	v.want(v.get("/sources/acme-x"), 200, "4 posts, 2 gone, 1 edited")
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.RereadKey("acme-x"), source.Rereading{Error: "the month's budget is spent", Next: time.Now()}))
+	v.want(v.get("/sources/acme-x"), 200, "It stands still: the month&#39;s budget is spent.")
+}

@@ -1,0 +1,277 @@
+package desk
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/services/indexer"
+)
+
+// question is a mention that anybody may answer.
+func (b *bench) question(id, text string) mention.Mention {
+	return b.mention(mention.Post{Platform: "mastodon", NativeID: id, Source: "masto", URL: "https://social.example/" + id, Text: text, Author: mention.Author{ID: id, Handle: "ravi" + id, Name: "Ravi"}},
+		mention.Verdict{Lang: "en", Intent: mention.Question, Sentiment: mention.Neutral})
+}
+
+func (b *bench) account() {
+	b.put(settings.Sources.Put(b.t.Context(), b.Settings, "cli", "masto", 0, settings.Source{ID: "masto", Name: "@kumo", Kind: "mastodon", Config: []byte(`{"server":"https://social.example","token":"env:EARSHOT_SECRET_X"}`)}))
+}
+
+func TestAReplyIsCheckedByTheServer(t *testing.T) {
+	b := newBench(t)
+	b.account()
+	m := b.question("1", "When do you open?")
+	v := b.as("aya", everywhere, identity.Agent)
+	path := "/cases/" + string(m.ID)
+	v.header.Set("Earshot-Part", "preview")
+	v.want(v.post(path+"/preview", "kind", "first", "text", "It's company policy. Our lawyers know."), 200, "<q>lawyers</q>", "Not in public", "&#34;Company policy says&#34;", `<mark class="why step-3"`, `<mark class="why step-1"`)
+	v.want(v.post(path+"/preview", "kind", "first", "text", "We open at 8 tomorrow."), 200, "!Not in public", "!<q>")
+	v.header.Del("Earshot-Part")
+	v.want(v.post(path+"/check", "kind", "first", "text", "Our lawyers know."), 422, "go out like this", "<q>lawyers</q>", "Our lawyers know.")
+	s, _, err := b.Cases.Touched(t.Context(), m.ID)
+	b.put(err)
+	v.want(v.post(path+"/send", "hash", s.Hash(s.Draft)), 422, "go out like this")
+	v.want(v.post(path+"/check", "kind", "first", "version", "1", "text", "It's company policy."), 200, "This will be public")
+}
+
+func TestRulesForRepliesAreEdited(t *testing.T) {
+	b := newBench(t)
+	v := b.as("wren", everywhere, identity.Approver)
+	v.want(v.get("/rules"), 200, "What replies shouldn&#39;t say", "Legal wording", "Blocks", "The brands&#39; words")
+	v.want(v.get("/rules/check/en-legal"), 200, "lawyer*", "These are the defaults")
+	v.want(v.post("/rules/check/en-legal", "version", "0", "name.en", "Law", "lang", "en", "block", "on", "why.en", "No.", "phrases", "lawyer*\ncourts, all", "examples", "our lawyers", "counter_examples", "ask a lawyer"), 422, "finds")
+	v.want(v.post("/rules/check/en-legal", "version", "0", "name.en", "Law", "lang", "en", "block", "on", "why.en", "No.", "phrases", "lawyer*\ncourts, all", "examples", "our lawyers", "counter_examples", "the tennis court"), 303)
+	if r, _ := settings.Checks.Get(b.Settings, "en-legal"); len(r.Phrases) != 2 || !r.Block {
+		t.Errorf("stored %+v", r)
+	}
+	if f := b.Settings.CheckReply("kumo", "en", "We will take legal action."); len(f) != 0 {
+		t.Errorf("the rule before still finds %v", f)
+	}
+	v.want(v.post("/rules/check/en-legal/remove"), 303)
+	if f := b.Settings.CheckReply("kumo", "en", "We will take legal action."); len(f) != 1 {
+		t.Errorf("the rule as shipped finds %v", f)
+	}
+	v.want(v.post("/rules/voice/kumo", "version", "0", "words.#", "1", "words.0.avoid", "cheap", "words.0.prefer", "good value", "packs", "platform"), 303)
+	f := b.Settings.CheckReply("kumo", "en", "It is cheap. Please follow us!")
+	if len(f) != 2 || f[0].Turn != "good value" {
+		t.Errorf("with the brand's words: %+v", f)
+	}
+	if f := b.Settings.CheckReply("hoshi", "en", "It is cheap."); len(f) != 0 {
+		t.Errorf("another brand's: %+v", f)
+	}
+	v.want(v.get("/rules/voice/nobody"), 404)
+	a := b.as("aya", everywhere, identity.Agent)
+	a.want(a.post("/rules/check/en-legal", "version", "0"), 403)
+}
+
+func TestAWeightyCaseIsClosedWithItsCause(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	m := b.angry()
+	v := b.as("aya", everywhere, identity.Approver)
+	path := "/cases/" + string(m.ID)
+	v.want(v.post(path+"/claim"), 303)
+	v.want(v.get(path+"/ask/close"), 200, `name="cause"`, "coming back")
+	v.want(v.post(path+"/close", "outcome", "solved", "why", "replaced it"), 422, "This case is weighty")
+	v.want(v.post(path+"/close", "outcome", "solved", "why", "replaced it", "cause", "nobody checked", "measure", "two people check", "owner", "aya", "due", "2030-01-31"), 303)
+	s, _, err := b.Cases.Touched(t.Context(), m.ID)
+	b.put(err)
+	b.put(b.Index.Wait(t.Context(), casework.Events().Stream(), s.Last))
+	v.want(v.get("/outbox?list=measures"), 200, "nobody checked", "two people check", "It is done")
+	v.want(v.get(path), 200, "nobody checked")
+	v.want(v.post(path+"/finish", "measure", s.Care.Measures[0].ID, "why", "in the handbook"), 303)
+	s, _, err = b.Cases.Touched(t.Context(), m.ID)
+	b.put(err)
+	b.put(b.Index.Wait(t.Context(), casework.Events().Stream(), s.Last))
+	v.want(v.get("/outbox?list=measures"), 200, "!two people check", "All countermeasures are in place")
+}
+
+func TestRepliesAreStopped(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	b.account()
+	b.template()
+	m := b.question("1", "When do you open?")
+	v, lead := b.as("aya", everywhere, identity.Agent), b.as("lea", everywhere, identity.PRLead)
+	path := "/cases/" + string(m.ID)
+	v.want(v.post(path+"/draft", "kind", "first", "text", "We open at 8 tomorrow."), 303)
+	send := func() {
+		s, _, err := b.Cases.Touched(t.Context(), m.ID)
+		b.put(err)
+		v.want(v.post(path+"/send", "hash", s.Hash(s.Draft)), 303)
+		s, _, err = b.Cases.Touched(t.Context(), m.ID)
+		b.put(err)
+		b.put(b.Index.Wait(t.Context(), casework.Events().Stream(), s.Last))
+	}
+	send()
+	v.want(v.get("/outbox"), 200, "We open at 8 tomorrow.", "Send now", path+"/stop")
+	v.want(v.post("/stops", "brand", "kumo", "why", "a storm"), 403)
+	lead.want(lead.get(path+"/ask/halt"), 200, "All replies of Kumo Café", "Holding reply")
+	lead.want(lead.post("/stops", "brand", "kumo", "why", "a storm", "statement", "hold"), 303)
+	s, _, err := b.Cases.Touched(t.Context(), m.ID)
+	b.put(err)
+	if s.Outgoing != nil || s.Draft == nil {
+		t.Fatalf("taken back: %+v", s.Outgoing)
+	}
+	v.want(v.get(path), 200, "Replies are stopped: a storm", "Agreed statement: Holding reply")
+	v.want(v.post(path+"/send", "hash", s.Hash(s.Draft)), 409, "Replies are stopped", "a storm")
+	v.want(v.get("/outbox"), 200, "a storm", "!/stops/kumo/release")
+	lead.want(lead.get("/outbox"), 200, "/stops/kumo/release")
+	v.want(v.post("/stops/kumo/release"), 403)
+	lead.want(lead.post("/stops/kumo/release"), 303)
+	send()
+	v.want(v.post(path+"/hasten"), 303)
+}
+
+func TestAWishGathersItsEvidence(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	v, other := b.as("pat", everywhere, identity.Product), b.as("rin", []string{"hoshi"}, identity.Product)
+	ja := b.mention(mention.Post{Platform: "x", NativeID: "1", Source: "feed", Text: "Kumoの夜の通知を止めたい", Author: mention.Author{ID: "1", Handle: "hana"}}, mention.Verdict{Lang: "ja", Intent: mention.FeatureRequest})
+	en := b.mention(mention.Post{Platform: "x", NativeID: "2", Source: "feed", Text: "=Let me mute Kumo at night", Author: mention.Author{ID: "2", Handle: "jo"}}, mention.Verdict{Lang: "en", Intent: mention.FeatureRequest})
+	v.want(v.get("/cases/"+string(ja.ID)+"/ask/wish"), 200, "A new one", "夜の通知")
+	v.want(v.post("/cases/"+string(ja.ID)+"/wish", "wish", "new", "title", "Mute at night 夜の通知", "words", "夜の通知を止めたい"), 303)
+	var w casework.WishCard
+	for _, x := range settings.Wishes.List(b.Settings) {
+		w = x
+	}
+	v.want(v.get("/cases/"+string(en.ID)+"/ask/wish"), 200, "Mute at night", `checked`)
+	v.want(v.post("/cases/"+string(en.ID)+"/wish", "wish", w.ID, "words", ""), 303)
+	wait := func() {
+		for _, id := range []mention.ID{ja.ID, en.ID} {
+			s, _, err := b.Cases.Touched(t.Context(), id)
+			b.put(err)
+			b.put(b.Index.Wait(t.Context(), casework.Events().Stream(), s.Last))
+		}
+	}
+	wait()
+	page := v.want(v.get("/wishes/"+w.ID), 200, "<b>2</b> posts", "<b>2</b> people", "夜の通知を止めたい", "Japanese 1", "English 1", time.Now().Format("2006-01"))
+	if !strings.Contains(page.body, "mark=wish."+w.ID) {
+		t.Error("no queue of the posts")
+	}
+	v.want(v.get("/queue?view=all&mark=wish."+w.ID), 200, "@hana", "@jo")
+	csv := v.want(v.get("/wishes/"+w.ID+"/mentions.csv"), 200, "夜の通知を止めたい", "'=Let me mute")
+	if !strings.HasPrefix(csv.body, "\ufeff") {
+		t.Error("a spreadsheet would not take it for UTF-8")
+	}
+	other.want(other.get("/wishes/"+w.ID), 404)
+	other.want(other.get("/wishes"), 200, "!Mute at night")
+
+	b.template()
+	b.put(settings.Wishes.Put(t.Context(), b.Settings, "pat", "quiet", 0, casework.WishCard{ID: "quiet", Title: "Quiet hours", Brand: "kumo", Status: casework.WishShipped, Template: "hold"}))
+	v.want(v.post("/wishes/"+w.ID+"/merge", "into", "quiet"), 303)
+	wait()
+	v.want(v.get("/wishes/quiet"), 200, "<b>2</b> posts", "夜の通知を止めたい")
+	v.want(v.get("/wishes/"+w.ID), 200, "Merged into Quiet hours")
+	a := b.as("aya", everywhere, identity.Agent)
+	a.want(a.get("/cases/"+string(en.ID)), 200, "Dear jo, we are looking into") // the template that tells them
+}
+
+func TestTemplatesAreReviewedAndCarried(t *testing.T) {
+	b := newBench(t)
+	b.template()
+	v, k := b.as("aya", everywhere, identity.Approver), b.as("ken", everywhere, identity.Approver)
+	v.want(v.post("/templates/hold", "name", "Holding reply", "lang", "en", "kind", "first", "apology", "limited", "body", "Dear {{author}}, we look into {{matter}}.", "review", "2026-01-31",
+		"risks", "churn", "platforms", "x", "label.matter", "Matter", "type.matter", "choice", "choices.matter", "the dock / the lid", "default.matter", "the lid", "must.matter", "on"), 303)
+	got, _ := settings.Templates.Get(b.Settings, "hold")
+	if s := got.Versions[1].Slots; got.ReviewBy != "2026-01-31" || len(got.Risks) != 1 || len(got.Platforms) != 1 || len(s) != 1 || len(s[0].Choices) != 2 || s[0].Default != "the lid" {
+		t.Fatalf("stored %+v", got)
+	}
+	v.want(v.get("/templates?due=yes"), 200, "2026-01-31", "Holding reply")
+	v.want(v.get("/templates/hold"), 200, "Review was due on 2026-01-31", "Version 1 beside 2")
+	v.want(v.post("/templates/hold/submit"), 303)
+	k.want(k.post("/templates/hold/send-back"), 422, "Say what should be different")
+	k.want(k.post("/templates/hold/send-back", "note", "shorter"), 303)
+	v.want(v.get("/templates/hold"), 200, "shorter")
+	file := v.want(v.get("/templates.yaml?id=hold"), 200, "template:", "review_by: ")
+	v.want(v.post("/templates/import", "yaml", "template: [1]"), 422)
+	v.want(v.post("/templates/import", "yaml", "template:\n  new-one:\n    id: new-one\n    colour: red\n"), 422, "colour")
+	text := strings.ReplaceAll(strings.ReplaceAll(file.body, "hold:", "hold-2:"), "id: hold", "id: hold-2")
+	v.want(v.post("/templates/import", "yaml", text), 303)
+	in, ok := settings.Templates.Get(b.Settings, "hold-2")
+	if !ok || in.InForce() != nil || in.Versions[0].By != "aya" || in.Versions[0].Status != casework.TemplateDraft {
+		t.Errorf("imported %+v", in)
+	}
+	a := b.as("ann", everywhere, identity.Agent)
+	a.want(a.post("/templates/import", "yaml", text), 403)
+}
+
+func TestStepsOfAPlaybookAreTickedOff(t *testing.T) {
+	b := newBench(t)
+	b.put(settings.Playbooks.Put(t.Context(), b.Settings, "cli", "threat", 0, casework.Playbook{
+		ID: "threat", Name: map[string]string{"en": "A threat"}, Risks: []mention.Category{mention.PublicityThreat},
+		Steps: []casework.Step{{Phase: "hear", Who: "agent", Text: map[string]string{"en": "Listen first"}}}, Offer: map[string]string{"en": "A new one, up to 5,000 yen"},
+		Clocks: []casework.Clock{{Text: map[string]string{"en": "Tell the agency"}, Hours: 72}},
+	}))
+	m := b.angry()
+	v := b.as("aya", everywhere, identity.Agent)
+	path := "/cases/" + string(m.ID)
+	v.want(v.get(path), 200, "Listen first", "A new one, up to 5,000 yen", "Tell the agency", "not legal advice", `aria-pressed="false"`)
+	book, _ := settings.Playbooks.Get(b.Settings, "threat")
+	v.want(v.post(path+"/tick", "playbook", "threat", "step", book.Steps[0].Key()), 303)
+	v.want(v.get(path), 200, `aria-pressed="true"`, "ticked off a step", "Aya")
+	v.want(v.post(path+"/tick", "playbook", "threat", "step", book.Steps[0].Key(), "undo", "yes"), 303)
+	v.want(v.post(path+"/harassment", "is", "yes", "why", "x"), 403)
+	lead := b.as("lea", everywhere, identity.PRLead)
+	lead.want(lead.post(path+"/harassment", "is", "yes", "why", "three threats"), 303)
+	v.want(v.get(path), 200, `aria-pressed="false"`, "Customer harassment, as decided by Lea: three threats")
+}
+
+func TestADeputyApproves(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	v, d := b.as("aya", everywhere, identity.Agent), b.as("dan", everywhere, identity.Agent)
+	b.as("ken", everywhere, identity.Approver)
+	path := "/cases/" + string(m.ID)
+	v.want(v.post(path+"/check", "kind", "first", "text", "We read it, and ring you today."), 303)
+	s, _, err := b.Cases.Touched(t.Context(), m.ID)
+	b.put(err)
+	d.want(d.post(path+"/approve", "hash", s.Submitted), 403)
+	today := time.Now().Format(time.DateOnly)
+	lead := b.as("lea", everywhere, identity.PRLead)
+	lead.want(lead.post("/rules/deputy/new", "version", "0", "absent", "ken", "deputy", "dan", "from", today, "to", "1999-01-01"), 422)
+	lead.want(lead.post("/rules/deputy/new", "version", "0", "id", "winter", "absent", "ken", "deputy", "dan", "from", today, "to", today), 303)
+	lead.want(lead.get("/rules"), 200, "Dan for Ken")
+	d.want(d.post(path+"/approve", "hash", s.Submitted, "note", "good"), 303)
+	s, _, err = b.Cases.Touched(t.Context(), m.ID)
+	b.put(err)
+	if s.Approval == nil || s.Approval.By != "dan" || s.History[len(s.History)-1].Text != "good" {
+		t.Errorf("approval %+v", s.Approval)
+	}
+}
+
+// The journey of a reply: the picker by /, a slot, what the check says, and what
+// is public in the end.
+func TestAReplyIsMadeByKeyboard(t *testing.T) {
+	b := newBench(t)
+	b.account()
+	b.template()
+	b.put(settings.Answers.Put(t.Context(), b.Settings, "cli", "hours", 0, casework.AgreedAnswer{ID: "hours", Lang: "en", Questions: []string{"When do you open?"}, Text: "We open at 8 every day.", Internal: "9 in January"}))
+	m := b.question("1", "When do you open the Kumo café?")
+	w := b.window(t, b.as("aya", everywhere, identity.Agent))
+	w.run(chromedp.Navigate(b.server.URL + "/cases/" + string(m.ID)))
+	w.key("r")
+	w.until(`document.activeElement.id === "c-text"`)
+	w.eval(`document.querySelector("#c-text").value = ""`) // the test's browser types the key as well
+	w.key("/")
+	w.until(`document.activeElement?.id === "pick-q" && document.querySelectorAll("#picks .pick-one").length === 2`)
+	w.until(`document.querySelector("#picks").innerText.includes("9 in January")`)
+	w.key("hold")
+	w.until(`document.querySelectorAll("#picks .pick-one").length === 1`)
+	w.key("\r")
+	w.until(`document.activeElement?.name === "slot.matter"`)
+	w.key("the door")
+	w.key("\t")
+	w.until(`document.querySelector("#c-text").value.includes("looking into the door")`)
+	w.eval(`document.querySelector("#c-text").focus(); document.querySelector("#c-text").setSelectionRange(999, 999)`)
+	w.key(" Our lawyers know.")
+	w.until(`document.querySelector(".findings .block")?.innerText.includes("lawyers") && document.querySelector("#preview mark.step-3")?.innerText.includes("lawyers")`)
+	w.eval(`(() => { const t = document.querySelector("#c-text"); t.value = t.value.replace(" Our lawyers know.", ""); t.dispatchEvent(new InputEvent("input", { bubbles: true })); })()`)
+	w.until(`!document.querySelector(".findings .block")`)
+	w.run(chromedp.KeyEvent("\r", chromedp.KeyModifiers(2)))
+	w.until(`document.querySelector("#confirm-title") && document.querySelector("#final").innerText.includes("the door")`)
+}

@@ -1,0 +1,319 @@
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/config"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/source"
+	"github.com/earshot/earshot/services/fetcher"
+)
+
+// parlour is a platform that pushes, and that a person lets us into.
+type parlour struct {
+	cfg  parlourConfig
+	deps source.Deps
+}
+
+type parlourConfig struct {
+	Server string        `yaml:"server" required:"true" doc:"Its address."`
+	Secret config.Secret `yaml:"secret" required:"true" doc:"What it signs with."`
+}
+
+// withParlour adds the kind while the test runs.
+func withParlour(t *testing.T) {
+	was := source.Kinds
+	source.Kinds = append(was[:len(was):len(was)], source.Kind{
+		Kind: config.NewKind("parlour", "A parlour.", parlourConfig{}, func(c parlourConfig, d source.Deps) (source.Source, error) {
+			return &parlour{c, d}, nil
+		}),
+		Platform: "parlour",
+	})
+	t.Cleanup(func() { source.Kinds = was })
+}
+
+func (p *parlour) Poll() time.Duration { return time.Hour }
+
+func (p *parlour) Fetch(_ context.Context, cursor string) iter.Seq2[source.Item, error] {
+	return func(yield func(source.Item, error) bool) {
+		secret, err := p.cfg.Secret.Reveal()
+		if err == nil && secret == "wrong" {
+			err = errors.New("the parlour is shut")
+		}
+		if err != nil {
+			yield(source.Item{}, err)
+			return
+		}
+		for _, text := range []string{"kumo <b>tea</b>", "rain"} {
+			if !yield(source.Item{Cursor: "1", Post: mention.Post{Platform: "parlour", NativeID: text, Kind: mention.KindPost, Text: text, PublishedAt: p.deps.Now()}}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (p *parlour) Receive(_ context.Context, push source.Push) (source.Pushed, error) {
+	u, err := url.Parse(push.URL)
+	if err != nil || push.Header.Get("Cookie") != "" {
+		return source.Pushed{}, bus.Permanent(fmt.Errorf("%v, cookie %q", err, push.Header.Get("Cookie")))
+	}
+	if c := u.Query().Get("challenge"); push.Method == http.MethodGet {
+		return source.Pushed{Body: []byte(u.Host + u.Path + " " + c)}, nil
+	}
+	if secret, _ := p.cfg.Secret.Reveal(); push.Header.Get("X-Secret") != secret {
+		return source.Pushed{}, bus.Permanent(errors.New("forged"))
+	}
+	return source.Pushed{Items: []source.Item{{Post: mention.Post{Platform: "parlour", NativeID: "pushed", Kind: mention.KindPost, Text: string(push.Body), PublishedAt: p.deps.Now()}}}, Status: http.StatusAccepted}, nil
+}
+
+func (p *parlour) Consent() oauth2.Config {
+	return oauth2.Config{ClientID: "earshot", ClientSecret: "s", Scopes: []string{"read"}, Endpoint: oauth2.Endpoint{
+		AuthURL: p.cfg.Server + "/authorize", TokenURL: p.cfg.Server + "/token", AuthStyle: oauth2.AuthStyleInParams,
+	}}
+}
+
+// page fetches the page until it says all that is wanted: services start beside
+// it.
+func (v *visitor) soon(path string, want ...string) answer {
+	v.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		a := v.get(path)
+		missing := ""
+		for _, w := range want {
+			if !strings.Contains(a.body, w) {
+				missing = w
+			}
+		}
+		if missing == "" {
+			return a
+		}
+		if time.Now().After(end) {
+			v.t.Fatalf("%s: no %q in\n%s", path, missing, a.body)
+		}
+	}
+}
+
+// newParlour is a desk with a fetcher, and a source at the parlour whose token
+// page is answered by platform.
+func newParlour(t *testing.T) (*bench, string) {
+	withParlour(t)
+	b := newBench(t, fetcher.Service)
+	b.indexed = false
+	b.Public = "https://desk.example"
+	var mu sync.Mutex
+	challenge := ""
+	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if r.URL.Path == "/authorize" { // a person presses yes
+			challenge = r.FormValue("code_challenge")
+			if r.FormValue("code_challenge_method") != "S256" || r.FormValue("redirect_uri") != "https://desk.example/sources/consent/callback" {
+				http.Error(w, "no", http.StatusBadRequest)
+				return
+			}
+			http.Redirect(w, r, r.FormValue("redirect_uri")+"?code=c0de&state="+url.QueryEscape(r.FormValue("state")), http.StatusFound)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if r.FormValue("code") != "c0de" || oauth2.S256ChallengeFromVerifier(r.FormValue("code_verifier")) != challenge {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"error":"invalid_grant"}`)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "t", "token_type": "Bearer"})
+	}))
+	t.Cleanup(platform.Close)
+	eventually(t, "both keys are there", func() bool {
+		_, f := settings.SealKeys.Get(b.Settings, "fetcher")
+		return f
+	})
+	b.put(settings.SealKeys.Put(t.Context(), b.Settings, "system", "replier", 0, mustKey(b)))
+	b.put(settings.Sources.Put(t.Context(), b.Settings, "cli", "par", 0, settings.Source{
+		ID: "par", Name: "Parlour", Kind: "parlour", Config: fmt.Appendf(nil, `{"server":%q,"secret":"hunter2"}`, platform.URL),
+	}))
+	return b, platform.URL
+}
+
+// mustKey is a key for a replier that does not run here.
+func mustKey(b *bench) settings.SealKey {
+	k, _ := settings.SealKeys.Get(b.Settings, "fetcher")
+	return k
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("never: ", what)
+		}
+	}
+}
+
+func TestAPersonConnectsASource(t *testing.T) {
+	b, _ := newParlour(t)
+	v := b.as("aya", everywhere, identity.Admin)
+	v.soon("/sources/par", "Not connected yet", "https://desk.example/sources/consent/callback", "https://desk.example/hooks/par")
+	way := regexp.MustCompile(`href="(http://127[^"]+/authorize[^"]+)"`)
+	begin := func(v *visitor) string {
+		t.Helper()
+		m := way.FindStringSubmatch(v.want(v.post("/sources/par/consent"), 200, "Go on to 127.0.0.1").body)
+		if m == nil {
+			t.Fatal("no way to the platform")
+		}
+		resp, err := v.client.Get(strings.ReplaceAll(m[1], "&amp;", "&"))
+		b.put(err)
+		resp.Body.Close()
+		u, err := resp.Location()
+		b.put(err)
+		return u.RequestURI()
+	}
+	back := begin(v)
+	// Somebody else's browser, or another answer, gets nowhere.
+	b.as("ken", everywhere, identity.Admin).want(b.as("ken", everywhere, identity.Admin).get(back), 400, "does not belong")
+	v.want(v.get(back+"x"), 400, "does not belong")
+	v.want(b.as("zoe", everywhere, identity.Agent).get(back), 403)
+	a := v.want(v.get(back), 303)
+	if got := a.Header.Get("Location"); got != "/sources/par?connected=yes" {
+		t.Errorf("leads to %q", got)
+	}
+	v.want(v.get("/sources/par?connected=yes"), 200, "Connected since", "By Aya", "The source fetches with it", "Connect again")
+	v.want(v.get(back), 400, "does not belong") // it is good once
+	// The person says no.
+	back = begin(v)
+	state := regexp.MustCompile(`state=[^&]+`).FindString(back)
+	v.want(v.get("/sources/consent/callback?error=access_denied&"+state), 422, "did not let us in", "access_denied", "Connected since")
+	// A code that is not worth anything.
+	back = begin(v)
+	v.want(v.get(strings.Replace(back, "c0de", "forged", 1)), 422, "invalid_grant", "Connected since")
+}
+
+func TestPlatformsPush(t *testing.T) {
+	b, _ := newParlour(t)
+	v := b.as("aya", everywhere, identity.Admin)
+	v.soon("/sources/par", "/hooks/par")
+	stranger := b.visitor()
+	stranger.want(stranger.get("/hooks/par?challenge=xyz"), 200, "desk.example/hooks/par xyz")
+	stranger.want(stranger.get("/hooks/nobody"), 404)
+	stranger.want(stranger.do("DELETE", "/hooks/par", nil), 404)
+	push := func(secret, body string) *http.Response {
+		req, err := http.NewRequestWithContext(t.Context(), "POST", b.server.URL+"/hooks/par", strings.NewReader(body))
+		b.put(err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("X-Secret", secret)
+		req.Header.Set("Origin", "https://platform.example")
+		req.AddCookie(&http.Cookie{Name: sessionCookie, Value: "not for connectors"})
+		resp, err := http.DefaultClient.Do(req)
+		b.put(err)
+		resp.Body.Close()
+		return resp
+	}
+	if got := push("hunter2", "kumo=pushed").StatusCode; got != 202 {
+		t.Errorf("a push is answered with %d", got)
+	}
+	if got := push("forged", "kumo").StatusCode; got != 400 {
+		t.Errorf("a forged push is answered with %d", got)
+	}
+	if got := push("hunter2", strings.Repeat("x", maxPush+1)).StatusCode; got != 413 {
+		t.Errorf("too large a push is answered with %d", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	texts := map[string]bool{}
+	b.put(bus.Mentions.Consume(ctx, b.Bus, bus.Consumer{Durable: "test-v1", Filter: bus.LiveMentions, Workers: 1}, bus.Each(func(_ context.Context, m *bus.Msg[mention.Mention]) error {
+		if texts[m.Value.Text] = true; texts["kumo=pushed"] {
+			cancel()
+		}
+		return nil
+	})))
+	if !texts["kumo=pushed"] || texts["rain"] {
+		t.Errorf("stored %v", texts)
+	}
+	slow := 0
+	for range 2 * pushBurst {
+		if stranger.get("/hooks/par").StatusCode == http.StatusTooManyRequests {
+			slow++
+		}
+	}
+	if slow == 0 {
+		t.Error("nobody is slowed down")
+	}
+}
+
+func TestASourceIsTried(t *testing.T) {
+	b, server := newParlour(t)
+	v := b.as("aya", everywhere, identity.Admin)
+	v.soon("/sources/par", "/hooks/par")
+	stored, _ := settings.Sources.Get(b.Settings, "par")
+	form := []string{"kind", "parlour", "name", "Parlour", "config.server", server}
+	a := v.want(v.post("/sources/par/try", form...), 200, "2 posts read, 1 about a brand", "kumo &lt;b&gt;tea", "Kumo Café", "No brand&#39;s query matches", "!have to be typed again")
+	if !strings.Contains(a.body, "<h1>") {
+		t.Error("without the script there is no page")
+	}
+	v.want(v.post("/sources/new/try", append(form, "config.secret", "hunter2")...), 200, "2 posts read", "have to be typed again", "!hunter2")
+	v.want(v.post("/sources/new/try", append(form, "config.secret", "wrong")...), 200, "The parlour is shut")
+	v.want(v.post("/sources/new/try", form...), 422, "secret")
+	v.header.Set("Earshot-Part", "preview")
+	a = v.want(v.post("/sources/new/try", append(form, "config.secret", "hunter2")...), 200, "2 posts read", "!<h1>", "!typed again")
+	if a.Header.Get("Earshot-Part") == "" {
+		t.Error("the part is not named")
+	}
+	v.header.Del("Earshot-Part")
+	if after, _ := settings.Sources.Get(b.Settings, "par"); string(after.Config) != string(stored.Config) || len(settings.Sources.All(b.Settings)) != 1 {
+		t.Error("trying has changed the settings")
+	}
+	e := b.as("eve", everywhere, identity.Agent)
+	e.want(e.post("/sources/par/try", form...), 403)
+}
+
+func TestWhatWasMissedIsTold(t *testing.T) {
+	b := newBench(t)
+	for id, brand := range map[string]string{"news": "", "theirs": "hoshi"} {
+		b.put(settings.Sources.Put(t.Context(), b.Settings, "cli", id, 0, settings.Source{ID: id, Name: "The " + id, Kind: "hackernews", Brand: brand, Config: []byte(`{}`)}))
+	}
+	now := time.Now().UTC()
+	c := source.Coverage{Since: now.Add(-100 * time.Hour)}
+	c.Failed(now.Add(-30*time.Hour), now.Add(-30*time.Hour), "503 <b>")
+	c.Heard(now.Add(-20*time.Hour), false, true, false)
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.CoverageKey("news"), c))
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.ProgressKey("news"), source.Progress{Success: now, Item: now, Taken: now, Alive: now, Quota: 100, Left: 42}))
+	v := b.as("aya", []string{"kumo"}, identity.Agent)
+	v.want(v.get("/sources"), 200, `aria-label="90.0% heard. 10 h missed."`, `class="missed"`, "The news", "!The theirs", "Deleted items lose", "What the platform asks", "42 / 100")
+	v.want(v.get("/sources/news"), 403)
+	admin := b.as("ada", everywhere, identity.Admin)
+	admin.want(admin.get("/sources/news?days=30"), 200, "The fetcher does not answer", "Fetching failed", "503 &lt;b&gt;", "10 h")
+	var got struct {
+		Days    int
+		Sources []apiSource
+	}
+	a := v.want(v.get("/api/v1/sources?days=7"), 200)
+	b.put(json.Unmarshal([]byte(a.body), &got))
+	if len(got.Sources) != 1 || got.Days != 7 {
+		t.Fatalf("%s", a.body)
+	}
+	s := got.Sources[0]
+	if s.State != "ok" || s.Heard == nil || *s.Heard < .89 || *s.Heard > .91 || len(s.Outages) != 1 || s.Outages[0].State != source.Lost || s.Quota.Remaining != 42 || s.Duties.Deletions == "" {
+		t.Errorf("%s", a.body)
+	}
+	// Nobody has run it for an hour.
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.ProgressKey("news"), source.Progress{Success: now.Add(-time.Hour), Alive: now.Add(-time.Hour)}))
+	v.want(v.get("/sources"), 200, "Nobody listens")
+	v.want(v.get("/api/v1/sources"), 200, `"state":"away"`, `"cause":"stopped"`)
+	b.visitor().want(b.visitor().get("/api/v1/sources"), 401)
+}

@@ -1,0 +1,240 @@
+package desk
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/config"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// templateFile is templates in a file, by id, as `earshot apply` reads it too.
+type templateFile struct {
+	Template map[string]casework.Template `json:"template"`
+}
+
+// exportTemplates hands out all templates, or the one of the address, as a file.
+func (c *call) exportTemplates() error {
+	f, name := templateFile{Template: map[string]casework.Template{}}, "templates"
+	one := c.r.URL.Query().Get("id")
+	for _, t := range settings.Templates.List(c.Settings) {
+		if one == "" || t.ID == one {
+			f.Template[t.ID] = t
+		}
+	}
+	if one != "" {
+		if len(f.Template) == 0 {
+			return errNotFound
+		}
+		name = "template-" + one
+	}
+	raw, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	body, err := yaml.JSONToYAML(raw)
+	if err != nil {
+		return err
+	}
+	h := c.w.Header()
+	h.Set("Content-Type", "application/yaml; charset=utf-8")
+	h.Set("Content-Disposition", `attachment; filename="`+name+`.yaml"`)
+	return c.send(http.StatusOK, body)
+}
+
+// importTemplates takes templates from a file, each as a draft: what was approved
+// elsewhere is approved here by a person of this house.
+func (c *call) importTemplates() error {
+	if !c.viewer.CanSomewhere(identity.Word) {
+		return errForbidden
+	}
+	n, err := c.bringIn(c.form("yaml"))
+	if err != nil {
+		if input, ok := errors.AsType[*inputError](err); ok {
+			return c.showImport(http.StatusUnprocessableEntity, input.text)
+		}
+		return err
+	}
+	c.flash(&flash{Text: c.l.say("done.imported", n)})
+	return c.back("/templates?state=draft")
+}
+
+func (c *call) importForm() error { return c.showImport(http.StatusOK, "") }
+
+func (c *call) showImport(status int, wrong string) error {
+	say := c.l.say
+	return c.show(status, "form", "page", &formView{
+		frame: c.frame(say("tmpl.import"), "/templates"), Lead: say("tmpl.import_text"), Action: "/templates/import", Button: say("tmpl.import"),
+		Back: link{say("nav.templates"), "/templates"},
+		Groups: []fieldGroup{{Fields: []field{
+			{Name: "yaml", Label: say("tmpl.import_yaml"), Type: "textarea", Rows: 16, Mono: true, Required: true, Value: c.form("yaml"), Error: wrong},
+		}}},
+	})
+}
+
+// bringIn stores the templates of a file as drafts, and returns how many differ
+// from what is there. Nothing is stored if one of them is wrong.
+func (c *call) bringIn(text string) (int, error) {
+	raw, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		return 0, &inputError{firstLine(err.Error())}
+	}
+	var f templateFile
+	if err := config.DecodeJSON(raw, &f); err != nil {
+		return 0, &inputError{err.Error()}
+	}
+	var all []casework.Template
+	for id, in := range f.Template {
+		if in.ID = cmp.Or(in.ID, id); in.ID != id || len(in.Versions) == 0 {
+			return 0, &inputError{fmt.Sprintf("template.%s: id, versions", id)}
+		}
+		v := in.Versions[len(in.Versions)-1]
+		if x := in.InForce(); x != nil {
+			v = *x
+		}
+		v.Status, v.By, v.ApprovedBy, v.Note = casework.TemplateDraft, c.viewer.Actor(), "", ""
+		t := in
+		t.Versions = nil
+		if have, ok := settings.Templates.Get(c.Settings, id); ok {
+			if x := have.InForce(); x != nil && x.Body == v.Body {
+				continue
+			}
+			t.Versions = slices.Clone(have.Versions)
+			if last := &t.Versions[len(t.Versions)-1]; last.Status == casework.TemplateDraft || last.Status == casework.TemplateSubmitted {
+				t.Versions = t.Versions[:len(t.Versions)-1]
+			}
+		}
+		v.N = 1
+		if n := len(t.Versions); n > 0 {
+			v.N = t.Versions[n-1].N + 1
+		}
+		t.Versions = append(t.Versions, v)
+		if err := t.Validate(); err != nil {
+			return 0, &inputError{"template." + id + ": " + err.Error()}
+		}
+		if have, ok := settings.Templates.Get(c.Settings, id); !c.mayWord(&t) || ok && !c.mayWord(&have) {
+			return 0, errForbidden
+		}
+		all = append(all, t)
+	}
+	for _, t := range all {
+		if err := settings.Templates.Put(c.ctx, c.Settings, c.viewer.Actor(), t.ID, settings.Templates.Version(c.Settings, t.ID), t); err != nil {
+			return 0, err
+		}
+	}
+	return len(all), nil
+}
+
+func firstLine(s string) string { line, _, _ := strings.Cut(s, "\n"); return line }
+
+// used tells how often the last reply of a case was made from a template, and
+// how often its words were changed.
+func (c *call) used(id string) (all, edited int) {
+	where := func(tags ...string) search.Query {
+		q := search.Query{Viewer: c.sees(), Where: map[search.Field][]string{search.FieldTemplate: {id}}}
+		if len(tags) > 0 {
+			q.Where[search.FieldTag] = tags
+		}
+		return q
+	}
+	n, err := c.Index.Counts(c.ctx, where(), where(casework.TagEdited))
+	if err != nil {
+		return 0, 0
+	}
+	return int(n[0]), int(n[1])
+}
+
+// reviewSoon is how long before its review a template is on the list.
+const reviewSoon = 30 * 24 * time.Hour
+
+// due tells whether t is to be reviewed soon, or should have been.
+func (c *call) due(t *casework.Template) (soon, past bool) {
+	if t.ReviewBy == "" || t.InForce() == nil {
+		return false, false
+	}
+	return t.ReviewBy <= c.l.now.In(c.l.zone).Add(reviewSoon).Format(time.DateOnly), t.ReviewBy < c.l.today()
+}
+
+// slotFields are the inputs that describe a slot.
+func (c *call) slotFields(s *casework.Slot) []field {
+	say := c.l.say
+	kind := field{Name: "type." + s.Name, Label: say("tmpl.slot_type", s.Name), Type: "select", Plain: true}
+	for _, x := range casework.SlotTypes {
+		kind.Options = append(kind.Options, option{Value: x, Label: say("slot." + x), On: x == cmp.Or(s.Type, "text")})
+	}
+	return []field{
+		{Name: "label." + s.Name, Label: say("tmpl.slot", s.Name), Value: s.Label}, kind,
+		{Name: "default." + s.Name, Label: say("tmpl.slot_default", s.Name), Value: s.Default, Plain: true},
+		{Name: "choices." + s.Name, Label: say("tmpl.slot_choices", s.Name), Hint: say("tmpl.slot_choices_hint"), Value: strings.Join(s.Choices, " / "), Plain: true},
+		{Name: "must." + s.Name, Label: say("tmpl.slot_must", s.Name), Type: "check", Options: []option{{Value: "on", Label: say("tmpl.slot_must_on"), On: s.Required}}},
+	}
+}
+
+// typedSlot takes what was typed about a slot over into s.
+func (c *call) typedSlot(s *casework.Slot) {
+	kind, ok := c.r.PostForm["type."+s.Name]
+	if !ok {
+		return // it has just been written into the text
+	}
+	s.Type, s.Default, s.Required, s.Choices = kind[0], c.form("default."+s.Name), c.form("must."+s.Name) == "on", nil
+	for x := range strings.SplitSeq(c.form("choices."+s.Name), "/") {
+		if x = strings.TrimSpace(x); x != "" {
+			s.Choices = append(s.Choices, x)
+		}
+	}
+}
+
+// diff puts two texts side by side, line by line.
+func diff(from, to string) []diffLine {
+	a, b := strings.Split(from, "\n"), strings.Split(to, "\n")
+	// common[i][j] is the length of the longest common part of a[i:] and b[j:].
+	common := make([][]int, len(a)+1)
+	for i := range common {
+		common[i] = make([]int, len(b)+1)
+	}
+	for i := len(a) - 1; i >= 0; i-- {
+		for j := len(b) - 1; j >= 0; j-- {
+			if a[i] == b[j] {
+				common[i][j] = common[i+1][j+1] + 1
+			} else {
+				common[i][j] = max(common[i+1][j], common[i][j+1])
+			}
+		}
+	}
+	var out, gone []diffLine
+	i, j := 0, 0
+	flush := func() { out, gone = append(out, gone...), nil }
+	for i < len(a) || j < len(b) {
+		switch {
+		case i < len(a) && j < len(b) && a[i] == b[j]:
+			flush()
+			out = append(out, diffLine{Old: a[i], New: b[j]})
+			i, j = i+1, j+1
+		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
+			gone = append(gone, diffLine{Old: a[i], Changed: true})
+			i++
+		default:
+			// A line that came goes beside one that went.
+			if len(gone) > 0 {
+				gone[0].New = b[j]
+				out, gone = append(out, gone[0]), gone[1:]
+			} else {
+				out = append(out, diffLine{New: b[j], Changed: true})
+			}
+			j++
+		}
+	}
+	flush()
+	return out
+}

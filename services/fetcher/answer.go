@@ -1,0 +1,198 @@
+package fetcher
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/source"
+)
+
+// answer serves what the desk asks, until ctx ends.
+func (f *fetcher) answer(ctx context.Context) error {
+	return errors.Join(
+		bus.Answer(ctx, f.bus, "fetcher", "push", f.push),
+		bus.Answer(ctx, f.bus, "fetcher", "abilities", f.abilities),
+		bus.Answer(ctx, f.bus, "fetcher", "consent", f.consent),
+		bus.Answer(ctx, f.bus, "fetcher", "consented", f.consented),
+		bus.Answer(ctx, f.bus, "fetcher", "try", f.try),
+	)
+}
+
+// pushTime bounds how long a push is worked on: platforms give up after ten
+// seconds (X), and some call a hook dead that is often late.
+const pushTime = 8 * time.Second
+
+// push takes what a platform pushed to a source: it answers once that is
+// stored.
+func (f *fetcher) push(ctx context.Context, q source.Pushing) (source.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, pushTime)
+	defer cancel()
+	later := source.Answer{Status: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"30"}}}
+	r := f.runner(q.Source)
+	if r == nil {
+		if s, ok := settings.Sources.Get(f.settings, q.Source); ok && !s.Off {
+			return later, nil // it has just been set
+		}
+		return source.Answer{Status: http.StatusNotFound}, nil
+	}
+	r.mu.Lock()
+	conn := r.conn
+	r.mu.Unlock()
+	if conn == nil {
+		return later, nil
+	}
+	receiver, ok := conn.(source.Receiver)
+	if !ok {
+		return source.Answer{Status: http.StatusNotFound}, nil
+	}
+	pushed, err := receiver.Receive(ctx, q.Push)
+	if err == nil && len(pushed.Items) > 0 {
+		err = r.take(ctx, pushed.Items)
+	}
+	switch {
+	case err == nil:
+		return source.Answer{Status: cmp.Or(pushed.Status, http.StatusOK), Header: pushed.Header, Body: pushed.Body}, nil
+	case bus.IsPermanent(err):
+		r.log.Warn("a push was refused", "error", err)
+		return source.Answer{Status: http.StatusBadRequest}, nil
+	}
+	r.log.Warn("a push was not taken; the platform should send it again", "error", err)
+	return later, nil
+}
+
+// take stores what was pushed. The cursor moves only if an item says so.
+func (r *runner) take(ctx context.Context, items []source.Item) error {
+	if err := r.publish(ctx, items); err != nil {
+		return err
+	}
+	r.save(ctx)
+	return nil
+}
+
+// sourceOf opens a source anew, as its settings have it.
+func (f *fetcher) sourceOf(id string) (source.Source, source.Deps, error) {
+	s, ok := settings.Sources.Get(f.settings, id)
+	if !ok {
+		return nil, source.Deps{}, fmt.Errorf("there is no source %q", id)
+	}
+	return f.open(id, s)
+}
+
+func (f *fetcher) abilities(ctx context.Context, id string) (source.Abilities, error) {
+	conn, deps, err := f.sourceOf(id)
+	if err != nil {
+		return source.Abilities{Error: err.Error()}, nil
+	}
+	return source.AbilitiesOf(ctx, conn, deps), nil
+}
+
+// consent gives the address of the platform's page.
+func (f *fetcher) consent(_ context.Context, q source.Consenting) (string, error) {
+	conn, _, err := f.sourceOf(q.Source)
+	if err != nil {
+		return "", err
+	}
+	return q.Page(conn)
+}
+
+// consented keeps what the platform gave, and fetches with it.
+func (f *fetcher) consented(ctx context.Context, q source.Consenting) (struct{}, error) {
+	conn, deps, err := f.sourceOf(q.Source)
+	if err != nil {
+		return struct{}{}, err
+	}
+	if err := q.Grant(ctx, conn, deps); err != nil {
+		return struct{}{}, err
+	}
+	if r := f.runner(q.Source); r != nil {
+		r.wake()
+	}
+	return struct{}{}, nil
+}
+
+const (
+	// tryTime bounds a look at what a source would bring, and tryPosts what is
+	// read for it where posts may cost something.
+	tryTime  = 15 * time.Second
+	tryPosts = 200
+	// tryShown is how many posts a look shows.
+	tryShown = 3
+)
+
+// try fetches with a configuration that may not be set yet. Nothing of it is
+// stored, and no cursor moves.
+func (f *fetcher) try(ctx context.Context, q source.Trying) (source.Tried, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	kind, ok := source.Named(q.Kind)
+	if !ok {
+		return source.Tried{Error: fmt.Sprintf("there is no connector %q in this version", q.Kind)}, nil
+	}
+	cfg, err := f.opener.Open(q.Config)
+	if err != nil {
+		return source.Tried{Error: err.Error()}, nil
+	}
+	keep := source.Memory()
+	if q.Source != "" {
+		keep = f.opener.Keeper(f.settings, q.Source) // what a look spends is spent
+	}
+	conn, err := kind.Open(cfg, f.deps(q.Source, keep))
+	if err != nil {
+		return source.Tried{Error: err.Error()}, nil
+	}
+	return f.look(ctx, conn, q.Brand), nil
+}
+
+// look reads from conn until it has enough to show.
+func (f *fetcher) look(ctx context.Context, conn source.Source, brand string) source.Tried {
+	var (
+		t     source.Tried
+		other []source.Found
+	)
+	for item, err := range conn.Fetch(ctx, "") {
+		if err != nil {
+			if ctx.Err() != nil {
+				t.Cut = true
+			} else {
+				t.Error = err.Error()
+			}
+			break
+		}
+		p := item.Post
+		if p.NativeID == "" || p.Deleted {
+			continue
+		}
+		t.Read++
+		if found := (source.Found{Post: p, Brands: f.brandsOf(&p, item.Brands, brand)}); len(found.Brands) > 0 {
+			t.Matched++
+			t.Posts = append(t.Posts, found)
+		} else if len(other) < tryShown {
+			other = append(other, found)
+		}
+		if len(t.Posts) >= tryShown || conn.Poll() > 0 && t.Read >= tryPosts {
+			break
+		}
+	}
+	t.Cut = t.Cut || ctx.Err() != nil
+	t.Posts = append(t.Posts, other[:min(len(other), tryShown-len(t.Posts))]...)
+	return t
+}
+
+// brandsOf are the brands that p is about.
+func (f *fetcher) brandsOf(p *mention.Post, named []string, bound string) []string {
+	if bound != "" {
+		named = []string{bound}
+	}
+	var brands []string
+	for _, m := range f.settings.Mentions(p, named...) {
+		brands = append(brands, m.Brand)
+	}
+	return brands
+}

@@ -1,0 +1,130 @@
+package indexer
+
+import (
+	"testing"
+	"time"
+
+	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// replied publishes a reply to case id, as native.
+func (b *bench) replied(id mention.ID, native string) {
+	b.t.Helper()
+	_, err := b.cases.Record(b.t.Context(), id, func(s *casework.State) (casework.Event, bool) {
+		return casework.Event{Kind: casework.Posted, Draft: &casework.Draft{Text: "ごめんなさい", Account: "box"}, Native: native, URL: "https://s.example/" + native}, true
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// answer tags a post that answers parent.
+func (b *bench) answer(native, parent, author string) mention.ID {
+	b.t.Helper()
+	m := mention.Of("acme", mention.Post{
+		Platform: "sandbox", NativeID: native, Source: "other", Kind: mention.KindPost, Intake: mention.Live, Text: "まだです " + native,
+		SeenAt: b.clock.Now(), PublishedAt: b.clock.Now(), Author: mention.Author{ID: author}, Thread: mention.Thread{Parent: parent},
+	})
+	if err := bus.Tagged.Publish(b.t.Context(), b.bus, &mention.Tagged{Mention: m, Verdict: mention.Verdict{Model: "test", Disposition: mention.Answer}}); err != nil {
+		b.t.Fatal(err)
+	}
+	return m.ID
+}
+
+// becomes waits until ok holds of case id.
+func (b *bench) becomes(id mention.ID, what string, ok func(*casework.State) bool) casework.State {
+	b.t.Helper()
+	limit := time.Now().Add(20 * time.Second)
+	for {
+		s, _, err := b.cases.Touched(b.t.Context(), id)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if ok(&s) {
+			return s
+		}
+		if time.Now().After(limit) {
+			b.t.Fatalf("%s: never; %s, answers %+v", what, s.Status, s.Answers)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func TestAnswersToOurReplies(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.run()
+	id := b.tag(1, "返事がない")
+	b.indexed()
+	b.do(id, casework.Claim{})
+	b.replied(id, "r1")
+	b.indexed()
+
+	// Somebody else answers, then the author, by whatever source.
+	other := b.answer("a1", "r1", "u9")
+	s := b.becomes(id, "somebody else answers", func(s *casework.State) bool { return len(s.Answers) == 1 })
+	if s.Answers[0].ID != other || s.Answers[0].ByAuthor || s.Status != casework.WaitingCustomer {
+		t.Errorf("%+v, %s", s.Answers, s.Status)
+	}
+	author := b.answer("a2", "r1", "u1")
+	s = b.becomes(id, "the author answers", func(s *casework.State) bool { return len(s.Answers) == 2 })
+	if s.Answers[1].ID != author || !s.Answers[1].ByAuthor || s.Status != casework.New {
+		t.Errorf("%+v, %s", s.Answers, s.Status)
+	}
+	b.answer("a3", "p1", "u1")
+	b.stop()
+	b.run()
+	b.indexed()
+
+	// A reply that was posted by hand is known only after it was answered.
+	early := b.answer("a4", "r2", "u1")
+	b.indexed()
+	b.do(id, casework.Claim{})
+	b.replied(id, "r2")
+	s = b.becomes(id, "answered before it was known", func(s *casework.State) bool { return len(s.Answers) == 3 })
+	if s.Answers[2].ID != early || s.Status != casework.New {
+		t.Errorf("%+v, %s", s.Answers, s.Status)
+	}
+
+	// A lost index is filled anew, and nothing is told twice.
+	before := s.Last
+	b.again <- struct{}{}
+	time.Sleep(50 * time.Millisecond)
+	b.indexed()
+	b.answer("a5", "r2", "u9")
+	s = b.becomes(id, "one more", func(s *casework.State) bool { return len(s.Answers) == 4 })
+	told := 0
+	for _, e := range s.History {
+		if e.Kind == casework.Answered {
+			told++
+		}
+	}
+	if told != 4 || s.Last <= before {
+		t.Errorf("told %d times", told)
+	}
+}
+
+func TestAnswersToAMergedCase(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.run()
+	from, into := b.tag(1, "返事がない"), b.tag(2, "返事がない!")
+	b.indexed()
+	b.replied(from, "r1")
+	b.do(into, casework.Claim{}, casework.Close{})
+	b.indexed()
+	if _, err := b.cases.Merge(t.Context(), ann, from, into); err != nil {
+		t.Fatal(err)
+	}
+	b.indexed()
+	id := b.answer("a1", "r1", "u1")
+	s := b.becomes(into, "the case it was merged into hears it", func(s *casework.State) bool { return len(s.Answers) == 1 })
+	if s.Answers[0].ID != id || s.Status != casework.New {
+		t.Errorf("%+v, %s", s.Answers, s.Status)
+	}
+	if s, _, _ := b.cases.Touched(t.Context(), from); s.Status != casework.Done || len(s.Answers) != 1 {
+		t.Errorf("the one that was merged: %s, %+v", s.Status, s.Answers)
+	}
+}
