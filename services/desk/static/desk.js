@@ -105,7 +105,7 @@
     const el = $("#bulk [data-count]");
     if (el) el.textContent = chosenBoxes().length.toLocaleString();
   }
-  function pick(row, range) {
+  function choose(row, range) {
     const box = row && $(".pick input", row);
     if (!box) return;
     const all = rows(), from = all.indexOf(anchor?.isConnected ? anchor : document.getElementById(anchor?.id)), to = all.indexOf(row);
@@ -318,7 +318,7 @@
   document.addEventListener("click", (e) => {
     if (!e.target.matches?.(".pick input")) return;
     const row = e.target.closest(".row");
-    if (e.shiftKey) { e.target.checked = !e.target.checked; pick(row, true); } else { anchor = row; counted(); }
+    if (e.shiftKey) { e.target.checked = !e.target.checked; choose(row, true); } else { anchor = row; counted(); }
   });
   document.addEventListener("reset", (e) => { if (e.target.matches("#bulk")) setTimeout(() => { for (const el of chosenBoxes()) el.checked = false; counted(); }); });
   document.addEventListener("click", async (e) => {
@@ -410,7 +410,7 @@
     "/": () => { const q = $("#q"); if (q) { q.focus(); q.select(); } },
     "?": () => $("#sheet")?.showModal(),
     g: () => { going = true; setTimeout(() => { going = false; }, 1500); },
-    x: () => pick(current() ?? document.activeElement?.closest(".row") ?? rows()[0]), X: () => pick(current() ?? rows()[0], true),
+    x: () => choose(current() ?? document.activeElement?.closest(".row") ?? rows()[0]), X: () => choose(current() ?? rows()[0], true),
     "*": () => { for (const el of $$("#rows .pick input")) el.checked = true; const all = $('#bulk [name="all"]'); if (all) all.checked = true; counted(); },
     z: () => ($("#bulk-result:not([hidden]) [data-bulk-undo] button") ?? $("#flash:not([hidden]) [data-undo] button") ?? $('#case [data-key="z"]'))?.click(),
     r: () => compose("reply", "r"), n: () => compose("note", "n"),
