@@ -163,11 +163,14 @@ func (s sessions) Keys(ctx context.Context) ([]string, error) { return bus.Sessi
 
 // Signer signs and opens the links that pages carry. Its key is made once for
 // the installation and lies on the bus.
-func (e *Env) Signer(ctx context.Context) (*identity.Signer, error) {
+func (e *Env) Signer(ctx context.Context) (*identity.Signer, error) { return Signer(ctx, e.app.bus) }
+
+// Signer is [Env.Signer] for whoever has only a connection.
+func Signer(ctx context.Context, c *bus.Conn) (*identity.Signer, error) {
 	const key = "signing-key"
 	for {
 		var k []byte
-		rev, err := bus.Sessions.Get(ctx, e.app.bus, key, &k)
+		rev, err := bus.Sessions.Get(ctx, c, key, &k)
 		if err == nil && rev > 0 {
 			return identity.NewSigner(k)
 		}
@@ -176,7 +179,7 @@ func (e *Env) Signer(ctx context.Context) (*identity.Signer, error) {
 		}
 		k = make([]byte, 32)
 		_, _ = rand.Read(k)
-		if _, err := bus.Sessions.Update(ctx, e.app.bus, key, k, 0); err != nil && !errors.Is(err, bus.ErrConflict) {
+		if _, err := bus.Sessions.Update(ctx, c, key, k, 0); err != nil && !errors.Is(err, bus.ErrConflict) {
 			return nil, err
 		}
 	}

@@ -86,6 +86,7 @@ type Limits struct {
 	Retention    time.Duration `yaml:"retention" doc:"How long mentions are kept, on the bus and in the index."`
 	Backlog      Size          `yaml:"backlog" doc:"Size of the stream of fetched mentions that wait for the classifier. When it is full, fetching slows down."`
 	IntakeBody   Size          `yaml:"intake_body" doc:"Largest request body the HTTP API takes."`
+	IntakeRate   int           `yaml:"intake_rate" doc:"Posts a minute that the HTTP intake takes from each token."`
 	FetchBody    Size          `yaml:"fetch_body" doc:"Largest answer taken from a platform, after decompression."`
 	FetchTimeout time.Duration `yaml:"fetch_timeout" doc:"Longest time a request to a platform may take."`
 	AllowPrivate []string      `yaml:"allow_private" doc:"Hosts (host or host:port), addresses or networks (10.1.0.0/16) that sources and notifiers may reach although they are private. All other private, loopback and link-local addresses are refused."`
@@ -105,7 +106,7 @@ func Default() File {
 			Opinion: Opinion{PerHour: 60, TokensPerDay: 500_000, Timeout: time.Minute},
 		},
 		Limits: Limits{
-			Retention: 400 * 24 * time.Hour, Backlog: 1 << 30, IntakeBody: 8 << 20,
+			Retention: 400 * 24 * time.Hour, Backlog: 1 << 30, IntakeBody: 8 << 20, IntakeRate: 6000,
 			FetchBody: 10 << 20, FetchTimeout: 30 * time.Second,
 		},
 	}
@@ -206,6 +207,7 @@ func (f *File) Validate() error {
 		{"limits.retention", f.Limits.Retention >= 24*time.Hour, "1d"},
 		{"limits.backlog", f.Limits.Backlog >= 16<<20, "16 MiB"},
 		{"limits.intake_body", f.Limits.IntakeBody >= 64<<10, "64 KiB"},
+		{"limits.intake_rate", f.Limits.IntakeRate >= 1, "1"},
 		{"limits.fetch_body", f.Limits.FetchBody >= 64<<10, "64 KiB"},
 		{"limits.fetch_timeout", f.Limits.FetchTimeout >= time.Second, "1s"},
 	} {

@@ -252,18 +252,24 @@ func (g *Gate) Bearer(ctx context.Context, secret string) (Viewer, error) {
 	if !ok || !t.opens(secret, now) {
 		return Viewer{}, ErrToken
 	}
+	g.noteUse(ctx, id, now)
+	return t.Viewer(), nil
+}
+
+// noteUse writes down that a token was used, now and then.
+func (g *Gate) noteUse(ctx context.Context, id string, now time.Time) {
 	g.mu.Lock()
 	write := now.Sub(g.used[id]) >= seenEvery
 	if write {
 		g.used[id] = now
 	}
 	g.mu.Unlock()
-	if write {
-		if err := g.store.Put(ctx, "used."+id, use{now}); err != nil {
-			g.log.Warn("use of token not written down", "token", id, "error", err)
-		}
+	if !write {
+		return
 	}
-	return t.Viewer(), nil
+	if err := g.store.Put(ctx, "used."+id, use{now}); err != nil {
+		g.log.Warn("use of token not written down", "token", id, "error", err)
+	}
 }
 
 // LastUsed tells when a token was last used, to ten minutes; zero means never.

@@ -28,6 +28,9 @@ type Token struct {
 	Hash    string    `json:"hash"`   // hex SHA-256 of the whole token
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires,omitzero"` // zero: never
+	// Keys are those by which its bearer signs requests instead; the newest is
+	// the last, and there are two while senders change over.
+	Keys []SigningKey `json:"keys,omitempty"`
 }
 
 // NewToken makes a token. The secret is returned once and kept nowhere.
@@ -87,8 +90,10 @@ func (t *Token) Viewer() Viewer {
 // opens tells in constant time whether secret is t's, and whether t still holds.
 func (t *Token) opens(secret string, now time.Time) bool {
 	same := subtle.ConstantTimeCompare([]byte(digest(secret)), []byte(t.Hash)) == 1
-	return same && (t.Expires.IsZero() || now.Before(t.Expires))
+	return same && t.holds(now)
 }
+
+func (t *Token) holds(now time.Time) bool { return t.Expires.IsZero() || now.Before(t.Expires) }
 
 // parseToken returns the id within secret, if secret has the form of a token.
 func parseToken(secret string) (id string, ok bool) {

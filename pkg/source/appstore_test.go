@@ -47,7 +47,7 @@ func TestAppStoreReviews(t *testing.T) {
 	f := &fakeStore{}
 	cfg := "app: '1'\ncountries: [jp]\nserver: " + serve(t, f.ServeHTTP)
 	add := func(id int) {
-		f.reviews = append([]fakeReview{{id, 3, "text", testNow.Add(time.Duration(id-31) * time.Minute)}}, f.reviews...)
+		f.reviews = append([]fakeReview{{id, 3, "text", testNow.Add(time.Duration(id-31) * time.Hour)}}, f.reviews...)
 	}
 	for i := range 30 {
 		add(i + 1)

@@ -34,9 +34,10 @@ type Received struct {
 const MaxBatch = 1000
 
 // Intake reads the body of a request: one post as a JSON object, or an array
-// of up to [MaxBatch]. Each post is judged on its own. The error is about the
-// whole body.
-func Intake(body []byte, now time.Time) ([]Received, error) {
+// of up to [MaxBatch]. Each post is judged on its own. A post without an id is
+// known by the sender's id of the request, if there is one, and its place in it.
+// The error is about the whole body.
+func Intake(body []byte, now time.Time, request string) ([]Received, error) {
 	body = bytes.TrimSpace(body)
 	var raws []json.RawMessage
 	switch {
@@ -57,12 +58,16 @@ func Intake(body []byte, now time.Time) ([]Received, error) {
 	}
 	out := make([]Received, len(raws))
 	for i, raw := range raws {
-		out[i] = receive(raw, now, mention.Live)
+		id := request
+		if id != "" && body[0] == '[' {
+			id += "." + strconv.Itoa(i)
+		}
+		out[i] = receive(raw, now, mention.Live, id)
 	}
 	return out, nil
 }
 
-func receive(raw []byte, now time.Time, how mention.Intake) Received {
+func receive(raw []byte, now time.Time, how mention.Intake, id string) Received {
 	if at := badByte(raw); at >= 0 {
 		return Received{Err: config.Invalid("", "not UTF-8 at byte %d of the post; send it as UTF-8", at)}
 	}
@@ -70,6 +75,7 @@ func receive(raw []byte, now time.Time, how mention.Intake) Received {
 	if err := decodeStrict(raw, &in); err != nil {
 		return Received{Err: err}
 	}
+	in.ID = cmp.Or(in.ID, id)
 	if how == mention.Bulked && in.ID == "" {
 		in.ID = in.contentID()
 	}

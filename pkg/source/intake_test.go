@@ -21,7 +21,7 @@ func TestIntakeTakesAWholePost(t *testing.T) {
 		"place": {"id": "s1", "name": "新宿店"}, "media": [{"type": "image", "url": "https://shop.example/1.jpg", "alt": "正面"}],
 		"thread": {"id": "t", "parent": "p", "parent_author": "bo", "parent_text": "どう？"}, "metrics": {"likes": 3},
 		"published_at": "2026-11-20T18:30:00+09:00", "edited_at": 1795170000
-	}`), testNow)
+	}`), testNow, "")
 	if err != nil || len(got) != 1 || got[0].Err != nil {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -43,7 +43,7 @@ func TestIntakeTakesAWholePost(t *testing.T) {
 }
 
 func TestIntakeNeedsLittle(t *testing.T) {
-	got, err := Intake([]byte(`[{"id":"1","text":"a"},{"id":"2","title":"b","rating":5},{"id":"3","deleted":true}]`), testNow)
+	got, err := Intake([]byte(`[{"id":"1","text":"a"},{"id":"2","title":"b","rating":5},{"id":"3","deleted":true}]`), testNow, "")
 	if err != nil || len(got) != 3 {
 		t.Fatal(got, err)
 	}
@@ -83,7 +83,7 @@ func TestIntakeNamesWhatIsWrong(t *testing.T) {
 		{"null", `[null]`, "id: required: your own id of the post, the same when you send it again\ntext: required, unless there is a title"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := Intake([]byte(c.in), testNow)
+			got, err := Intake([]byte(c.in), testNow, "")
 			if err != nil || len(got) != 1 {
 				t.Fatal(got, err)
 			}
@@ -105,7 +105,7 @@ func TestIntakeRefusesWhatIsNoBatch(t *testing.T) {
 		{"two objects", `{"id":"1"} {"id":"2"}`, "not valid JSON"},
 		{"too many", "[" + strings.Repeat("{},", MaxBatch) + "{}]", "1001 posts; send at most 1000"},
 	} {
-		if _, err := Intake([]byte(c.in), testNow); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Intake([]byte(c.in), testNow, ""); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -113,8 +113,8 @@ func TestIntakeRefusesWhatIsNoBatch(t *testing.T) {
 
 func TestIntakeGivesTheSamePostTheSameIdentity(t *testing.T) {
 	body := []byte(`{"id":"1","text":"a","published_at":"2026-11-20T10:00:00Z"}`)
-	one, _ := Intake(body, testNow)
-	two, _ := Intake(body, testNow.Add(time.Hour))
+	one, _ := Intake(body, testNow, "")
+	two, _ := Intake(body, testNow.Add(time.Hour), "")
 	a, b := mention.Of("acme", one[0].Post), mention.Of("acme", two[0].Post)
 	if a.MessageID() != b.MessageID() {
 		t.Errorf("%s, %s", a.MessageID(), b.MessageID())
@@ -126,7 +126,7 @@ func FuzzIntake(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		got, err := Intake(raw, testNow)
+		got, err := Intake(raw, testNow, "")
 		if err != nil {
 			return
 		}

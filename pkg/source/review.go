@@ -108,6 +108,10 @@ func (r *reviewReader) fetch(ctx context.Context, cursor string) iter.Seq2[Item,
 // reviewState is what makes an edited review another one.
 func reviewState(p mention.Post) string { return strconv.Itoa(p.Rating) + "\x00" + p.Content() }
 
+// reviewLag is how much a platform's clock may be behind ours, or what it shows
+// behind what was written, without a list being left too early.
+const reviewLag = time.Minute
+
 // reviewRun is one fetch.
 type reviewRun struct {
 	*reviewReader
@@ -127,7 +131,10 @@ type reviewRun struct {
 func (r *reviewRun) read(ctx context.Context, l reviewList) error {
 	var news, old []mention.Post
 	var shown []string
-	token, back := "", cmp.Or(r.at, r.since)
+	token, back := "", r.since
+	if !r.at.IsZero() {
+		back = r.at.Add(-reviewLag)
+	}
 	for n := 1; ; n++ {
 		posts, next, err := l.page(ctx, token)
 		if err != nil {
@@ -160,7 +167,7 @@ func (r *reviewRun) read(ctx context.Context, l reviewList) error {
 				news = append(news, p)
 			}
 		}
-		if next == "" || len(news) == before && !written.After(back) {
+		if next == "" || len(news) == before && written.Before(back) {
 			break
 		}
 		if n == l.pages {

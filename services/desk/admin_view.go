@@ -298,6 +298,8 @@ type tokenRow struct {
 	Created, Used moment
 	Expires       moment
 	Action        string
+	Key           string // makes another signing key; empty where none is of use
+	Signs         bool   // has one already
 }
 
 // secretView shows something once: a link or token that can't be shown again.

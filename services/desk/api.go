@@ -243,7 +243,8 @@ type apiResult struct {
 }
 
 // apiIntake takes posts in, one or many. It is idempotent by platform and the
-// sender's id: sending the same again does nothing.
+// sender's id: sending the same again does nothing. It answers with 202 once the
+// bus has them.
 func (c *call) apiIntake() error {
 	if kind := c.r.Header.Get("Content-Type"); kind != "" && !strings.HasPrefix(kind, "application/json") {
 		return &inputError{"Content-Type: want application/json"}
@@ -255,9 +256,12 @@ func (c *call) apiIntake() error {
 	if err != nil {
 		return err
 	}
-	received, err := source.Intake(body, c.l.now.UTC())
+	received, err := source.Intake(body, c.l.now.UTC(), requestID(c.r.Header))
 	if err != nil {
 		return &inputError{err.Error()}
+	}
+	if err := c.senders.pace(c.viewer.Actor(), len(received), c.IntakeRate, c.l.now); err != nil {
+		return err
 	}
 	results := make([]apiResult, len(received))
 	refused := 0

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -120,6 +121,11 @@ func (c *call) identify(r route) error {
 		}
 		c.l = &locale{words: c.pages.words[lang], zone: c.look.zone(), now: c.Now()}
 	}()
+	if r.pattern == intakePattern && c.r.Header.Get("Webhook-Signature") != "" {
+		v, err := c.sender()
+		c.viewer = v
+		return err
+	}
 	if bearer, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer "); ok && r.api() {
 		v, err := c.bearer(bearer)
 		c.viewer = v
@@ -323,6 +329,12 @@ func (c *call) judge(err error) failure {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return failure{http.StatusRequestEntityTooLarge, "too_large", say("error.large"), say("error.large_text"), queue}
 	}
+	if e, ok := errors.AsType[*identity.SignatureError](err); ok {
+		return failure{http.StatusUnauthorized, "unauthorized", say("signin.title"), e.Text, nil}
+	}
+	if e, ok := errors.AsType[*paceError](err); ok {
+		return failure{http.StatusTooManyRequests, "too_many", say("error.busy"), e.Error(), nil}
+	}
 	switch {
 	case errors.Is(err, errNotFound), errors.Is(err, casework.ErrUnknown), errors.Is(err, bus.ErrNotFound):
 		return failure{http.StatusNotFound, "not_found", say("error.not_found"), say("error.not_found_text"), queue}
@@ -351,6 +363,9 @@ func (c *call) fail(r route, err error) {
 	}
 	if f.status == http.StatusServiceUnavailable {
 		c.w.Header().Set("Retry-After", "5")
+	}
+	if e, ok := errors.AsType[*paceError](err); ok {
+		c.w.Header().Set("Retry-After", strconv.Itoa(int((e.wait+time.Second-1)/time.Second)))
 	}
 	switch {
 	case r.api():

@@ -48,7 +48,7 @@ func run(ctx context.Context, env *app.Env) error {
 	d, err := New(Options{
 		Bus: env.Bus(), Index: index, Cases: env.Cases(index), Board: board, Settings: env.Settings(), Gate: env.Gate(), Signer: signer,
 		HTTP: env.HTTP(), Log: env.Log, Now: env.Now, URL: env.URL(), Public: strings.TrimSuffix(env.Config().URL, "/"), Version: env.Version(),
-		Data: env.Config().Data, Sandbox: env.Sandbox(), MaxBody: int64(env.Config().Limits.IntakeBody), Templates: os.Getenv("EARSHOT_DEV_TEMPLATES"),
+		Data: env.Config().Data, Sandbox: env.Sandbox(), MaxBody: int64(env.Config().Limits.IntakeBody), IntakeRate: env.Config().Limits.IntakeRate, Templates: os.Getenv("EARSHOT_DEV_TEMPLATES"),
 	})
 	if err != nil {
 		return err
@@ -96,6 +96,9 @@ type Options struct {
 	Data    string // folder of the process, for the sandbox's timeline
 	Sandbox bool
 	MaxBody int64 // largest request without attachments, in bytes
+	// IntakeRate is how many posts a minute the intake takes from each token;
+	// 0 for any number.
+	IntakeRate int
 	// Templates is a folder to read templates from at every request, for
 	// those who work on them; empty for the ones built in.
 	Templates string
@@ -108,6 +111,7 @@ type Desk struct {
 	live  *hub
 
 	hooks   hooks
+	senders senders
 	weekly  weekly
 	viewed  viewCounts
 	figures judgedCache

@@ -157,10 +157,11 @@ func (d *Desk) routes() []route {
 		{"GET /tokens/new", manage, false, (*call).newToken},
 		{"POST /tokens/new", manage, false, (*call).makeToken},
 		{"POST /tokens/{id}/revoke", manage, false, (*call).revokeToken},
+		{"POST /tokens/{id}/key", manage, false, (*call).signToken},
 
 		{"GET /api/v1/openapi.yaml", "", true, (*call).openAPI},
 		{"GET /api/v1/mentions", view, false, (*call).apiMentions},
-		{"POST /api/v1/mentions", bringIn, false, (*call).apiIntake},
+		{intakePattern, bringIn, false, (*call).apiIntake},
 		{"GET /api/v1/counts", view, false, (*call).apiCounts},
 		{"GET /api/v1/sources", view, false, (*call).apiSources},
 		{"GET /api/v1/events", view, false, (*call).events},

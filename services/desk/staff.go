@@ -44,6 +44,9 @@ func (c *call) showPeople(secret *secretView) error {
 		if used, err := c.Gate.LastUsed(c.ctx, t.ID); err == nil {
 			row.Used = c.l.at(used)
 		}
+		if t.Scope == identity.ScopeIntake {
+			row.Key, row.Signs = "/tokens/"+t.ID+"/key", len(t.Keys) > 0
+		}
 		if !t.Expires.IsZero() {
 			row.Expires = c.l.at(t.Expires)
 		}
@@ -270,6 +273,27 @@ func (c *call) makeToken() error {
 		return err
 	}
 	return c.showPeople(&secretView{c.l.say("token.once"), c.l.say("token.once_text"), secret})
+}
+
+// signToken gives a token another key to sign requests with, and shows it.
+func (c *call) signToken() error {
+	if err := c.manages(); err != nil {
+		return err
+	}
+	t, ok := settings.Tokens.Get(c.Settings, c.r.PathValue("id"))
+	if !ok || t.Scope != identity.ScopeIntake {
+		return errNotFound
+	}
+	t.Keys = slices.Clone(t.Keys)
+	n := t.Rotate(c.l.now, false)
+	if err := settings.Tokens.Put(c.ctx, c.Settings, c.viewer.Actor(), t.ID, settings.Tokens.Version(c.Settings, t.ID), t); err != nil {
+		return err
+	}
+	text := c.l.say("token.key_text", c.URL+"/api/v1/mentions?sender="+t.ID)
+	if len(t.Keys) > 1 {
+		text += " " + c.l.say("token.key_before")
+	}
+	return c.showPeople(&secretView{c.l.say("token.key_once"), text, c.Signer.SenderKey(t.ID, n)})
 }
 
 func (c *call) revokeToken() error {

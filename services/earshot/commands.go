@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/identity"
@@ -91,17 +92,21 @@ func noBrand(flag, id string) error {
 }
 
 type tokenOptions struct {
-	scope  string
-	brands list
-	days   int
+	scope         string
+	brands        list
+	days          int
+	signed, alone bool
 }
 
 var tokenCommand = command{
-	name: "token", usage: "create NAME | list | revoke ID",
-	short: "Make, list or revoke tokens for the HTTP API",
+	name: "token", usage: "create NAME | list | rotate ID | revoke ID",
+	short: "Make, list or revoke tokens for the HTTP API, and the keys requests are signed with",
 	long: `A new token is printed once and not kept. Scopes: intake (bring posts in), read
 (search), desk (read and work on cases), admin. None of them can publish a reply.
-list prints id, scope, brands and name of each. Programs send it in a header:
+list prints id, scope, brands and name of each. Programs send it in a header, or sign
+their requests (Standard Webhooks): with --signed the key is printed too, and the path
+to send to. rotate prints another key; the one before stays good until the next rotate,
+with --alone it ends at once.
 
   earshot token create shop-reviews --scope intake --brand acme
   curl -H "Authorization: Bearer TOKEN" http://127.0.0.1:8080/api/v1/mentions`,
@@ -110,6 +115,8 @@ list prints id, scope, brands and name of each. Programs send it in a header:
 		c.opts = o
 		c.fs.StringVar(&o.scope, "scope", "", "intake, read, desk or admin (`SCOPE`)")
 		c.fs.Var(&o.brands, "brand", "`ID` of a brand it is for; may be repeated; default all")
+		c.fs.BoolVar(&o.signed, "signed", false, "also make a key to sign requests with; for the scope intake")
+		c.fs.BoolVar(&o.alone, "alone", false, "with rotate: end the key before at once")
 		c.fs.IntVar(&o.days, "days", 0, "`N` days until it expires; default never")
 	},
 	run: func(ctx context.Context, c *call) error { return token(ctx, c, c.opts.(*tokenOptions)) },
@@ -117,7 +124,10 @@ list prints id, scope, brands and name of each. Programs send it in a header:
 
 func token(ctx context.Context, c *call, o *tokenOptions) error {
 	if len(c.args) == 0 {
-		return usageError("want create NAME, list or revoke ID")
+		return usageError("want create NAME, list, rotate ID or revoke ID")
+	}
+	if o.signed && identity.Scope(o.scope) != identity.ScopeIntake {
+		return usageError("--signed is for --scope intake: only posts that are brought in can be signed")
 	}
 	if c.args[0] == "create" && !slices.Contains(identity.Scopes, identity.Scope(o.scope)) {
 		return usageError(fmt.Sprintf("--scope %q: want intake, read, desk or admin", o.scope))
@@ -139,9 +149,16 @@ func token(ctx context.Context, c *call, o *tokenOptions) error {
 			return fmt.Errorf("there is no token %q; earshot token list shows them", id)
 		}
 		return settings.Tokens.Delete(ctx, l.settings, identity.ActorConsole, id, settings.Tokens.Version(l.settings, id))
+	case verb == "rotate" && len(c.args) == 2:
+		id := c.args[1]
+		t, ok := settings.Tokens.Get(l.settings, id)
+		if !ok || t.Scope != identity.ScopeIntake {
+			return fmt.Errorf("there is no token %q of the scope intake; earshot token list shows them", id)
+		}
+		return signs(ctx, c, l, t, o.alone)
 	case verb == "create" && len(c.args) == 2:
 	default:
-		return usageError("want create NAME, list or revoke ID")
+		return usageError("want create NAME, list, rotate ID or revoke ID")
 	}
 	for _, b := range o.brands {
 		if _, ok := settings.Brands.Get(l.settings, b); !ok && b != identity.AllBrands {
@@ -165,6 +182,24 @@ func token(ctx context.Context, c *call, o *tokenOptions) error {
 		return err
 	}
 	fmt.Fprintln(c.out, secret)
+	if o.signed {
+		return signs(ctx, c, l, t, false)
+	}
+	return nil
+}
+
+// signs gives t another signing key and prints it.
+func signs(ctx context.Context, c *call, l *link, t identity.Token, alone bool) error {
+	signer, err := app.Signer(ctx, l.bus)
+	if err != nil {
+		return err
+	}
+	t.Keys = slices.Clone(t.Keys)
+	n := t.Rotate(time.Now(), alone)
+	if err := settings.Tokens.Put(ctx, l.settings, identity.ActorConsole, t.ID, settings.Tokens.Version(l.settings, t.ID), t); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "%s\n/api/v1/mentions?sender=%s\n", signer.SenderKey(t.ID, n), t.ID)
 	return nil
 }
 

@@ -60,7 +60,7 @@ func TestPostsInDocumentsAreTaken(t *testing.T) {
 	for _, d := range documents(t) {
 		for line, block := range d.blocks("json intake") {
 			at := fmt.Sprintf("%s:%d", d.name, line)
-			all, err := source.Intake([]byte(block), now)
+			all, err := source.Intake([]byte(block), now, "")
 			if err != nil {
 				t.Errorf("%s: %v", at, err)
 			}
