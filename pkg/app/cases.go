@@ -58,6 +58,7 @@ func (e *Env) CasesAt(index search.Engine, now func() time.Time) *casework.Store
 			}
 			return nil
 		},
+		Clock: s.Clock,
 		Read: func(st *casework.State, d *casework.Draft) []casework.Finding {
 			return s.CheckReply(st.Mention.Brand, d.Lang, d.Text)
 		},

@@ -104,8 +104,8 @@ func TestAWeightyCaseWantsItsCause(t *testing.T) {
 	_, err = d.do(ann, Close{Why: "交換した", Measure: &whole})
 	refusedAs(t, "whole", err, "")
 	s := d.fold()
-	if s.Status != Done || len(s.Care.Measures) != 1 || !slices.Contains(s.Tags(), TagMeasure) {
-		t.Fatalf("%s, %v, %v", s.Status, s.Care.Measures, s.Tags())
+	if s.Status != Done || len(s.Care.Measures) != 1 || !slices.Contains(s.IndexTags(), TagMeasure) {
+		t.Fatalf("%s, %v, %v", s.Status, s.Care.Measures, s.IndexTags())
 	}
 	id := s.Care.Measures[0].ID
 	_, err = d.do(pat, FinishMeasure{id, ""})
@@ -114,7 +114,7 @@ func TestAWeightyCaseWantsItsCause(t *testing.T) {
 	refusedAs(t, "done", err, "")
 	_, err = d.do(pat, FinishMeasure{id, "again"})
 	refusedAs(t, "done again", err, CodeState)
-	if s := d.fold(); slices.Contains(s.Tags(), TagMeasure) || s.Care.Measures[0].Done.By != "pat" {
+	if s := d.fold(); slices.Contains(s.IndexTags(), TagMeasure) || s.Care.Measures[0].Done.By != "pat" {
 		t.Errorf("%+v", s.Care.Measures)
 	}
 }
@@ -141,7 +141,7 @@ func TestAnEmergencyIsReviewedByAnother(t *testing.T) {
 		_, err := d.do(tt.by, tt.c)
 		refusedAs(t, tt.name, err, tt.code)
 	}
-	if s := d.fold(); !s.Approval.Emergency || !slices.Contains(s.Tags(), TagEmergency) {
+	if s := d.fold(); !s.Approval.Emergency || !slices.Contains(s.IndexTags(), TagEmergency) {
 		t.Fatal("nothing to review")
 	}
 	_, err = d.do(lea, Send{d.hash()})
@@ -183,8 +183,8 @@ func TestAReplyIsHeldStoppedAndHastened(t *testing.T) {
 	d.stopped = ""
 	_, err = d.do(ann, Send{d.hash()})
 	refusedAs(t, "send", err, "")
-	if s := d.fold(); !slices.Contains(s.Tags(), TagWaiting) || !s.Outgoing.NotTill.Equal(d.now.Add(10*time.Second)) {
-		t.Fatalf("%v, not till %v", s.Tags(), s.Outgoing.NotTill)
+	if s := d.fold(); !slices.Contains(s.IndexTags(), TagWaiting) || !s.Outgoing.NotTill.Equal(d.now.Add(10*time.Second)) {
+		t.Fatalf("%v, not till %v", s.IndexTags(), s.Outgoing.NotTill)
 	}
 	_, err = d.do(program, Hasten{})
 	refusedAs(t, "a program sends now", err, CodeForbidden)
@@ -198,12 +198,12 @@ func TestAReplyIsHeldStoppedAndHastened(t *testing.T) {
 	refusedAs(t, "send now again", err, CodeState)
 	d.add("system", Event{Kind: Sending, Attempt: d.fold().Outgoing.Attempt, Until: d.now.Add(time.Minute)})
 	d.add("system", Event{Kind: SendFailed, Text: "blocked"})
-	if s := d.fold(); !slices.Contains(s.Tags(), TagFailed) {
-		t.Errorf("a failed reply: %v", s.Tags())
+	if s := d.fold(); !slices.Contains(s.IndexTags(), TagFailed) {
+		t.Errorf("a failed reply: %v", s.IndexTags())
 	}
 	d.write(t, ann, Write{Text: "お調べしています。"})
-	if s := d.fold(); slices.Contains(s.Tags(), TagFailed) {
-		t.Errorf("gone on with: %v", s.Tags())
+	if s := d.fold(); slices.Contains(s.IndexTags(), TagFailed) {
+		t.Errorf("gone on with: %v", s.IndexTags())
 	}
 }
 
@@ -229,12 +229,12 @@ func TestTheAuthorWritesAgain(t *testing.T) {
 	refusedAs(t, "approve", err, "")
 	_, err = d.do(ann, MarkPosted{d.hash(), "https://x.example/1"})
 	refusedAs(t, "post", err, "")
-	if s := d.fold(); !slices.Contains(s.Tags(), TagSilent) {
-		t.Errorf("silent after a holding reply: %v", s.Tags())
+	if s := d.fold(); !slices.Contains(s.IndexTags(), TagSilent) {
+		t.Errorf("silent after a holding reply: %v", s.IndexTags())
 	}
 	d.add("system", again)
-	if s := d.fold(); s.Care.Reaction != Angrier || slices.Contains(s.Tags(), TagSilent) {
-		t.Errorf("%s, %v", s.Care.Reaction, s.Tags())
+	if s := d.fold(); s.Care.Reaction != Angrier || slices.Contains(s.IndexTags(), TagSilent) {
+		t.Errorf("%s, %v", s.Care.Reaction, s.IndexTags())
 	}
 	for v, want := range map[*mention.Verdict]Reaction{
 		{Intent: mention.Praise}: Thanked, {Sentiment: mention.Negative}: Angrier, {Intent: mention.Question, Sentiment: mention.Neutral}: Calmed,
@@ -265,8 +265,8 @@ func TestStepsWishesAndDecisions(t *testing.T) {
 	do(ann, AddWish{"mute", ""}, CodeState)
 	do(ann, DropWish{"other"}, CodeState)
 	s := d.fold()
-	if len(s.Care.Ticks) != 1 || s.Care.Harassment == nil || !s.Care.Harassment.Is || !slices.Contains(s.Tags(), "wish.mute") {
-		t.Errorf("%+v, %v", s.Care, s.Tags())
+	if len(s.Care.Ticks) != 1 || s.Care.Harassment == nil || !s.Care.Harassment.Is || !slices.Contains(s.IndexTags(), "wish.mute") {
+		t.Errorf("%+v, %v", s.Care, s.IndexTags())
 	}
 	do(ann, TickStep{Playbook: "p", Step: step.Key(), Undo: true}, "")
 	do(ann, DropWish{"mute"}, "")

@@ -106,7 +106,7 @@ func (c Claim) decide(d *decision) (Event, error) {
 	if err := d.may(identity.Handle); err != nil {
 		return Event{}, err
 	}
-	if h := d.state.Holder; h != "" && h != d.by.Actor() && !c.Take {
+	if h := d.state.Owner(); h != "" && h != d.by.Actor() && !c.Take {
 		return Event{}, &Refused{Code: CodeHeld, Text: h + " works on this case", Who: h}
 	}
 	return Event{Kind: Claimed, Until: d.now.Add(ClaimTerm)}, nil
@@ -119,7 +119,7 @@ func (Release) decide(d *decision) (Event, error) {
 	if err := d.may(identity.Handle); err != nil {
 		return Event{}, err
 	}
-	if d.state.Holder != d.by.Actor() {
+	if d.state.Owner() != d.by.Actor() {
 		return Event{}, refuse(CodeState, "you don't hold this case")
 	}
 	return Event{Kind: Released}, nil
@@ -167,8 +167,12 @@ func (c Return) decide(d *decision) (Event, error) {
 	return Event{Kind: Returned, Text: c.Why}, nil
 }
 
-// Snooze hides the case until a time.
-type Snooze struct{ Until time.Time }
+// Snooze hides the case until a time, or with OnPost until the author writes
+// again if that is sooner.
+type Snooze struct {
+	Until  time.Time
+	OnPost bool
+}
 
 func (c Snooze) decide(d *decision) (Event, error) {
 	if err := d.workOpen(); err != nil {
@@ -177,7 +181,11 @@ func (c Snooze) decide(d *decision) (Event, error) {
 	if !c.Until.After(d.now) || c.Until.After(d.now.AddDate(0, 3, 0)) {
 		return Event{}, refuse(CodeInput, "until: want a time within the next three months")
 	}
-	return Event{Kind: Snoozed, Until: c.Until.UTC().Truncate(time.Millisecond)}, nil
+	e := Event{Kind: Snoozed, Until: c.Until.UTC().Truncate(time.Millisecond)}
+	if c.OnPost {
+		e.Level = OnPost
+	}
+	return e, nil
 }
 
 // LookOn says that the mention is worth seeing but better not answered.

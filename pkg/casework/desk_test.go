@@ -2,6 +2,7 @@ package casework
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -81,7 +82,7 @@ func newDesk(t *mention.Tagged) *desk {
 func (d *desk) fold() State { return Fold(d.id, d.events) }
 
 func (d *desk) add(actor string, e Event) {
-	e.ID, e.Seq, e.At, e.Actor = "", uint64(len(d.events)+1), d.now, actor
+	e.ID, e.Seq, e.At, e.Actor = fmt.Sprint("e", len(d.events)+1), uint64(len(d.events)+1), d.now, actor
 	d.events = append(d.events, e)
 }
 

@@ -52,9 +52,16 @@ const (
 	Promised     Kind = "promised"  // we report by Until
 	PromiseDue   Kind = "promise_due"
 	DeadlineNear Kind = "deadline_warned"
-	Redacted     Kind = "redacted" // replaces everything before it, without outsiders' words
-	Judged       Kind = "judged"   // a person said what the labels are
-	Unjudged     Kind = "unjudged" // the last judgement was taken back
+	Redacted     Kind = "redacted"  // replaces everything before it, without outsiders' words
+	Judged       Kind = "judged"    // a person said what the labels are
+	Unjudged     Kind = "unjudged"  // the last judgement was taken back
+	Assigned     Kind = "assigned"  // To works on it next, given by hand or by a route; nobody if empty
+	PassedOn     Kind = "passed_on" // whoever has it gives it to a colleague, and need not say why
+	Retagged     Kind = "retagged"  // Tags put on, Untags taken off
+	Linked       Kind = "linked"    // the author also wrote the post of case To; Text says how that is known
+	Unlinked     Kind = "unlinked"  // that link was taken back
+	Revealed     Kind = "revealed"  // somebody looked at personal data that is masked
+	Undone       Kind = "undone"    // the event with id To was taken back
 	// What is known, decided and done besides the reply.
 	FactsConfirmed    Kind = "facts_confirmed"    // Text says which; a full apology wants it
 	Measured          Kind = "measured"           // Measure keeps the cause from coming back
@@ -77,7 +84,7 @@ var Kinds = []Kind{
 	Opened, Claimed, Released, ClaimLapsed, Drafted, Submitted, Approved, SentBack, ApprovalLost,
 	SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, ByHand, Posted, LookDue, Looked, Answered, Noted, HandedOver, Returned,
 	Snoozed, Woke, Watched, Excluded, Closed, Reopened, Revised, MergedInto, Absorbed, Escalated,
-	Promised, PromiseDue, DeadlineNear, Judged, Unjudged, FactsConfirmed, Measured, MeasureDone, Ticked, Unticked,
+	Promised, PromiseDue, DeadlineNear, Assigned, PassedOn, Retagged, Linked, Unlinked, Revealed, Undone, Judged, Unjudged, FactsConfirmed, Measured, MeasureDone, Ticked, Unticked,
 	HarassmentDecided, ApprovalReviewed, SendHastened, AuthorWrote, Wished, Unwished, Redacted, Archived, Restored,
 }
 
@@ -93,7 +100,7 @@ type Event struct {
 	Mention *mention.Mention // opened, revised; looked: what was looked at, as it is now
 	Verdict *mention.Verdict // opened, revised; judged: what was told
 	Tagged  uint64           // opened, revised: the sequence in TAGGED that they were read from
-	Triage  Triage           // opened, revised, judged, unjudged
+	Triage  Triage           // opened, revised, judged, unjudged; drafted, reopened: ResolveAt alone, where our clock goes on
 	Labels  *mention.Verdict // judged: what a person says of it
 	Sample  string           // judged: the [Sample] it was judged for, blind; else empty
 	Draft   *Draft           // drafted, send_asked, by_hand, posted: the reply as it stood
@@ -104,11 +111,13 @@ type Event struct {
 	URL     string           // sent, posted
 	Native  string           // sent, posted, looked, answered: the platform's id of our reply
 	Follow  bool             // sent, posted: the platform can be asked how Native fares
-	To      string           // handed_over, merged_into, absorbed, answered, measure_done, ticked, unticked, author_wrote, wished, unwished
+	To      string           // handed_over, merged_into, absorbed, answered, assigned, linked, unlinked, undone, measure_done, ticked, unticked, author_wrote, wished, unwished
+	Tags    []string         // retagged
+	Untags  []string         // retagged
 	Text    string           // noted and every kind that gives a reason; posted: how it reads, if not like the draft
 	Files   []File           // noted: attachments
 	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …; harassment_decided, approval_reviewed
-	Level   string           // promise_due: half or due; answered: [ByAuthor] or [ByOther]; approved: emergency; ticked, unticked; author_wrote
+	Level   string           // promise_due: half, near or due; deadline_warned: resolve; snoozed, woke: post; answered: [ByAuthor] or [ByOther]; approved: emergency; ticked, unticked; author_wrote
 	Reason  string           // send_failed: the platform's, as pkg/source names it; empty when Text says all
 	Measure *Measure         // measured, closed
 	History []Event          // redacted, archived, restored

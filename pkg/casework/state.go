@@ -1,6 +1,7 @@
 package casework
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -53,24 +54,35 @@ type State struct {
 	Status     Status
 	Holder     string
 	ClaimUntil time.Time
-	Team       string // the other department
-	Draft      *Draft
-	Submitted  string // hash that asks for approval; empty when none does
-	Approval   *Approval
-	Outgoing   *Outgoing // the reply on its way; nil when none is
-	ByHand     *Taken    // the text that somebody is posting by hand; nil when nobody is
-	Replies    []Reply
-	Looked     time.Time // when it was last time to see how the replies fare
-	Answers    []Answer  // to our replies
-	Notes      []Note
-	Promise    *Promise
-	Snoozed    time.Time
+	// Assignee is whose case it is, also while they don't work on it. Whoever
+	// claims it has it.
+	Assignee  string
+	Passed    []string // who passed it on; routes don't give it to them again
+	Team      string   // the other department
+	Tags      []string // in the order they were put on
+	Links     []Link
+	ResolveAt time.Time // by when it is to be done; moves on by the time we waited for the customer
+	PausedAt  time.Time // since when we wait for the customer
+	Draft     *Draft
+	Submitted string // hash that asks for approval; empty when none does
+	Approval  *Approval
+	Outgoing  *Outgoing // the reply on its way; nil when none is
+	ByHand    *Taken    // the text that somebody is posting by hand; nil when nobody is
+	Replies   []Reply
+	Looked    time.Time // when it was last time to see how the replies fare
+	Answers   []Answer  // to our replies
+	Notes     []Note
+	Promise   *Promise
+	Snoozed   time.Time
+	// WakeOnPost tells that a new post of the author ends the snooze.
+	WakeOnPost bool
 	Outcome    string // how it was closed
 	Merged     mention.ID
 	Absorbed   []mention.ID
 	Escalated  bool // by hand
 	Care       Care // what is known, decided and done besides the reply
-	Warned     bool // of the deadline
+	Warned     bool // of the deadline of the first answer
+	WarnedDone bool // of the one of the end
 	Redacted   bool
 	// ReadOnly names a kind of event that this program doesn't know: the case
 	// is shown, and no command is taken.
@@ -153,6 +165,7 @@ type Promise struct {
 	Due      time.Time
 	Every    time.Duration
 	HalfTold bool
+	NearTold bool
 	DueTold  bool
 	// Ahead tells that it was made with a reply that is still being written:
 	// that reply announces it, the one after it keeps it.
@@ -205,6 +218,11 @@ func (s *State) take(e *Event) {
 	if s.Status != OtherDepartment {
 		s.Team = ""
 	}
+	if s.Status == WaitingCustomer && s.PausedAt.IsZero() {
+		s.PausedAt = e.At
+	} else if s.Status != WaitingCustomer {
+		s.PausedAt = time.Time{}
+	}
 }
 
 // renew keeps the claim of whoever acts, and gives it to whoever works on a
@@ -222,7 +240,11 @@ func (s *State) renew(e *Event) {
 
 func person(actor string) bool { return actor != "" && actor != "system" }
 
-func (s *State) free() { s.Holder, s.ClaimUntil = "", time.Time{} }
+// free leaves the case to nobody.
+func (s *State) free() { s.lapse(); s.Assignee = "" }
+
+// lapse ends the claim; the case stays whose it is.
+func (s *State) lapse() { s.Holder, s.ClaimUntil = "", time.Time{} }
 
 func (s *State) happen(e *Event) {
 	switch e.Kind {
@@ -232,12 +254,22 @@ func (s *State) happen(e *Event) {
 		if s.Status == New || s.Status == Watching || s.Status == Done {
 			s.Status = InHand
 		}
-	case Released, ClaimLapsed:
-		s.free()
-		if s.Status == InHand && s.Draft == nil && len(s.Replies) == 0 {
-			s.Status = s.untouched()
+		if s.Assignee != e.Actor {
+			s.Assignee = ""
 		}
+	case Released, ClaimLapsed, PassedOn:
+		s.leave(e)
+	case Assigned:
+		if s.Holder != e.To {
+			s.lapse()
+		}
+		s.Assignee = e.To
+	case Retagged, Linked, Unlinked, Revealed:
+		s.remark(e)
+	case Undone:
+		s.undo(e.To)
 	case Drafted:
+		s.resume(e)
 		s.Draft, s.Submitted, s.Approval, s.ByHand = e.Draft, "", nil, nil
 		s.Status = InHand
 		s.decide(mention.Answer)
@@ -269,9 +301,9 @@ func (s *State) happen(e *Event) {
 	case Returned:
 		s.Team, s.Status = "", New
 	case Snoozed:
-		s.Snoozed = e.Until
+		s.Snoozed, s.WakeOnPost = e.Until, e.Level == OnPost
 	case Woke:
-		s.Snoozed = time.Time{}
+		s.Snoozed, s.WakeOnPost = time.Time{}, false
 	case Watched:
 		s.free()
 		s.Status, s.Submitted = Watching, ""
@@ -287,7 +319,8 @@ func (s *State) happen(e *Event) {
 	case AuthorWrote:
 		s.authorWrote(e)
 	case Reopened:
-		s.Snoozed = time.Time{}
+		s.resume(e)
+		s.Snoozed, s.WakeOnPost = time.Time{}, false
 		s.decide(mention.Answer)
 		switch s.Status {
 		case Done, Watching, WaitingCustomer:
@@ -310,7 +343,11 @@ func (s *State) happen(e *Event) {
 	case PromiseDue:
 		s.promiseTold(e)
 	case DeadlineNear:
-		s.Warned = true
+		if e.Level == ToResolve {
+			s.WarnedDone = true
+		} else {
+			s.Warned = true
+		}
 	case Redacted:
 		s.Redacted, s.Outgoing, s.ByHand = true, nil, nil // there is nothing left to send or to look for
 	case Archived, Restored:
@@ -334,7 +371,7 @@ func (s *State) untouched() Status {
 
 func (s *State) close(outcome string) {
 	s.free()
-	s.Status, s.Outcome, s.Promise, s.Snoozed = Done, outcome, nil, time.Time{}
+	s.Status, s.Outcome, s.Promise, s.Snoozed, s.WakeOnPost = Done, outcome, nil, time.Time{}, false
 	s.Submitted, s.Approval, s.ByHand = "", nil, nil
 }
 
@@ -367,7 +404,10 @@ func (s *State) revise(e *Event) {
 		s.Triage.Disposition = was.Triage.Disposition
 	}
 	if old := was.Triage.DueAt; !old.IsZero() && (s.Triage.DueAt.IsZero() || old.Before(s.Triage.DueAt)) {
-		s.Triage.DueAt = old
+		s.Triage.DueAt, s.Triage.WarnAt = old, was.Triage.WarnAt
+	}
+	if t := s.Triage.ResolveAt; !t.IsZero() && (was.ResolveAt.IsZero() || t.Before(was.ResolveAt)) {
+		s.ResolveAt = t
 	}
 	if e.Tagged > 0 && !slices.Contains(s.Tagged, e.Tagged) {
 		s.Tagged = append(s.Tagged, e.Tagged)
@@ -473,6 +513,9 @@ func (s *State) promiseTold(e *Event) {
 	}
 	p := *s.Promise
 	p.HalfTold = true
+	if e.Level != "half" {
+		p.NearTold = true
+	}
 	if e.Level == "due" {
 		p.DueTold = true
 		if p.Every > 0 {
@@ -517,18 +560,25 @@ func (s *State) Open(now time.Time) bool {
 	return s.Outgoing != nil && s.Outgoing.Unsure
 }
 
-// DueAt is the deadline of the first answer, or zero when none runs: it was
-// given, isn't wanted, or waits for the customer.
+// DueAt is the deadline that runs: of a report we promised, of the first answer
+// or, once that was given, of the end. It is zero when none does: nothing is
+// wanted any more, or we wait for the customer.
 func (s *State) DueAt() time.Time {
 	if p := s.Promise; p != nil {
 		return p.Due
 	}
-	if len(s.Replies) > 0 || s.Triage.Disposition != mention.Answer {
+	if s.Triage.Disposition != mention.Answer {
 		return time.Time{}
 	}
 	switch s.Status {
 	case Done, Watching, WaitingCustomer:
 		return time.Time{}
 	}
+	if len(s.Replies) > 0 {
+		return s.ResolveAt
+	}
 	return s.Triage.DueAt
 }
+
+// Owner is who works on the case or, when nobody does, whose it is.
+func (s *State) Owner() string { return cmp.Or(s.Holder, s.Assignee) }

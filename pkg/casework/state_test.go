@@ -18,7 +18,7 @@ func stands(s *State) string {
 		is   bool
 		word string
 	}{
-		{s.Holder != "", "held by " + s.Holder}, {s.Team != "", "at " + s.Team}, {s.Draft != nil, "drafted"},
+		{s.Holder != "", "held by " + s.Holder}, {s.Assignee != "", "of " + s.Assignee}, {s.Team != "", "at " + s.Team}, {s.Draft != nil, "drafted"},
 		{s.Submitted != "", "submitted"}, {s.Approval != nil, "approved"}, {s.Outgoing != nil, "outgoing"},
 		{s.Outcome != "", s.Outcome}, {s.Merged != "", "merged"}, {s.Promise != nil, "promised"},
 		{!s.Snoozed.IsZero(), "snoozed"}, {len(s.Replies) > 0, fmt.Sprint(len(s.Replies), " replies")},
@@ -87,6 +87,17 @@ func TestFold(t *testing.T) {
 		{"merged", with(happens(Event{Kind: MergedInto, To: "x"})), "done, merged, merged; answer"},
 		{"merged and reopened", with(happens(Event{Kind: MergedInto, To: "x"}), does(ann, Reopen{})), "new; answer"},
 		{"a first reply keeps a promise made before", with(promise, draft, out), "waiting_customer, 1 replies; answer"},
+		{"assigned", with(does(ann, Assign{To: "bob"})), "new, of bob; answer"},
+		{"assigned to whoever works on it", with(does(ann, Claim{}), does(ann, Assign{To: "ann"})), "in_hand, held by ann, of ann; answer"},
+		{"assigned away", with(does(ann, Claim{}), does(ann, Assign{To: "bob"})), "in_hand, of bob; answer"},
+		{"an assigned one is claimed and lapses, and stays whose it is", with(does(ann, Assign{To: "bob"}), does(bob, Claim{}), happens(Event{Kind: ClaimLapsed})), "new, of bob; answer"},
+		{"taken from whoever had it", with(does(ann, Assign{To: "bob"}), does(ann, Claim{Take: true})), "in_hand, held by ann; answer"},
+		{"passed on", with(does(ann, Claim{}), does(ann, PassOn{})), "new; answer"},
+		{"closed and taken back", with(does(ann, Claim{}), promise, does(ann, Close{}), does(ann, Undo{})), "in_hand, held by ann, promised; answer"},
+		{"excluded and taken back", with(does(ann, Exclude{}), does(ann, AddNote{Text: "oh"}), does(ann, Undo{})), "new; answer"},
+		{"a watched one excluded and taken back", with(deed(watch), does(ann, Exclude{}), does(ann, Undo{})), "watching; watch"},
+		{"snoozed and taken back", with(does(ann, Snooze{Until: noon.Add(time.Hour)}), does(ann, Undo{})), "new; answer"},
+		{"passed on and taken back", with(does(ann, Claim{}), does(ann, PassOn{}), does(ann, Undo{})), "in_hand, held by ann; answer"},
 		{"a promise that the reply announces stays", with(kind(Interim), promise, out), "in_hand, held by ann, promised, 1 replies; answer"},
 		{"and the next reply keeps it", with(kind(Interim), promise, out, kind(Interim), out), "in_hand, held by ann, 2 replies; answer"},
 	} {
@@ -237,7 +248,7 @@ func anything(r *rand.Rand, d *desk) string {
 		TickStep{Playbook: "p", Step: "s", Undo: true}, DecideHarassment{true, "w"}, AddWish{"w", "words"}, DropWish{"w"}, Approve{Hash: hash, Note: "now", Emergency: true},
 		ReviewApproval{Right: true}, Close{Outcome: "solved", Why: "done", Measure: &Measure{Cause: "c", NoneWhy: "n"}},
 		Claim{}, Claim{Take: true}, Release{}, Submit{}, Approve{Hash: hash}, SendBack{"no"}, Send{hash}, StopSend{}, AddNote{Text: "n"},
-		MarkPosted{hash, "https://x.example/1"}, Settle{}, Settle{"https://x.example/1"}, HandOver{To: "factory"}, Return{}, Snooze{soon},
+		MarkPosted{hash, "https://x.example/1"}, Settle{}, Settle{"https://x.example/1"}, HandOver{To: "factory"}, Return{}, Snooze{soon, r.IntN(2) == 0}, Assign{To: "bob"}, Assign{}, PassOn{}, Undo{}, Retag{Add: []string{"a"}}, Retag{Remove: []string{"a"}},
 		LookOn{}, Exclude{}, Close{}, Reopen{}, Escalate{"e"}, MakePromise{Due: soon}, MakePromise{soon, time.Duration(1+r.IntN(30)) * time.Hour},
 		Write{Version: version, Text: "free", Kind: []ReplyKind{First, Interim, Final}[r.IntN(3)]},
 		Write{Version: version, Text: fixed.Text, Template: fixed.Template, Slots: fixed.Slots},

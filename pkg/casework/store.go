@@ -34,6 +34,8 @@ type Source struct {
 	Rules func() Rules
 	// Check tells why a draft can't leave by its platform's rules, or nil.
 	Check func(*State, *Draft) error
+	// Clock counts a brand's working time; nil where nobody ever closes.
+	Clock func(brand string) WorkingTime
 	// Read is what the reply check says of a draft.
 	Read func(*State, *Draft) []Finding
 	// Hold is how long a reply can still be stopped after a person pressed
@@ -59,6 +61,9 @@ func NewStore(c *bus.Conn, src Source, now func() time.Time, log *slog.Logger) *
 	}
 	if src.Archived == nil {
 		src.Archived = func(context.Context, mention.ID) (uint64, error) { return 0, nil }
+	}
+	if src.Clock == nil {
+		src.Clock = func(string) WorkingTime { return always{} }
 	}
 	if src.Read == nil {
 		src.Read = func(*State, *Draft) []Finding { return nil }
@@ -148,6 +153,9 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 			if err != nil {
 				return state, err
 			}
+		}
+		if e.Kind == Drafted || e.Kind == Reopened {
+			e.Triage.ResolveAt = state.resumed(s.src.Clock(state.Mention.Brand), now)
 		}
 		e.ID, e.At, e.Actor = eventID, now, by.Actor()
 		_, err = journal.Append(ctx, s.bus, string(id), state.Last, &e)

@@ -8,10 +8,22 @@ import (
 	"github.com/earshot/earshot/pkg/text"
 )
 
-// Tags are what the index keeps of a case besides where it stands, so that lists
-// across cases are found again.
-func (s *State) Tags() []string {
+// IndexTags are what the index keeps of a case besides where it stands, so that
+// lists across cases are found again: what people tagged, and Earshot's own marks.
+func (s *State) IndexTags() []string {
 	var tags []string
+	for _, t := range s.Tags {
+		tags = append(tags, TagPrefix+t)
+	}
+	if s.WakeOnPost && !s.Snoozed.IsZero() {
+		tags = append(tags, TagWakes)
+	}
+	if len(s.Links) > 0 {
+		tags = append(tags, TagLinked)
+	}
+	if s.Promise != nil {
+		tags = append(tags, TagPromised)
+	}
 	if len(s.Judgements) > 0 {
 		tags = append(tags, TagJudged)
 	}

@@ -1,6 +1,7 @@
 package casework
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -12,30 +13,48 @@ import (
 type Triage struct {
 	Disposition mention.Disposition
 	Priority    int       // 0 to 1000
-	DueAt       time.Time // only for Answer
+	DueAt       time.Time // of the first answer; only for Answer
+	WarnAt      time.Time // when it is warned of
+	ResolveAt   time.Time // of the end; zero where the brand sets none
 }
 
-// Response is how fast a brand answers. The zero value has the defaults.
+// WorkingTime counts the time in which people work. Both methods are pure.
+type WorkingTime interface {
+	// After is the moment when d of working time has passed since from.
+	After(from time.Time, d time.Duration) time.Time
+	// Between is the working time from one moment to another, not negative.
+	Between(from, to time.Time) time.Duration
+}
+
+// always is the clock of who never closes.
+type always struct{}
+
+func (always) After(from time.Time, d time.Duration) time.Time { return from.Add(d) }
+func (always) Between(from, to time.Time) time.Duration        { return max(to.Sub(from), 0) }
+
+// Response is how fast a brand answers, in working time. The zero value has the
+// defaults.
 type Response struct {
 	Urgent time.Duration // priority 700 and above; default 1 h
 	Normal time.Duration // default 8 h
 	Low    time.Duration // below 300; default 24 h
+	// Until a case is to be done, by the same steps of priority; zero for no
+	// deadline.
+	ResolveUrgent, ResolveNormal, ResolveLow time.Duration
+	// Clock counts the working time; nil never closes. Around the clock runs
+	// what PR must see.
+	Clock WorkingTime
 }
 
-func (r Response) within(priority int) time.Duration {
-	or := func(d, def time.Duration) time.Duration {
-		if d > 0 {
-			return d
-		}
-		return def
-	}
+// within is the time to the first answer, and to the end.
+func (r Response) within(priority int) (first, done time.Duration) {
 	switch {
 	case priority >= 700:
-		return or(r.Urgent, time.Hour)
+		return cmp.Or(max(r.Urgent, 0), time.Hour), r.ResolveUrgent
 	case priority >= 300:
-		return or(r.Normal, 8*time.Hour)
+		return cmp.Or(max(r.Normal, 0), 8*time.Hour), r.ResolveNormal
 	}
-	return or(r.Low, 24*time.Hour)
+	return cmp.Or(max(r.Low, 0), 24*time.Hour), r.ResolveLow
 }
 
 // Signals are what is known around a mention. They raise its priority and never
@@ -89,7 +108,15 @@ func Judge(r Response, m *mention.Mention, v *mention.Verdict, s Signals) Triage
 		t.Priority = min(t.Priority, 50)
 	}
 	if t.Disposition == mention.Answer {
-		t.DueAt = m.SeenAt.Add(r.within(t.Priority))
+		clock := cmp.Or[WorkingTime](r.Clock, always{})
+		if v.Page {
+			clock = always{} // what wakes people doesn't wait for opening
+		}
+		first, done := r.within(t.Priority)
+		t.DueAt, t.WarnAt = clock.After(m.SeenAt, first), clock.After(m.SeenAt, first*3/4)
+		if done > 0 {
+			t.ResolveAt = clock.After(m.SeenAt, done)
+		}
 	}
 	return t
 }
@@ -133,16 +160,23 @@ func (s *State) approvalEnd() time.Time {
 	return s.Approval.Until
 }
 
-// warnAt is a quarter of the time before the deadline.
+// warnAt is when the deadline that runs is warned of: a quarter of its time
+// before it.
 func (s *State) warnAt() time.Time {
 	due := s.DueAt()
-	if due.IsZero() || s.Warned || s.Promise != nil {
+	switch {
+	case due.IsZero() || s.Promise != nil:
 		return time.Time{}
+	case len(s.Replies) > 0 && s.WarnedDone, len(s.Replies) == 0 && s.Warned:
+		return time.Time{}
+	case len(s.Replies) == 0 && !s.Triage.WarnAt.IsZero():
+		return s.Triage.WarnAt
 	}
 	return due.Add(-due.Sub(s.Mention.SeenAt) / 4)
 }
 
-// promiseAt is half of the promised time, then its end.
+// promiseAt is half of the promised time, then shortly before its end, then its
+// end.
 func (s *State) promiseAt() time.Time {
 	p := s.Promise
 	switch {
@@ -150,6 +184,8 @@ func (s *State) promiseAt() time.Time {
 		return time.Time{}
 	case !p.HalfTold:
 		return p.Made.Add(p.Due.Sub(p.Made) / 2)
+	case !p.NearTold:
+		return p.Due.Add(-p.Due.Sub(p.Made) / 8)
 	}
 	return p.Due
 }
@@ -176,12 +212,18 @@ func Tick(s *State, now time.Time) (Event, bool) {
 	case due(s.Snoozed):
 		return Event{Kind: Woke}, true
 	case due(s.warnAt()):
+		if len(s.Replies) > 0 {
+			return Event{Kind: DeadlineNear, Level: ToResolve}, true
+		}
 		return Event{Kind: DeadlineNear}, true
 	case due(s.promiseAt()):
-		if s.Promise.HalfTold {
-			return Event{Kind: PromiseDue, Level: "due"}, true
+		switch {
+		case !s.Promise.HalfTold:
+			return Event{Kind: PromiseDue, Level: "half"}, true
+		case !s.Promise.NearTold && now.Before(s.Promise.Due):
+			return Event{Kind: PromiseDue, Level: "near"}, true
 		}
-		return Event{Kind: PromiseDue, Level: "half"}, true
+		return Event{Kind: PromiseDue, Level: "due"}, true
 	case due(s.callEnd()):
 		return Event{Kind: SendUnsure, Attempt: s.Outgoing.Attempt, Text: "no word from the platform or the replier"}, true
 	case due(s.lookAt()):

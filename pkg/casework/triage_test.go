@@ -76,7 +76,8 @@ func TestTick(t *testing.T) {
 		{"a claim lapses", []deed{claim}, ClaimTerm, ClaimLapsed, ""},
 		{"a snooze ends", []deed{does(ann, Snooze{Until: noon.Add(time.Hour)})}, time.Hour, Woke, ""},
 		{"half of a promise", []deed{does(ann, MakePromise{Due: noon.Add(4 * time.Hour)})}, 2 * time.Hour, PromiseDue, "half"},
-		{"its end", []deed{does(ann, MakePromise{Due: noon.Add(4 * time.Hour)}), happens(Event{Kind: PromiseDue, Level: "half"})}, 4 * time.Hour, PromiseDue, "due"},
+		{"its end", []deed{does(ann, MakePromise{Due: noon.Add(4 * time.Hour)}), happens(Event{Kind: PromiseDue, Level: "half"}), happens(Event{Kind: PromiseDue, Level: "near"})}, 4 * time.Hour, PromiseDue, "due"},
+		{"shortly before its end", []deed{does(ann, MakePromise{Due: noon.Add(4 * time.Hour)}), happens(Event{Kind: PromiseDue, Level: "half"})}, 3*time.Hour + 30*time.Minute, PromiseDue, "near"},
 		{"an approval expires", []deed{
 			does(ann, free), does(ann, Submit{}), approves(pia), happens(Event{Kind: DeadlineNear}), happens(Event{Kind: ClaimLapsed}),
 		}, ApprovalTerm, ApprovalLost, "expired"},

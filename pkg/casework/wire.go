@@ -18,7 +18,7 @@ func toWire(e *Event) *pb.CaseEvent {
 		Disposition: string(e.Triage.Disposition), Priority: int32(e.Triage.Priority), DueAt: bus.Millis(e.Triage.DueAt),
 		Hash: e.Hash, Attempt: e.Attempt, Until: bus.Millis(e.Until), EveryMs: e.Every.Milliseconds(),
 		Url: e.URL, Native: e.Native, To: e.To, Text: e.Text, Outcome: e.Outcome, Level: e.Level, Number: e.Number,
-		Sample: e.Sample, Reason: e.Reason, Follow: e.Follow,
+		Sample: e.Sample, Reason: e.Reason, Follow: e.Follow, Tags: e.Tags, Untags: e.Untags, WarnAt: bus.Millis(e.Triage.WarnAt), ResolveAt: bus.Millis(e.Triage.ResolveAt),
 	}
 	if e.Mention != nil {
 		p.Mention = bus.MentionToWire(e.Mention)
@@ -51,10 +51,13 @@ func toWire(e *Event) *pb.CaseEvent {
 func fromWire(p *pb.CaseEvent) Event {
 	e := Event{
 		ID: p.Id, Seq: p.Sequence, At: bus.Time(p.At), Actor: p.Actor, Kind: Kind(p.Kind), Tagged: p.Tagged,
-		Triage: Triage{Disposition: mention.Disposition(p.Disposition), Priority: int(p.Priority), DueAt: bus.Time(p.DueAt)},
-		Hash:   p.Hash, Attempt: p.Attempt, Until: bus.Time(p.Until), Every: time.Duration(p.EveryMs) * time.Millisecond,
+		Triage: Triage{
+			Disposition: mention.Disposition(p.Disposition), Priority: int(p.Priority), DueAt: bus.Time(p.DueAt),
+			WarnAt: bus.Time(p.WarnAt), ResolveAt: bus.Time(p.ResolveAt),
+		},
+		Hash: p.Hash, Attempt: p.Attempt, Until: bus.Time(p.Until), Every: time.Duration(p.EveryMs) * time.Millisecond,
 		URL: p.Url, Native: p.Native, To: p.To, Text: p.Text, Outcome: p.Outcome, Level: p.Level, Number: p.Number,
-		Sample: p.Sample, Reason: p.Reason, Follow: p.Follow,
+		Sample: p.Sample, Reason: p.Reason, Follow: p.Follow, Tags: p.Tags, Untags: p.Untags,
 	}
 	if p.Mention != nil {
 		m := bus.MentionFromWire(p.Mention)

@@ -138,6 +138,14 @@ func golden(k Kind) Event {
 		e.To, e.Text = "mute", "通知を夜だけ止めたい"
 	case PromiseDue:
 		e.Level = "half"
+	case Assigned:
+		e.Actor, e.To, e.Text = "system", "ann", "coffee"
+	case Retagged:
+		e.Tags, e.Untags = []string{"返金", "store 12"}, []string{"later"}
+	case Linked, Unlinked:
+		e.To, e.Text = string(mention.NewID("acme", "sandbox", "p2")), "電話で本人が話した"
+	case Undone:
+		e.To = "OLD"
 	case Redacted, Archived, Restored:
 		e.Number, e.Text = 17, "お申し出により"
 		e.History = []Event{{ID: "OLD", Seq: 17, At: at(0), Actor: "bob", Kind: Claimed, Until: at(30)}}

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 // Kind is what an event says happened.
@@ -118,7 +119,7 @@ func Open(t *mention.Tagged, origin Origin, urgency Urgency) Event {
 	}
 	e := Event{
 		Kind: Opened, Brand: m.Brand, Mention: m.ID, Subjects: Subjects(t), Category: cat, Rule: rule,
-		Urgency: urgency, Origin: origin, Title: clip(m.Title, 0), Excerpt: clip(m.Content(), span(t, cat)),
+		Urgency: urgency, Origin: origin, Title: clip(text.Mask(m.Title), 0), Excerpt: clip(text.Mask(m.Content()), span(t, cat)),
 		Author: clip(author, 0), Platform: m.Platform, Lang: t.Verdict.Lang, Count: 1,
 	}
 	if f := m.Author.Followers; f != nil {

@@ -20,6 +20,9 @@ type Hours struct {
 	Week map[string][]string `json:"week" yaml:"week" doc:"spans like 09:00-18:00 for mon, tue, wed, thu, fri, sat, sun"`
 	// Holidays are closed days like "2026-12-31".
 	Holidays []string `json:"holidays,omitempty" yaml:"holidays,omitempty" doc:"closed days like 2026-12-31"`
+	// Calendar names the public holidays on which it is closed as well: one of
+	// the policy's calendars, or one that comes with Earshot ("jp").
+	Calendar string `json:"calendar,omitempty" yaml:"calendar,omitempty" doc:"public holidays: jp, or the name of a calendar of the policy"`
 }
 
 // Quiet is a planned time in which nobody is paged. Pages of categories or
@@ -97,61 +100,6 @@ func (z Zone) validate(v *mistakes, field string) {
 }
 
 var weekdays = [...]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
-
-// hours returns the business hours of brand.
-func (p *Policy) hours(brand string) *Hours {
-	for i := range p.Hours {
-		if h := &p.Hours[i]; covers(h.Brands, brand) {
-			return h
-		}
-	}
-	return &Hours{}
-}
-
-// IsOpen tells whether brand is in business hours at now.
-func (p *Policy) IsOpen(brand string, now time.Time) bool { return p.hours(brand).open(now) }
-
-// NextOpening returns now if brand is in business hours, else when they begin
-// next.
-func (p *Policy) NextOpening(brand string, now time.Time) time.Time {
-	return p.hours(brand).next(now)
-}
-
-// open tells whether h is open at now. Hours without any span never close:
-// better paged at night than never.
-func (h *Hours) open(now time.Time) bool { return h.next(now).Equal(now) }
-
-// next returns now if h is open, else the next opening. Looking a year ahead
-// is enough for any holidays; if nothing is found, it is now.
-func (h *Hours) next(now time.Time) time.Time {
-	local := now.In(h.Zone.location())
-	for day := range 366 {
-		date := time.Date(local.Year(), local.Month(), local.Day()+day, 12, 0, 0, 0, local.Location())
-		if slices.Contains(h.Holidays, date.Format(time.DateOnly)) {
-			continue
-		}
-		var best time.Time
-		for _, text := range h.Week[weekdays[date.Weekday()]] {
-			from, to, ok := parseSpan(text)
-			if !ok {
-				continue
-			}
-			begin, end := onDay(date, from), onDay(date, to)
-			switch {
-			case !end.After(now):
-				continue
-			case !begin.After(now):
-				return now
-			case best.IsZero() || begin.Before(best):
-				best = begin
-			}
-		}
-		if !best.IsZero() {
-			return best
-		}
-	}
-	return now
-}
 
 // onDay returns the time of day, in minutes, on date's day in its zone.
 func onDay(date time.Time, minutes int) time.Time {

@@ -21,8 +21,10 @@ type Policy struct {
 	Ladders []Ladder `json:"ladders" yaml:"ladders" doc:"who is paged, in which order; the first match wins"`
 	Rotas   []Rota   `json:"rotas,omitempty" yaml:"rotas,omitempty" doc:"who is on call when"`
 	Hours   []Hours  `json:"hours" yaml:"hours" doc:"business hours; the first match wins; always open if none"`
-	Quiet   []Quiet  `json:"quiet,omitempty" yaml:"quiet,omitempty" doc:"planned times without pages; climbing goes on afterwards"`
-	Limits  []Limits `json:"limits" yaml:"limits" doc:"what counts as a storm; the first match wins"`
+	// Calendars are public holidays that hours name.
+	Calendars []Calendar `json:"calendars,omitempty" yaml:"calendars,omitempty" doc:"public holidays that hours name; jp comes with Earshot and can be replaced here"`
+	Quiet     []Quiet    `json:"quiet,omitempty" yaml:"quiet,omitempty" doc:"planned times without pages; climbing goes on afterwards"`
+	Limits    []Limits   `json:"limits" yaml:"limits" doc:"what counts as a storm; the first match wins"`
 
 	// Roster is today's staff and channels, set by the pager before it plans.
 	// It is no part of what people edit here.
@@ -200,7 +202,7 @@ func DefaultPolicy() Policy {
 			},
 		},
 		Hours: []Hours{{
-			Zone: NewZone("Asia/Tokyo"),
+			Zone: NewZone("Asia/Tokyo"), Calendar: "jp",
 			Week: map[string][]string{
 				"mon": {"09:00-18:00"}, "tue": {"09:00-18:00"}, "wed": {"09:00-18:00"},
 				"thu": {"09:00-18:00"}, "fri": {"09:00-18:00"},
@@ -231,7 +233,24 @@ func (p *Policy) Validate() error {
 	p.validateLadders(&v)
 	p.validateRotas(&v)
 	for i := range p.Hours {
-		p.Hours[i].validate(&v, fmt.Sprintf("hours[%d].", i))
+		at := fmt.Sprintf("hours[%d].", i)
+		p.Hours[i].validate(&v, at)
+		name := p.Hours[i].Calendar
+		known := name == "" || builtIn()[name] != nil || slices.ContainsFunc(p.Calendars, func(c Calendar) bool { return c.Name == name })
+		if !known {
+			v.add(at+"calendar", "there is no calendar %q; use jp, or add it to calendars", name)
+		}
+	}
+	for i, c := range p.Calendars {
+		at := fmt.Sprintf("calendars[%d].", i)
+		if c.Name == "" {
+			v.add(at+"name", "is empty")
+		}
+		for j, d := range c.Days {
+			if day, _, _ := strings.Cut(d, " "); !isDate(day) {
+				v.add(fmt.Sprintf("%sdays[%d]", at, j), "%q does not begin with a date like 2027-01-01", d)
+			}
+		}
 	}
 	for i, q := range p.Quiet {
 		if !q.To.After(q.From) {

@@ -244,12 +244,18 @@ func FuzzHours(f *testing.F) {
 			h.Week[d] = []string{span}
 		}
 		now := time.Unix(unix%(1<<33), 0)
-		next := h.next(now)
+		clock := Clock{hours: &h}
+		next := clock.next(now)
 		if next.Before(now) {
 			t.Fatalf("opens at %v, before %v", next, now)
 		}
 		if _, _, ok := parseSpan(span); ok && next.Sub(now) > 72*time.Hour {
 			t.Fatalf("open daily, but not before %v at %v", next, now)
+		}
+		if until := clock.After(now, time.Hour); until.Before(now.Add(time.Hour)) {
+			t.Fatalf("an hour after %v is %v", now, until)
+		} else if worked := clock.Between(now, until); next.After(now.AddDate(1, 0, 0)) && worked != time.Hour {
+			t.Fatalf("%v from %v to %v, want an hour", worked, now, until)
 		}
 	})
 }

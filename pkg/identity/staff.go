@@ -25,6 +25,8 @@ type Staff struct {
 	Lang       string  `json:"lang,omitempty"` // of the desk: "ja", "en"; empty: the browser's
 	Grants     []Grant `json:"grants"`
 	Disabled   bool    `json:"disabled,omitempty"`
+	// Away tells that routes give them nothing for now.
+	Away bool `json:"away,omitempty"`
 	// Trained says that this person may answer praise and plain questions in
 	// words of their own, see the rules of approval.
 	Trained bool `json:"trained,omitempty"`

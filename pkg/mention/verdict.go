@@ -66,6 +66,10 @@ var Categories = []Category{
 	AuthorityInquiry, MediaInquiry, StaffAbuse, UnreasonableDemand, RepeatContact, Churn,
 }
 
+// Harsh are the risks whose words wear people down: such mentions are shared out
+// evenly, and folded for those who want that.
+var Harsh = []Category{ViolentThreat, StaffAbuse}
+
 // Rung tells how far a publicity threat has gone.
 type Rung string
 

@@ -75,6 +75,7 @@ func (c *coder) document(d *Document) {
 	str(c, &d.Story)
 	str(c, &d.Holder)
 	str(c, &d.Team)
+	str(c, &d.Worker)
 	list(c, &d.Tags, str[string])
 	str(c, &d.Template)
 	c.flag(&d.Open)

@@ -48,7 +48,7 @@ func derivedSeq(id mention.ID) uint64 {
 func (d *Document) normal() {
 	for _, s := range []*string{
 		&d.Brand, &d.Platform, &d.Source, &d.Lang, &d.Title, &d.Text, &d.URL, &d.Place, &d.Media,
-		&d.AuthorID, &d.AuthorHandle, &d.AuthorName, &d.Status, &d.Story, &d.Parent, &d.Holder, &d.Team, &d.Template,
+		&d.AuthorID, &d.AuthorHandle, &d.AuthorName, &d.Status, &d.Story, &d.Parent, &d.Holder, &d.Team, &d.Worker, &d.Template,
 	} {
 		*s = strings.ToValidUTF8(*s, "\uFFFD")
 	}
@@ -64,6 +64,7 @@ func (d *Document) normal() {
 	fill(&d.Intent)
 	fill(&d.Rung)
 	fill(&d.Team)
+	fill(&d.Worker)
 	fill(&d.Template)
 	fill(&d.Owner)
 	if d.Holder == "" {
@@ -207,6 +208,8 @@ func (d *Document) value(f Field) string {
 		return d.Holder
 	case FieldTeam:
 		return d.Team
+	case FieldWorker:
+		return d.Worker
 	case FieldTag:
 		return joinSet(d.Tags)
 	case FieldTemplate:

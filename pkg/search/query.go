@@ -11,10 +11,21 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/mention"
 )
+
+// Harsh asks for the mentions with risks that wear people down which somebody had,
+// of those seen since a moment.
+func Harsh(v Viewer, staff string, since time.Time) Query {
+	risks := make([]string, len(mention.Harsh))
+	for i, c := range mention.Harsh {
+		risks[i] = string(c)
+	}
+	return Query{Viewer: v, Seen: Period{From: since}, Where: map[Field][]string{FieldWorker: {staff}, FieldRisk: risks}}
+}
 
 // shape says how a field is stored and counted.
 type shape uint8
@@ -53,6 +64,7 @@ var fields = []struct {
 	{FieldTeam, single, true},
 	{FieldIntake, single, false},
 	{FieldPlace, single, false},
+	{FieldWorker, single, false},
 	{FieldRating, small, false},
 	{FieldRung, single, false},
 	{FieldTag, set, false},
@@ -263,4 +275,4 @@ func layout(engine string, parts ...string) string {
 
 // foldVersion must rise whenever pkg/text or terms give other terms than
 // before: what is deleted from an index is named by its terms.
-const foldVersion = 1
+const foldVersion = 2

@@ -132,6 +132,7 @@ type Document struct {
 	Story       string // key under which reposts and near-copies fold; may be empty
 	Holder      string // staff id
 	Team        string
+	Worker      string // staff id of who worked on it last, also when nobody holds it
 	Tags        []string
 	Template    string   // id of the template of the last reply
 	Parent      string   // the platform's id of the post it answers
@@ -186,6 +187,7 @@ const (
 	FieldPage        Field = "page"
 	FieldHolder      Field = "holder"
 	FieldTeam        Field = "team"
+	FieldWorker      Field = "worker"
 	FieldTag         Field = "tag" // a document may have many
 	FieldMedia       Field = "media"
 	FieldTemplate    Field = "template"
@@ -244,8 +246,8 @@ type Period struct{ From, To time.Time }
 // Query says which documents, and in which order.
 type Query struct {
 	Viewer Viewer
-	// Text is what a person typed. All words must be found in title, text or
-	// author; the last word may be unfinished; longer Latin words may be
+	// Text is what a person typed. All words must be found in title, text,
+	// author or what people tagged (tags that begin with "#"); the last word may be unfinished; longer Latin words may be
 	// misspelt; "quoted words" stand as they are.
 	Text string
 	// Where keeps documents that have one of the values, for every field.

@@ -88,6 +88,9 @@ func goldenDocs() []Document {
 			d.Risks = []mention.Category{mention.LegalThreat, mention.Churn}
 			d.Page = true
 		}
+		if g.name == "cafe" {
+			d.Tags = append(d.Tags, "#しるし")
+		}
 		switch i {
 		case 2:
 			d.Sent = []string{"reply-2b", "reply-2a"}
@@ -184,6 +187,8 @@ func conformText(t *testing.T, e Engine) {
 		not        []string // where other hits are allowed
 	}{
 		{what: "a two-character word in kanji-only and mixed text", text: "東京", want: []string{"kanji", "mixed"}},
+		{what: "what people tagged", text: "しるし", want: []string{"cafe"}},
+		{what: "but no mark of Earshot's own", text: "vip", want: nil},
 		{what: "a word that runs over the border of two words", text: "京都", want: []string{"kanji", "kanji2"}},
 		{what: "one kanji anywhere", text: "犬", want: []string{"one", "one2"}},
 		{what: "one kanji at the end of a run", text: "店", want: []string{"kanji", "kanji2", "emoji"}},
@@ -270,8 +275,8 @@ func conformFilters(t *testing.T, e Engine) {
 		{"one of many risks", Query{Where: map[Field][]string{FieldRisk: {"churn"}}}, func(d *Document) bool { return len(d.Risks) > 0 }},
 		{"no risk", Query{Where: map[Field][]string{FieldRisk: {None}}}, func(d *Document) bool { return len(d.Risks) == 0 }},
 		{"all but a risk", Query{Except: map[Field][]string{FieldRisk: {"legal_threat"}}}, func(d *Document) bool { return len(d.Risks) == 0 }},
-		{"a tag", Query{Where: map[Field][]string{FieldTag: {"store"}}}, func(d *Document) bool { return len(d.Tags) > 0 }},
-		{"a tag in another case and width", Query{Where: map[Field][]string{FieldTag: {"ＶIP "}}}, func(d *Document) bool { return len(d.Tags) > 0 }},
+		{"a tag", Query{Where: map[Field][]string{FieldTag: {"store"}}}, func(d *Document) bool { return slices.Contains(d.Tags, "store") }},
+		{"a tag in another case and width", Query{Where: map[Field][]string{FieldTag: {"ＶIP "}}}, func(d *Document) bool { return slices.Contains(d.Tags, "vip") }},
 		{"a page", Query{Where: map[Field][]string{FieldPage: {Yes}}}, func(d *Document) bool { return d.Page }},
 		{"both values of a flag", Query{Where: map[Field][]string{FieldOpen: {Yes, No}}}, func(*Document) bool { return true }},
 		{"a rating", Query{Where: map[Field][]string{FieldRating: {"1"}}}, func(d *Document) bool { return d.Rating == 1 }},

@@ -95,7 +95,11 @@ func (s *snapshot) facet(f Field) (map[string]int64, error) {
 	if s.counted(p) && fields[at].counted {
 		from, n = " FROM tally WHERE "+s.where(p), "sum(n)"
 	} else {
-		from, args = s.from(s.where(p), "by_queue")
+		cond := s.where(p)
+		if open := p.Where[FieldOpen]; len(open) == 1 && open[0] == Yes {
+			cond += fmt.Sprintf(" AND qkey < %d", int64(queueClosed)) // a range of the index, of what is mostly closed
+		}
+		from, args = s.from(cond, "by_queue")
 		n = "count(*)"
 	}
 	rows, err := s.tx.QueryContext(s.ctx, "SELECT "+column(f)+", "+n+from+" GROUP BY 1", args...)

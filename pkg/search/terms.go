@@ -1,6 +1,7 @@
 package search
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -126,10 +127,19 @@ func bounded(s string) string {
 	return text.Fold(s)
 }
 
-// author returns what can be found of a document's author.
-func (d *Document) author() string { return d.AuthorName + " " + d.AuthorHandle }
+// author returns what can be found of a document's author, and of what people
+// tagged.
+func (d *Document) author() string {
+	s := d.AuthorName + " " + d.AuthorHandle
+	for _, t := range d.Tags {
+		if strings.HasPrefix(t, "#") {
+			s += " " + t[1:]
+		}
+	}
+	return s
+}
 
 // sameText tells whether the two documents are found by the same words.
 func (d *Document) sameText(o *Document) bool {
-	return d.Title == o.Title && d.Text == o.Text && d.AuthorName == o.AuthorName && d.AuthorHandle == o.AuthorHandle
+	return d.Title == o.Title && d.Text == o.Text && d.AuthorName == o.AuthorName && d.AuthorHandle == o.AuthorHandle && slices.Equal(d.Tags, o.Tags)
 }

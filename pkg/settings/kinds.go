@@ -37,7 +37,11 @@ var (
 	Tokens      = Set[identity.Token]{"token"}
 	Teams       = Set[Team]{"team"}
 	Policies    = Set[escalation.Policy]{"policy"} // one, of id "default"
-	SealKeys    = Set[SealKey]{"sealkey"}          // by service
+	Routes      = Set[Route]{"route"}
+	Views       = Set[View]{"view"}
+	Shifts      = Set[Shift]{"shift"}
+	Exclusions  = Set[Exclusion]{"exclusion"}
+	SealKeys    = Set[SealKey]{"sealkey"} // by service
 )
 
 // Default is the id of settings of which there is one.
@@ -61,6 +65,10 @@ var kinds = map[string]kind{
 	Tokens.kind:      kindOf("programs that may use the API", func(t *identity.Token) string { return t.ID }),
 	Teams.kind:       kindOf("departments that cases are handed to", func(t *Team) string { return t.ID }),
 	Policies.kind:    kindOf("what wakes whom", func(*escalation.Policy) string { return Default }),
+	Routes.kind:      kindOf("which team a mention is for", func(r *Route) string { return r.ID }),
+	Views.kind:       kindOf("searches that people keep", func(v *View) string { return v.ID }),
+	Shifts.kind:      kindOf("what one shift hands to the next", func(s *Shift) string { return s.ID }),
+	Exclusions.kind:  kindOf("what brands' queries should leave out; proposed by staff", func(e *Exclusion) string { return e.ID }),
 	SealKeys.kind:    kindOf[SealKey]("what secrets are sealed with; written by the services", nil),
 }
 
@@ -80,6 +88,10 @@ type Brand struct {
 	UrgentMinutes int `json:"urgent_minutes,omitempty"` // default 60
 	NormalMinutes int `json:"normal_minutes,omitempty"` // default 480
 	LowMinutes    int `json:"low_minutes,omitempty"`    // default 1440
+	// Until a case is done, by priority; 0 for no deadline.
+	ResolveUrgentMinutes int `json:"resolve_urgent_minutes,omitempty"`
+	ResolveNormalMinutes int `json:"resolve_normal_minutes,omitempty"`
+	ResolveLowMinutes    int `json:"resolve_low_minutes,omitempty"`
 	// HoldSeconds is how long a reply can be taken back after it was sent;
 	// default 10, -1 for not at all.
 	HoldSeconds int `json:"hold_seconds,omitempty"`
@@ -102,7 +114,10 @@ func (b *Brand) Validate() error {
 	if !slices.Contains([]string{"", "ja", "en"}, b.Lang) {
 		errs = append(errs, config.Invalid("lang", "%q: want ja, en or nothing", b.Lang))
 	}
-	for field, n := range map[string]int{"urgent_minutes": b.UrgentMinutes, "normal_minutes": b.NormalMinutes, "low_minutes": b.LowMinutes} {
+	for field, n := range map[string]int{
+		"urgent_minutes": b.UrgentMinutes, "normal_minutes": b.NormalMinutes, "low_minutes": b.LowMinutes,
+		"resolve_urgent_minutes": b.ResolveUrgentMinutes, "resolve_normal_minutes": b.ResolveNormalMinutes, "resolve_low_minutes": b.ResolveLowMinutes,
+	} {
 		if n < 0 || n > 60*24*365 {
 			errs = append(errs, config.Invalid(field, "%d: want minutes up to a year, or 0 for the default", n))
 		}
@@ -129,10 +144,13 @@ func (b *Brand) Called(lang string) string {
 	return b.Name
 }
 
-// Response is b's times to answer.
-func (b *Brand) Response() casework.Response {
+// Response is b's times to answer, in the working time of clock.
+func (b *Brand) Response(clock casework.WorkingTime) casework.Response {
 	m := func(n int) time.Duration { return time.Duration(n) * time.Minute }
-	return casework.Response{Urgent: m(b.UrgentMinutes), Normal: m(b.NormalMinutes), Low: m(b.LowMinutes)}
+	return casework.Response{
+		Urgent: m(b.UrgentMinutes), Normal: m(b.NormalMinutes), Low: m(b.LowMinutes), Clock: clock,
+		ResolveUrgent: m(b.ResolveUrgentMinutes), ResolveNormal: m(b.ResolveNormalMinutes), ResolveLow: m(b.ResolveLowMinutes),
+	}
 }
 
 // Hold is how long a reply can be taken back.
@@ -247,6 +265,9 @@ type Team struct {
 	ID      string   `json:"id"`
 	Name    string   `json:"name"`
 	Members []string `json:"members,omitempty"` // staff ids
+	// Capacity is how many open cases a member has at most before no more are
+	// given to them; 0: cases of the team are not given to anybody.
+	Capacity int `json:"capacity,omitempty"`
 }
 
 // Validate reports everything that is wrong with t.
@@ -258,7 +279,17 @@ func (t *Team) Validate() error {
 	if strings.TrimSpace(t.Name) == "" {
 		errs = append(errs, config.Invalid("name", "required"))
 	}
+	if t.Capacity < 0 || t.Capacity > 1000 {
+		errs = append(errs, config.Invalid("capacity", "%d: want up to 1000, or 0 to give out nothing", t.Capacity))
+	}
 	return errors.Join(errs...)
+}
+
+// Clock counts the working time of a brand: the business hours of the paging
+// policy.
+func (s *Store) Clock(brand string) casework.WorkingTime {
+	p := s.Policy()
+	return p.Clock(brand)
 }
 
 // Triage judges a mention by its brand's rules.
@@ -267,7 +298,7 @@ func (s *Store) Triage(m *mention.Mention, v *mention.Verdict, sig casework.Sign
 	if f := m.Author.Followers; f != nil {
 		sig.Reach = max(sig.Reach, *f)
 	}
-	t := casework.Judge(b.Response(), m, v, sig)
+	t := casework.Judge(b.Response(s.Clock(m.Brand)), m, v, sig)
 	if b.Peer && t.Disposition == mention.Answer {
 		t.Disposition, t.DueAt = mention.Watch, time.Time{}
 	}

@@ -208,7 +208,7 @@ func TestTriageOfAPeerIsNeverQueued(t *testing.T) {
 	s := open(t, c)
 	peer := acme
 	peer.Peer, peer.NormalMinutes = true, 30
-	m := mention.Of("acme", mention.Post{Platform: "sandbox", NativeID: "1", SeenAt: time.UnixMilli(1e12)})
+	m := mention.Of("acme", mention.Post{Platform: "sandbox", NativeID: "1", SeenAt: time.UnixMilli(1_000_170_000_000)}) // a Tuesday, in the morning of Tokyo
 	v := mention.Verdict{Disposition: mention.Answer, Intent: mention.Complaint}
 	must(t, Brands.Put(t.Context(), s, "ann", "acme", 0, peer))
 	if got := s.Triage(&m, &v, casework.Signals{}); got.Disposition != mention.Watch || !got.DueAt.IsZero() {

@@ -36,6 +36,10 @@ func run(ctx context.Context, env *app.Env) error {
 		return err
 	}
 	c := &classifier{judge: judge, bus: env.Bus(), log: env.Log, now: env.Now}
+	judged := func(_ context.Context, m mention.Mention) (mention.Verdict, error) { return c.verdict(&m), nil }
+	if err := bus.Answer(ctx, c.bus, "classifier", "judge", judged); err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return bus.Mentions.Consume(ctx, c.bus, bus.Consumer{

@@ -183,6 +183,8 @@ type brandView struct {
 	Preview  *queryPreview
 	History  []eventView
 	May      bool
+	// Proposals are what staff would have the query leave out.
+	Proposals []proposalView
 }
 
 // mistakeView points at the place of a mistake in a query.
@@ -344,6 +346,7 @@ type secretView struct{ Title, Text, Value string }
 // formView is a plain form: a person, a token, a contact note, one's settings.
 type formView struct {
 	frame
+	Check  string // where what is typed is looked at
 	Hidden []pair
 	Lead   string
 	Action string

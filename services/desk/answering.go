@@ -9,6 +9,7 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/source"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 // account is the source by which a reply to s leaves, chosen or the usual one,
@@ -96,7 +97,7 @@ func (c *call) parent(s *casework.State) *postView {
 	if t.Parent == "" && t.ParentText == "" {
 		return nil
 	}
-	p := &postView{Author: authorOf(t.ParentAuthor, ""), Platform: s.Mention.Platform, PlatformName: c.platform(s.Mention.Platform), Body: linked(t.ParentText)}
+	p := &postView{Author: authorOf(t.ParentAuthor, ""), Platform: s.Mention.Platform, PlatformName: c.platform(s.Mention.Platform), Body: linked(c.masked(s, t.ParentText))}
 	if t.Parent != "" {
 		if docs, err := c.Index.Get(c.ctx, c.sees(), mention.NewID(s.Mention.Brand, s.Mention.Platform, t.Parent)); err == nil && len(docs) > 0 {
 			*p = c.short(&docs[0])
@@ -138,7 +139,7 @@ func (c *call) repliedIn(s *casework.State) (*casework.State, int) {
 func (c *call) short(d *search.Document) postView {
 	return postView{
 		Author: cmp.Or(d.AuthorName, d.AuthorHandle, "–"), Handle: d.AuthorHandle, Platform: d.Platform, PlatformName: c.platform(d.Platform),
-		Href: d.URL, Lang: langOf(d.Lang), At: c.l.at(d.PublishedAt), Body: linked(d.Text), Case: "/cases/" + string(d.ID),
+		Href: d.URL, Lang: langOf(d.Lang), At: c.l.at(d.PublishedAt), Body: linked(text.Mask(d.Text)), Case: "/cases/" + string(d.ID),
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/source"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 //go:embed openapi.yaml
@@ -90,7 +91,7 @@ func timeOrNil(t time.Time) *time.Time {
 func mentionOf(d *search.Document) apiMention {
 	m := apiMention{
 		ID: d.ID, Number: d.Number, Brand: d.Brand, Platform: d.Platform, Source: known(d.Source), Kind: d.Kind, URL: d.URL,
-		Author: apiAuthor{ID: d.AuthorID, Handle: d.AuthorHandle, Name: d.AuthorName, Followers: d.Reach}, Title: d.Title, Text: d.Text,
+		Author: apiAuthor{ID: d.AuthorID, Handle: d.AuthorHandle, Name: d.AuthorName, Followers: d.Reach}, Title: text.Mask(d.Title), Text: text.Mask(d.Text),
 		Lang: d.Lang, Place: known(d.Place), Rating: d.Rating, PublishedAt: d.PublishedAt, SeenAt: d.SeenAt, Status: d.Status, Open: d.Open,
 		Disposition: d.Disposition, Sentiment: d.Sentiment, Intent: d.Intent, Risks: d.Risks, Page: d.Page, Priority: d.Priority,
 		DueAt: timeOrNil(d.DueAt), Holder: known(d.Holder), Story: known(d.Story),
@@ -121,6 +122,11 @@ func (c *call) apiQuery() (search.Query, error) {
 			}
 			if err := c.apiFilter(name, wanted); err != nil {
 				return q, err
+			}
+			if name == "tag" {
+				for i := range wanted {
+					wanted[i] = casework.TagPrefix + wanted[i]
+				}
 			}
 			q.Where[filters[i].field] = wanted
 			continue
@@ -511,7 +517,7 @@ func (c *call) apiCaseOf(s *casework.State) apiCase {
 		ID: s.ID, Number: s.Number, Revision: s.Last, Status: s.Status, Holder: s.Holder, Team: s.Team, Disposition: s.Triage.Disposition,
 		Priority: s.Triage.Priority, DueAt: timeOrNil(s.DueAt()), Snoozed: timeOrNil(s.Snoozed), Outcome: s.Outcome, Brand: m.Brand,
 		Platform: m.Platform, URL: m.URL, Author: apiAuthor{m.Author.ID, m.Author.Handle, m.Author.Name, m.Author.URL, m.Author.Followers},
-		Title: m.Title, Text: m.Text, PublishedAt: m.PublishedAt, SeenAt: m.SeenAt, Deleted: m.Deleted, Submitted: s.Submitted,
+		Title: text.Mask(m.Title), Text: text.Mask(m.Text), PublishedAt: m.PublishedAt, SeenAt: m.SeenAt, Deleted: m.Deleted, Submitted: s.Submitted,
 		Verdict: apiVerdict{v.Model, v.Lang, v.Sentiment, v.Intent, v.Page, v.PageReason, []apiRisk{}}, Replies: []apiReply{}, History: []apiEvent{},
 	}
 	for _, x := range m.Media {
@@ -586,6 +592,8 @@ type apiArguments struct {
 	Why      string            `json:"why"`
 	Until    time.Time         `json:"until"`
 	Outcome  string            `json:"outcome"`
+	Tags     []string          `json:"tags"`
+	Untags   []string          `json:"untags"`
 	Due      time.Time         `json:"due"`
 }
 
@@ -612,6 +620,10 @@ var apiCommands = map[string]func(a *apiArguments) casework.Command{
 	"exclude":   func(a *apiArguments) casework.Command { return casework.Exclude{Why: a.Why} },
 	"close":     func(a *apiArguments) casework.Command { return casework.Close{Outcome: a.Outcome, Why: a.Why} },
 	"reopen":    func(*apiArguments) casework.Command { return casework.Reopen{} },
+	"undo":      func(*apiArguments) casework.Command { return casework.Undo{} },
+	"assign":    func(a *apiArguments) casework.Command { return casework.Assign{To: a.To} },
+	"pass":      func(*apiArguments) casework.Command { return casework.PassOn{} },
+	"tag":       func(a *apiArguments) casework.Command { return casework.Retag{Add: a.Tags, Remove: a.Untags} },
 	"escalate":  func(a *apiArguments) casework.Command { return casework.Escalate{Why: a.Why} },
 	"promise":   func(a *apiArguments) casework.Command { return casework.MakePromise{Due: a.Due} },
 }

@@ -87,7 +87,10 @@ func (c *call) showBrand(status int, b settings.Brand, wrong map[string]string, 
 		v.Fields = append(v.Fields, field{Name: "id", Label: say("brand.id"), Value: b.ID, Hint: say("brand.id_hint"), Mono: true, Error: wrong["id"]})
 	}
 	minutes := func(name, label string, n int) field {
-		f := field{Name: name, Label: say(label), Type: "number", Placeholder: itoa(map[string]int{"urgent": 60, "normal": 480, "low": 1440}[name]), Error: wrong[name]}
+		f := field{Name: name, Label: say(label), Type: "number", Error: wrong[name]}
+		if usual := map[string]int{"urgent": 60, "normal": 480, "low": 1440}[name]; usual > 0 {
+			f.Placeholder = itoa(usual)
+		}
 		if n > 0 {
 			f.Value = itoa(n)
 		}
@@ -95,6 +98,7 @@ func (c *call) showBrand(status int, b settings.Brand, wrong map[string]string, 
 	}
 	v.Query = field{Name: "query", Label: say("brand.query"), Hint: say("brand.query_hint"), Type: "textarea", Rows: 4, Mono: true, Required: true, Value: b.Query}
 	v.More = []field{minutes("urgent", "brand.urgent", b.UrgentMinutes), minutes("normal", "brand.normal", b.NormalMinutes), minutes("low", "brand.low", b.LowMinutes),
+		minutes("resolve_urgent", "brand.resolve_urgent", b.ResolveUrgentMinutes), minutes("resolve_normal", "brand.resolve_normal", b.ResolveNormalMinutes), minutes("resolve_low", "brand.resolve_low", b.ResolveLowMinutes),
 		{Name: "peer", Label: say("brand.peer_label"), Type: "check", Options: []option{{Value: "on", Label: say("brand.peer"), On: b.Peer}}}}
 	v.More = append(v.More, c.usualAccounts(&b)...)
 	v.Mistake, v.Preview = c.tryQuery(b.Query, try)
@@ -103,6 +107,9 @@ func (c *call) showBrand(status int, b settings.Brand, wrong map[string]string, 
 	}
 	if !isNew {
 		v.History = c.brandHistory(b.ID)
+		if v.May && c.part() == "" {
+			v.Proposals = c.proposals(&b)
+		}
 	}
 	if c.part() != "" {
 		return c.show(status, "brand", "brand-preview", v)
@@ -139,7 +146,10 @@ func (c *call) typedBrand(b settings.Brand) (settings.Brand, map[string]string) 
 	if b.Name == "" {
 		wrong["name"] = c.l.say("form.required")
 	}
-	for name, n := range map[string]*int{"urgent": &b.UrgentMinutes, "normal": &b.NormalMinutes, "low": &b.LowMinutes} {
+	for name, n := range map[string]*int{
+		"urgent": &b.UrgentMinutes, "normal": &b.NormalMinutes, "low": &b.LowMinutes,
+		"resolve_urgent": &b.ResolveUrgentMinutes, "resolve_normal": &b.ResolveNormalMinutes, "resolve_low": &b.ResolveLowMinutes,
+	} {
 		*n = 0
 		if text := c.form(name); text != "" {
 			if *n = atoi(text); *n <= 0 || *n > 60*24*30 {

@@ -14,6 +14,7 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 // caseOptions say what of a case is shown besides the case.
@@ -27,6 +28,7 @@ type caseOptions struct {
 	ask      *askView
 	labels   *typedLabels    // the form of labels is open, as this fills it
 	sample   casework.Sample // it is judged for, blind
+	leaveOut *leaveOutView   // what the brand's query could leave out
 }
 
 // caseAlone is the page of one case.
@@ -146,7 +148,7 @@ func (c *call) overlay(s *casework.State) (rowView, bool) {
 	h := search.Hit{Document: search.Document{
 		ID: s.ID, Brand: m.Brand, Platform: m.Platform, Lang: v.Lang, Title: m.Title, Text: m.Text,
 		AuthorHandle: m.Author.Handle, AuthorName: m.Author.Name, Status: string(s.Status), Disposition: s.Triage.Disposition,
-		Sentiment: v.Sentiment, Intent: v.Intent, Page: v.Page, Holder: s.Holder, Open: s.Open(c.l.now), DueAt: s.DueAt(),
+		Sentiment: v.Sentiment, Intent: v.Intent, Page: v.Page, Holder: s.Owner(), Tags: s.IndexTags(), Open: s.Open(c.l.now), DueAt: s.DueAt(),
 		PublishedAt: m.PublishedAt, MediaN: len(m.Media),
 	}}
 	for _, r := range v.Risks {
@@ -171,12 +173,21 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	}
 	if s.Holder != "" {
 		v.Holder, v.Mine = c.who(s.Holder), s.Holder == c.viewer.Actor()
+	} else if s.Assignee != "" {
+		v.Assignee = c.who(s.Assignee)
 	}
+	if len(s.Replies) > 0 {
+		v.DueWhat = l.say("case.due_resolve")
+	}
+	v.Tags = c.tagsOf(s)
 	if p := s.Promise; p != nil {
 		v.DueWhat = l.say("case.due_promise")
 		v.Promise = &promiseView{By: l.at(p.Due)}
 		if p.Every > 0 {
 			v.Promise.Every = l.say("case.every", int(p.Every/time.Hour))
+			if p.Every%(24*time.Hour) == 0 {
+				v.Promise.Every = l.say("case.every_days", int(p.Every/(24*time.Hour)))
+			}
 		}
 	}
 	v.Parent = c.parent(s)
@@ -192,15 +203,18 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	v.Note, v.Present = c.caseNote(s), c.presentOn(s.ID)
 	v.Steps, v.Book = c.playbook(s)
 	v.Care = c.care(s)
-	v.Earlier, v.EarlierAll = c.earlier(s)
+	v.Private = c.private(s)
+	v.Earlier, v.EarlierAll = c.earlier(s.ID, m)
+	c.links(s, v)
 	v.Story = c.story(s)
 	v.Escalation = c.escalationOf(s)
 	v.History = c.history(s)
 	v.Actions = c.actions(s)
-	if v.Confirm == nil && v.Ask == nil && v.Labels == nil && o.mode == "" && o.composer == nil && s.ByHand != nil && c.may(identity.Send, m.Brand) == nil {
+	v.LeaveOut = o.leaveOut
+	if v.Confirm == nil && v.Ask == nil && v.Labels == nil && o.leaveOut == nil && o.mode == "" && o.composer == nil && s.ByHand != nil && c.may(identity.Send, m.Brand) == nil {
 		v.Confirm = c.taken(s)
 	}
-	if v.Confirm == nil && o.ask == nil && o.labels == nil {
+	if v.Confirm == nil && o.ask == nil && o.labels == nil && o.leaveOut == nil {
 		v.Composer = c.composer(s, o)
 	}
 	return v
@@ -272,7 +286,7 @@ func (c *call) verdict(s *casework.State) verdictView {
 	for i, r := range v.Risks {
 		risk := riskView{
 			Note: itoa(i + 1), Name: string(r.Category), Label: l.say("risk." + string(r.Category)), Step: stepOf(v.Page && r.Category == cause, r.Category),
-			Words: shorten(between(content, r.Start, r.End), 120), Rule: r.Rule, P: r.Score, Deadline: l.at(r.Deadline),
+			Words: shorten(between(text.Mask(content), r.Start, r.End), 120), Rule: r.Rule, P: r.Score, Deadline: l.at(r.Deadline),
 			start: r.Start, end: r.End,
 		}
 		if out.Judged != nil {
@@ -303,10 +317,6 @@ func (c *call) setMarks() error {
 	return c.showCase(http.StatusOK, &s, caseOptions{back: "/queue"}, nil)
 }
 
-// harsh are the risks whose words wear people down: such posts are folded for
-// those who want that.
-var harsh = []mention.Category{mention.StaffAbuse, mention.ViolentThreat}
-
 // post is the post of a case.
 func (c *call) post(s *casework.State, risks []riskView) postView {
 	l, m := c.l, &s.Mention
@@ -318,10 +328,12 @@ func (c *call) post(s *casework.State, risks []riskView) postView {
 	if m.Author.Name != "" && m.Author.Name == m.Author.Handle && m.Platform != "x" {
 		p.Handle = ""
 	}
+	shown := m.Post
+	shown.Title, shown.Text = c.masked(s, m.Title), c.masked(s, m.Text)
 	if c.look.Plain {
 		risks = nil // what its author wrote, and nothing else
 	}
-	p.Title, p.Body = postSpans(&m.Post, risks)
+	p.Title, p.Body = postSpans(&shown, risks)
 	if p.X = m.Platform == "x"; p.X {
 		p.Body = xLinks(p.Body)
 	}
@@ -346,9 +358,16 @@ func (c *call) post(s *casework.State, risks []riskView) postView {
 	if m.Author.Avatar != "" {
 		p.Avatar = "/cases/" + string(s.ID) + "/avatar"
 	}
-	if v := s.InForce(); !c.look.Open && slices.ContainsFunc(harsh, v.Has) {
+	if v := s.InForce(); !c.look.Open && slices.ContainsFunc(mention.Harsh, v.Has) {
 		p.Folded = l.say("post.harsh")
+		for _, r := range mention.Harsh {
+			if v.Has(r) {
+				p.Folded = l.say("post.harsh_of", l.say("risk."+string(r)), len([]rune(m.Content())))
+				break
+			}
+		}
 	}
+	p.FoldMedia = c.look.FoldPictures
 	return p
 }
 
@@ -387,12 +406,12 @@ func (c *call) metrics(m mention.Metrics) []metric {
 }
 
 // earlier is what the author said before on the same platform.
-func (c *call) earlier(s *casework.State) ([]earlierView, string) {
-	id := cmp.Or(s.Mention.Author.ID, s.Mention.Author.Handle)
+func (c *call) earlier(but mention.ID, m *mention.Mention) ([]earlierView, string) {
+	id := m.Author.ID
 	if id == "" {
 		return nil, ""
 	}
-	where := map[search.Field][]string{search.FieldAuthor: {id}, search.FieldPlatform: {s.Mention.Platform}}
+	where := map[search.Field][]string{search.FieldAuthor: {id}, search.FieldPlatform: {m.Platform}}
 	res, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Where: where, Sort: search.Newest, Limit: 6})
 	if err != nil {
 		return nil, ""
@@ -400,10 +419,10 @@ func (c *call) earlier(s *casework.State) ([]earlierView, string) {
 	var out []earlierView
 	for i := range res.Hits {
 		h := &res.Hits[i]
-		if h.ID == s.ID || len(out) == 5 {
+		if h.ID == but || len(out) == 5 {
 			continue
 		}
-		e := earlierView{Href: "/cases/" + string(h.ID), Text: shorten(h.Content(), 90), Lang: langOf(h.Lang), At: c.l.at(h.PublishedAt)}
+		e := earlierView{Href: "/cases/" + string(h.ID), Text: shorten(text.Mask(h.Content()), 90), Lang: langOf(h.Lang), At: c.l.at(h.PublishedAt)}
 		if h.Template != "" && h.Template != search.None {
 			if past, err := c.Cases.Get(c.ctx, c.viewer, h.ID); err == nil && len(past.Replies) > 0 {
 				e.Reply = shorten(past.Replies[len(past.Replies)-1].Draft.Text, 90)
@@ -414,7 +433,7 @@ func (c *call) earlier(s *casework.State) ([]earlierView, string) {
 	if len(out) == 0 {
 		return nil, ""
 	}
-	return out, "/queue?view=all&author=" + url.QueryEscape(id) + "&platform=" + url.QueryEscape(s.Mention.Platform)
+	return out, "/queue?view=all&author=" + url.QueryEscape(id) + "&platform=" + url.QueryEscape(m.Platform)
 }
 
 // story is the post with its reposts and near-copies.
@@ -436,7 +455,7 @@ func (c *call) story(s *casework.State) *storyView {
 	if err == nil {
 		for i := range res.Hits {
 			if h := &res.Hits[i]; h.ID != s.ID && len(v.Items) < 3 {
-				v.Items = append(v.Items, earlierView{Href: "/cases/" + string(h.ID), Text: shorten(h.Content(), 90), Lang: langOf(h.Lang), At: c.l.at(h.PublishedAt)})
+				v.Items = append(v.Items, earlierView{Href: "/cases/" + string(h.ID), Text: shorten(text.Mask(h.Content()), 90), Lang: langOf(h.Lang), At: c.l.at(h.PublishedAt)})
 			}
 		}
 	}
@@ -480,8 +499,9 @@ func (c *call) actions(s *casework.State) []actionView {
 	primary := func(a *actionView) { a.Primary = true }
 	take := func(a *actionView) { a.Fields = []pair{{"take", "yes"}} }
 
-	mine, free := s.Holder == c.viewer.Actor(), s.Holder == ""
-	work := may(identity.Handle) && (mine || free) && s.Outgoing == nil
+	me := c.viewer.Actor()
+	mine, free := s.Owner() == me, s.Owner() == ""
+	work := may(identity.Handle) && (s.Holder == "" || s.Holder == me) && s.Outgoing == nil
 	closed := s.Status == casework.Done
 	if o := s.Outgoing; o != nil && may(identity.Send) {
 		held := !o.Calling && !o.Unsure && c.l.now.Before(o.NotTill)
@@ -490,21 +510,26 @@ func (c *call) actions(s *casework.State) []actionView {
 		add(o.Unsure, "settle", "", path("ask/settle"), asks, primary)
 	}
 	add(work && closed, "reopen", "c")
-	add(may(identity.Handle) && free && !closed, "claim", "c", then(c.l.say("state.in_hand")))
+	add(may(identity.Handle) && (free || mine && s.Holder == "") && !closed, "claim", "c", then(c.l.say("state.in_hand")))
 	add(may(identity.Handle) && !mine && !free && !closed, "take", "c", path("claim"), take)
 	add(work && !closed, "done", "e", path("ask/close"), asks)
-	add(work && s.Status == casework.OtherDepartment, "return", "a", path("return"))
-	add(work && !closed && s.Status != casework.OtherDepartment, "hand", "a", path("ask/hand-over"), asks)
+	add(work && s.Status == casework.OtherDepartment, "return", "f", path("return"))
+	add((work || may(identity.Lead)) && may(identity.Handle) && s.Outgoing == nil && !closed, "assign", "a", path("ask/assign"), asks)
+	add(work && !closed && s.Status != casework.OtherDepartment, "hand", "f", path("ask/hand-over"), asks, more)
 	add(work && !closed && s.Snoozed.IsZero(), "snooze", "s", path("ask/snooze"), asks, more)
 	add(work && !s.Snoozed.IsZero(), "wake", "s", path("reopen"), more)
 	add(work && !closed && s.Status != casework.Watching, "watch", "w", more)
 	add(work && s.Status == casework.Watching, "answer", "w", path("reopen"), more)
-	add(work && !closed, "exclude", "x", more)
-	add(work && !closed, "merge", "", path("ask/merge"), asks, more)
-	add(mine, "release", "c", more)
+	add(work && !closed, "exclude", "-", more)
+	add(may(identity.Handle), "tag", "t", path("ask/tag"), asks, more)
+	add(work && !closed && s.Promise == nil, "promise", "d", path("ask/promise"), asks, more)
+	add(work && !closed, "merge", "m", path("ask/merge"), asks, more)
+	add(work && !closed && mine, "pass", "b", path("pass"), more)
+	add(mine && s.Holder == me, "release", "c", more)
+	add(may(identity.Handle) && c.viewer.Person() && s.Number > 0 && s.Mention.Author.ID != "", "link", "", path("ask/link"), asks, more)
 	marked := slices.ContainsFunc(s.InForce().Risks, func(r mention.Risk) bool { return r.End > r.Start })
-	add(marked && !c.look.Plain, "marks", "m", more, func(a *actionView) { a.Fields = []pair{{"marks", "off"}} })
-	add(marked && c.look.Plain, "unmarked", "m", path("marks"), more)
+	add(marked && !c.look.Plain, "marks", ".", more, func(a *actionView) { a.Fields = []pair{{"marks", "off"}} })
+	add(marked && c.look.Plain, "unmarked", ".", path("marks"), more)
 	add(may(identity.Handle) && c.viewer.Person() && s.Mention.Content() != "", "labels", "l", path("labels"), asks, more)
 	add(may(identity.Comment), "wish", "i", path("ask/wish"), asks, more)
 	add(may(identity.Handle), "facts", "", path("ask/facts"), asks, more)

@@ -30,6 +30,12 @@ type caseView struct {
 	After      []postView
 	Verdict    verdictView
 	Steps      []stepView
+	Tags       []chip
+	Assignee   string      // whose it is, when they don't work on it now
+	Private    *actionView // what is masked can be shown
+	Links      []linkedView
+	LinkForm   *actionView
+	LeaveOut   *leaveOutView
 	Book       *bookView
 	Care       *careView
 	Earlier    []earlierView
@@ -75,6 +81,8 @@ type postView struct {
 	Deleted, Edited, Cut    bool
 	// Folded hides a harsh post behind a summary line until it is opened.
 	Folded string
+	// FoldMedia hides pictures until they are opened.
+	FoldMedia bool
 }
 
 // Stars draws a rating with its words beside it.
@@ -182,6 +190,14 @@ type earlierView struct {
 	Href, Text, Reply string
 	At                moment
 	Lang              string
+}
+
+// linkedView is an author that a person says is the same.
+type linkedView struct {
+	Href, Author, Platform, Basis, By string
+	At                                moment
+	Undo                              *actionView
+	Earlier                           []earlierView
 }
 
 // storyView is the post with its reposts and near-copies.

@@ -72,13 +72,28 @@ func (c *call) waitFor(seq uint64) {
 	}
 }
 
+// claim takes the case. Whoever had it is told.
 func (c *call) claim() error {
-	return c.do(casework.Claim{Take: c.form("take") == "yes"}, c.l.say("done.claim"), "release")
+	id := mention.ID(c.r.PathValue("id"))
+	was, err := c.Cases.Get(c.ctx, c.viewer, id)
+	if err != nil {
+		return err
+	}
+	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Claim{Take: c.form("take") == "yes"})
+	if had := was.Owner(); err == nil && had != "" && had != c.viewer.Actor() {
+		c.tell("taken", id, had)
+	}
+	return c.done(s, err, c.l.say("done.claim"), "release")
 }
 func (c *call) release() error { return c.do(casework.Release{}, c.l.say("done.release"), "claim") }
-func (c *call) watch() error   { return c.do(casework.LookOn{}, c.l.say("done.watch"), "reopen") }
+func (c *call) watch() error   { return c.do(casework.LookOn{}, c.l.say("done.watch"), "undo") }
 func (c *call) exclude() error {
-	return c.do(casework.Exclude{Why: c.form("why")}, c.l.say("done.exclude"), "reopen")
+	s, err := c.Cases.Do(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")), casework.Exclude{Why: c.form("why")})
+	if err == nil && c.part() != "" {
+		f := &flash{Text: c.l.say("done.exclude"), Case: string(s.ID), Undo: &undo{Action: "/cases/" + string(s.ID) + "/undo"}}
+		return c.showCase(http.StatusOK, &s, caseOptions{back: "/queue", leaveOut: c.leavesOut(&s, "")}, f)
+	}
+	return c.done(s, err, c.l.say("done.exclude"), "undo")
 }
 func (c *call) reopen() error    { return c.do(casework.Reopen{}, c.l.say("done.reopen"), "") }
 func (c *call) bringBack() error { return c.do(casework.Return{}, c.l.say("done.return"), "") }
@@ -114,11 +129,11 @@ func (c *call) closeCase() error {
 	if err != nil {
 		return c.refused(err, caseOptions{})
 	}
-	return c.do(casework.Close{Outcome: c.form("outcome"), Why: c.form("why"), Measure: m}, c.l.say("done.close"), "reopen")
+	return c.do(casework.Close{Outcome: c.form("outcome"), Why: c.form("why"), Measure: m}, c.l.say("done.close"), "undo")
 }
 func (c *call) handOver() error {
 	to := c.form("to")
-	return c.do(casework.HandOver{To: to, Why: c.form("why")}, c.l.say("done.hand", c.teamName(to)), "return")
+	return c.do(casework.HandOver{To: to, Why: c.form("why")}, c.l.say("done.hand", c.teamName(to)), "undo")
 }
 
 func (c *call) snooze() error {
@@ -126,7 +141,7 @@ func (c *call) snooze() error {
 	if err != nil {
 		return c.refused(&casework.Refused{Code: casework.CodeInput, Text: err.Error()}, caseOptions{})
 	}
-	return c.do(casework.Snooze{Until: until}, c.l.say("done.snooze", c.l.at(until).Clock()), "reopen")
+	return c.do(casework.Snooze{Until: until, OnPost: c.form("post") == "on"}, c.l.say("done.snooze", c.l.at(until).Clock()), "undo")
 }
 
 // merge folds the case into another one, named by the number that people read
@@ -336,11 +351,17 @@ func (c *call) ask() error {
 		for i, d := range []struct{ v, key string }{{"1h", "snooze.1h"}, {"4h", "snooze.4h"}, {c.morning(1), "snooze.tomorrow"}, {c.morning(7), "snooze.week"}} {
 			until.Options = append(until.Options, option{Value: d.v, Label: say(d.key), On: i == 0})
 		}
+		until.Options = append(until.Options, option{Value: c.morning(30), Label: say("snooze.month")})
 		a.Fields = []field{until}
+		if s.Mention.Author.ID != "" {
+			a.Fields = append(a.Fields, field{Name: "post", Label: say("snooze.or"), Type: "check", Options: []option{{Value: "on", Label: say("snooze.post"), On: true}}})
+		}
 	case "escalate":
 		a.Button, a.Danger, a.Text = say("action.escalate"), true, say("ask.escalate_text")
 		why.Required, why.Label = true, say("ask.escalate_why")
 		a.Fields = []field{why}
+	case "assign", "tag", "link", "promise":
+		c.askTriage(what, &s, a)
 	case "merge":
 		a.Button, a.Text = say("action.merge"), say("ask.merge_text")
 		a.Fields = []field{{Name: "into", Label: say("ask.merge_into"), Required: true}}

@@ -113,6 +113,7 @@ type Desk struct {
 	hooks   hooks
 	senders senders
 	weekly  weekly
+	viewed  viewCounts
 	figures judgedCache
 }
 

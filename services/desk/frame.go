@@ -92,6 +92,7 @@ type option struct {
 // chip is a filter with its count.
 type chip struct {
 	Label, Href string
+	Key         string // after g
 	Count       int
 	On, Urgent  bool
 }

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/earshot/earshot/pkg/casework"
@@ -13,6 +14,7 @@ import (
 // history is what happened to a case, oldest first.
 func (c *call) history(s *casework.State) []eventView {
 	var out []eventView
+	owner := ""
 	var walk func([]casework.Event)
 	walk = func(events []casework.Event) {
 		for i := range events {
@@ -20,13 +22,31 @@ func (c *call) history(s *casework.State) []eventView {
 			if e.Kind == casework.Redacted || e.Kind == casework.Archived {
 				walk(e.History)
 			}
+			v := c.event(s.ID, e)
+			if e.Kind == casework.Claimed && owner != "" && owner != e.Actor {
+				v.What = c.l.say("event.taken")
+			}
+			owner = ownerAfter(owner, e)
 			if e.Kind != casework.LookDue { // what was seen is said when it is new
-				out = append(out, c.event(s.ID, e))
+				out = append(out, v)
 			}
 		}
 	}
 	walk(s.History)
 	return out
+}
+
+// ownerAfter is whose a case is after e, as its history tells it.
+func ownerAfter(owner string, e *casework.Event) string {
+	switch e.Kind {
+	case casework.Claimed:
+		return e.Actor
+	case casework.Assigned:
+		return e.To
+	case casework.Released, casework.PassedOn, casework.ClaimLapsed, casework.HandedOver, casework.Watched, casework.Excluded, casework.Closed, casework.MergedInto:
+		return ""
+	}
+	return owner
 }
 
 // event is one line of a case's history.
@@ -41,9 +61,33 @@ func (c *call) event(id mention.ID, e *casework.Event) eventView {
 	switch e.Kind {
 	case casework.Snoozed, casework.Promised:
 		arg = c.l.at(e.Until).Clock()
+		if e.Level == casework.OnPost {
+			key += "_post"
+		}
+	case casework.Woke:
+		if e.Level == casework.OnPost {
+			key += "_post"
+		}
+	case casework.Assigned:
+		if arg = c.who(e.To); e.To == "" {
+			key = "event.unassigned"
+		}
+	case casework.Retagged:
+		var all []string
+		for _, t := range e.Tags {
+			all = append(all, "+ "+c.valueName("tag", t))
+		}
+		for _, t := range e.Untags {
+			all = append(all, "− "+c.valueName("tag", t))
+		}
+		arg = strings.Join(all, ", ")
+	case casework.DeadlineNear:
+		if e.Level == casework.ToResolve {
+			key = "event.resolve_warned"
+		}
 	case casework.HandedOver:
 		arg = c.teamName(e.To)
-	case casework.MergedInto, casework.Absorbed:
+	case casework.MergedInto, casework.Absorbed, casework.Linked, casework.Unlinked:
 		v.Href = "/cases/" + e.To
 	case casework.Closed:
 		arg = c.l.say("outcome." + e.Outcome)
@@ -90,8 +134,8 @@ func (c *call) event(id mention.ID, e *casework.Event) eventView {
 			v.Text = e.Measure.Cause + " → " + e.Measure.Text + e.Measure.NoneWhy
 		}
 	case casework.PromiseDue:
-		if e.Level == "half" {
-			key = "event.promise_half"
+		if e.Level != "due" {
+			key = "event.promise_" + e.Level
 		}
 	}
 	v.What = c.l.say(key, arg)

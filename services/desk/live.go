@@ -51,7 +51,10 @@ type client struct {
 	mu      sync.Mutex
 	ids     map[mention.ID]bool
 	present map[mention.ID]bool
+	told    []told
 	changed bool
+
+	staff string // who has it open
 }
 
 type countsAt struct {
@@ -76,6 +79,9 @@ func (h *hub) listen(ctx context.Context) error {
 	}
 	if err := h.hearSigns(ctx); err != nil {
 		return err
+	}
+	if err := bus.Hear(ctx, h.desk.Bus, "told", func(_ string, t told) { h.tellStaff(t) }); err != nil {
+		return fmt.Errorf("live: %w", err)
 	}
 	go func() {
 		for {
@@ -136,17 +142,17 @@ func (c *client) ring() {
 }
 
 // take returns what changed since the last time.
-func (c *client) take() (ids, present []mention.ID, changed bool) {
+func (c *client) take() (ids, present []mention.ID, words []told, changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ids, present = slices.Collect(maps.Keys(c.ids)), slices.Collect(maps.Keys(c.present))
+	ids, present, words = slices.Collect(maps.Keys(c.ids)), slices.Collect(maps.Keys(c.present)), c.told
 	changed = c.changed
-	c.ids, c.present, c.changed = map[mention.ID]bool{}, map[mention.ID]bool{}, false
-	return ids, present, changed
+	c.ids, c.present, c.told, c.changed = map[mention.ID]bool{}, map[mention.ID]bool{}, nil, false
+	return ids, present, words, changed
 }
 
-func (h *hub) join() (*client, func()) {
-	c := &client{wake: make(chan struct{}, 1), ids: map[mention.ID]bool{}, present: map[mention.ID]bool{}}
+func (h *hub) join(staff string) (*client, func()) {
+	c := &client{staff: staff, wake: make(chan struct{}, 1), ids: map[mention.ID]bool{}, present: map[mention.ID]bool{}}
 	h.mu.Lock()
 	h.clients[c] = struct{}{}
 	h.mu.Unlock()
@@ -161,6 +167,7 @@ func (h *hub) join() (*client, func()) {
 //
 //	event: changed   data: {"ids": ["…"]}        mentions the viewer may see
 //	event: present   data: {"ids": ["…"]}        cases that somebody came to or left
+//	event: told      data: {"id": …, "text": …}  something for the viewer alone
 //	event: new       data: {}                    lists may have grown
 //	event: counts    data: {"queue": 12, …}      the numbers in the rail
 func (c *call) events() error {
@@ -168,7 +175,7 @@ func (c *call) events() error {
 	h := c.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
-	me, leave := c.live.join()
+	me, leave := c.live.join(c.viewer.Actor())
 	defer leave()
 	if _, err := fmt.Fprint(c.w, "retry: 2000\n\n"); err != nil {
 		return nil
@@ -220,9 +227,14 @@ func (c *call) ended() bool {
 }
 
 func (c *call) tellChanges(me *client) error {
-	ids, present, changed := me.take()
+	ids, present, words, changed := me.take()
 	if err := c.pushIDs("present", present); err != nil {
 		return err
+	}
+	for i := range words {
+		if err := c.pushTold(&words[i]); err != nil {
+			return err
+		}
 	}
 	if !changed {
 		return nil

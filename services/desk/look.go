@@ -13,6 +13,7 @@ type look struct {
 	NoKeys                     bool
 	Open                       bool // harsh posts are shown unfolded
 	Plain                      bool // posts are shown without our marks
+	FoldPictures               bool // pictures are hidden until they are opened
 }
 
 const lookCookie = "earshot-look"
@@ -36,7 +37,9 @@ func readLook(r *http.Request) (l look) {
 	}
 	return look{
 		Lang: one("lang", langs...), Theme: one("theme", "light", "dark"), Density: one("density", "compact"),
-		Zone: q.Get("zone"), NoKeys: q.Get("keys") == "off", Open: q.Get("fold") == "off", Plain: q.Get("marks") == "off",
+		Zone: q.Get("zone"), NoKeys: q.Get("keys") == "off", Open: q.Get("fold") == "off",
+		FoldPictures: q.Get("pictures") == "fold",
+		Plain:        q.Get("marks") == "off",
 	}
 }
 
@@ -55,6 +58,9 @@ func (l look) write(w http.ResponseWriter, secure bool) {
 	}
 	if l.Plain {
 		q.Set("marks", "off")
+	}
+	if l.FoldPictures {
+		q.Set("pictures", "fold")
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: lookCookie, Value: q.Encode(), Path: "/", MaxAge: 365 * 24 * 3600,

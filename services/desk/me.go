@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
 )
@@ -54,10 +55,12 @@ func (c *call) showMe(status int, wrong map[string]string) error {
 		{Fields: []field{
 			{Name: "name", Label: say("me.name"), Value: c.staff.Name, Required: true, Error: wrong["name"]},
 			{Name: "public", Label: say("me.public"), Value: c.staff.PublicName, Hint: say("staff.public_hint")}, lang, zone,
+			check("away", "me.away", "me.away_on", c.staff.Away),
 		}},
 		{Label: say("me.look"), Fields: []field{
 			radio("theme", "me.theme", c.look.Theme, "", "light", "dark"), radio("density", "me.density", c.look.density(), "comfortable", "compact"),
 			check("keys", "me.keys", "me.keys_on", !c.look.NoKeys), check("fold", "me.fold", "me.fold_on", !c.look.Open),
+			check("pictures", "me.pictures", "me.pictures_fold", c.look.FoldPictures),
 		}},
 	}
 	v.Second = &formView{Action: "/me/password", Button: say("me.password_change"), Groups: []fieldGroup{{Label: say("me.password"), Fields: []field{
@@ -77,7 +80,7 @@ func (c *call) load() string {
 	}
 	n, err := c.Index.Counts(c.ctx,
 		mine(nil, c.midnight()),
-		mine(map[search.Field][]string{search.FieldRisk: texts(harsh)}, c.midnight()),
+		mine(map[search.Field][]string{search.FieldRisk: texts(mention.Harsh)}, c.midnight()),
 		mine(map[search.Field][]string{search.FieldOpen: {search.Yes}}, time.Time{}))
 	if err != nil {
 		c.Log.Warn("one's load not counted", "error", err)
@@ -90,19 +93,19 @@ func (c *call) saveMe() error {
 	if c.staff == nil {
 		return errForbidden
 	}
-	look := look{Lang: c.form("lang"), Theme: c.form("theme"), Density: c.form("density"), Zone: c.form("zone"), NoKeys: c.form("keys") != "on", Open: c.form("fold") != "on", Plain: c.look.Plain}
+	look := look{Lang: c.form("lang"), Theme: c.form("theme"), Density: c.form("density"), Zone: c.form("zone"), NoKeys: c.form("keys") != "on", Open: c.form("fold") != "on", FoldPictures: c.form("pictures") == "on", Plain: c.look.Plain}
 	if c.pages.words[look.Lang] == nil {
 		look.Lang = ""
 	}
 	s := *c.staff
-	s.Name, s.PublicName = c.form("name"), c.form("public")
+	s.Name, s.PublicName, s.Away = c.form("name"), c.form("public"), c.form("away") == "on"
 	if look.Lang != "" {
 		s.Lang = look.Lang
 	}
 	if s.Name == "" {
 		return c.showMe(http.StatusUnprocessableEntity, map[string]string{"name": c.l.say("form.required")})
 	}
-	if s.Name != c.staff.Name || s.PublicName != c.staff.PublicName || s.Lang != c.staff.Lang {
+	if s.Name != c.staff.Name || s.PublicName != c.staff.PublicName || s.Lang != c.staff.Lang || s.Away != c.staff.Away {
 		if err := s.Validate(); err != nil {
 			return c.showMe(http.StatusUnprocessableEntity, map[string]string{"name": err.Error()})
 		}

@@ -35,13 +35,43 @@ func (c *call) showNote(status int, wrong map[string]string) error {
 			{Name: "place", Label: say("note.place"), Value: c.form("place")},
 			{Name: "files", Label: say("note.files"), Hint: say("note.files_hint"), Type: "file", Error: wrong["files"]},
 		}}},
-		Upload: true,
+		Upload: true, Check: "/note/check",
 	}
 	if len(brand.Options) == 0 {
 		v.Groups = nil
 		v.Notice = &notice{Kind: "empty", Title: say("brand.none"), Text: say("brand.none_text"), Links: []link{{say("nav.brands"), "/brands"}}}
 	}
 	return c.show(status, "form", "page", v)
+}
+
+// heard says what the note is about as it stands: a threat shows while somebody is
+// still on the phone.
+func (c *call) heard() error {
+	brand := c.form("brand")
+	if err := c.may(identity.Comment, brand); err != nil {
+		return err
+	}
+	v := &heardView{}
+	if text := c.form("text"); text != "" {
+		m := mention.Of(brand, mention.Post{Platform: "note", NativeID: "draft", Source: "note", Kind: mention.KindNote, Intake: mention.Noted, Text: text, SeenAt: c.l.now.UTC()})
+		ctx, cancel := c.within(settle)
+		defer cancel()
+		verdict, err := bus.Ask[mention.Mention, mention.Verdict](ctx, c.Bus, "classifier", "judge", m)
+		if err != nil {
+			c.Log.Debug("note not judged while it is written", "error", err)
+		}
+		for _, r := range verdict.Risks {
+			v.Risks = append(v.Risks, c.l.say("risk."+string(r.Category)))
+		}
+		v.Page = verdict.Page
+	}
+	return c.show(http.StatusOK, "form", "heard", v)
+}
+
+// heardView is what a note sounds like.
+type heardView struct {
+	Risks []string
+	Page  bool
 }
 
 // saveNote brings the note in like any mention: it is tagged, queued and, if

@@ -70,7 +70,7 @@ func (c *call) outbox() error {
 		if err != nil {
 			return err
 		}
-		if slices.Contains(s.Tags(), outboxTabs[i].tag) { // the index may be behind
+		if slices.Contains(s.IndexTags(), outboxTabs[i].tag) { // the index may be behind
 			v.Rows = append(v.Rows, c.outboxRows(&s, which)...)
 		}
 	}

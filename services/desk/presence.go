@@ -61,16 +61,41 @@ func (p *presence) note(s sign, now time.Time) bool {
 	return was.doing != s.Doing || now.Sub(was.at) > presenceLife
 }
 
-// sweep forgets cases that nobody is on.
-func (p *presence) sweep(now time.Time) {
+// sweep forgets people who have given no sign for long, and returns the cases
+// that they were on.
+func (p *presence) sweep(now time.Time) (left []mention.ID) {
 	for id, people := range p.on {
+		n := len(people)
 		for staff, l := range people {
 			if now.Sub(l.at) > presenceLife {
 				delete(people, staff)
 			}
 		}
+		if len(people) < n {
+			left = append(left, id)
+		}
 		if len(people) == 0 {
 			delete(p.on, id)
+		}
+	}
+	return left
+}
+
+// ageOut tells of people who went without a word, until ctx ends.
+func (h *hub) ageOut(ctx context.Context) {
+	tick := time.NewTicker(presenceLife / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		h.present.mu.Lock()
+		left := h.present.sweep(h.desk.Now())
+		h.present.mu.Unlock()
+		for _, id := range left {
+			h.tellPresent(id)
 		}
 	}
 }
@@ -88,6 +113,30 @@ func (p *presence) others(id mention.ID, me string, now time.Time) map[string]st
 	return out
 }
 
+// at is a case that somebody is on.
+type at struct {
+	id    mention.ID
+	doing string
+}
+
+// cases are the cases that people are on, by their ids.
+func (p *presence) cases(now time.Time) map[string][]at {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := map[string][]at{}
+	for id, people := range p.on {
+		for staff, l := range people {
+			if now.Sub(l.at) <= presenceLife {
+				out[staff] = append(out[staff], at{id, l.doing})
+			}
+		}
+	}
+	for _, list := range out {
+		slices.SortFunc(list, func(a, b at) int { return strings.Compare(string(a.id), string(b.id)) })
+	}
+	return out
+}
+
 // hearSigns follows the signs of all desks until ctx ends.
 func (h *hub) hearSigns(ctx context.Context) error {
 	err := bus.Hear(ctx, h.desk.Bus, "present", func(_ string, s sign) {
@@ -98,6 +147,7 @@ func (h *hub) hearSigns(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("live: %w", err)
 	}
+	go h.ageOut(ctx)
 	return nil
 }
 

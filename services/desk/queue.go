@@ -15,6 +15,7 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 // standing are the views everybody has, in the order of the tabs.
@@ -28,9 +29,10 @@ var filters = []struct {
 }{
 	{"risk", search.FieldRisk, true}, {"brand", search.FieldBrand, true}, {"platform", search.FieldPlatform, true},
 	{"intent", search.FieldIntent, true}, {"lang", search.FieldLang, true}, {"sentiment", search.FieldSentiment, true},
+	{"tag", search.FieldTag, true}, {"team", search.FieldTeam, true},
 	{"status", search.FieldStatus, false}, {"author", search.FieldAuthor, false}, {"story", search.FieldStory, false},
-	{"source", search.FieldSource, false}, {"place", search.FieldPlace, false}, {"holder", search.FieldHolder, false},
-	{"tag", search.FieldTag, false},
+	{"source", search.FieldSource, false}, {"place", search.FieldPlace, false}, {"holder", search.FieldHolder, false}, {"worker", search.FieldWorker, false},
+	{"mark", search.FieldTag, false},
 }
 
 var sorts = []struct{ name, label string }{{"queue", "list.sort_risk"}, {"newest", "list.sort_new"}, {"oldest", "list.sort_old"}, {"relevance", "list.sort_best"}}
@@ -42,9 +44,11 @@ type asked struct {
 	query  search.Query
 }
 
-// ask reads the list from the request's address.
-func (c *call) asked() asked {
-	q := c.r.URL.Query()
+// asked reads the list from the request's address.
+func (c *call) asked() asked { return c.askedOf(c.r.URL.Query()) }
+
+// askedOf reads a list from the part of its address after the question mark.
+func (c *call) askedOf(q url.Values) asked {
 	a := asked{view: q.Get("view"), values: q}
 	if !slices.Contains(standing, a.view) && a.view != viewSample {
 		a.view = "answer"
@@ -59,6 +63,11 @@ func (c *call) asked() asked {
 	}
 	for _, f := range filters {
 		if values := slices.DeleteFunc(slices.Clone(q[f.param]), func(s string) bool { return s == "" }); len(values) > 0 {
+			if f.param == "tag" {
+				for i := range values {
+					values[i] = casework.TagPrefix + values[i]
+				}
+			}
 			a.query.Where[f.field] = values[:min(len(values), 50)]
 		}
 	}
@@ -127,6 +136,9 @@ func (c *call) queue() error {
 	switch c.part() {
 	case "case":
 		return c.casePart(http.StatusOK, mention.ID(a.values.Get("case")))
+	case "ids":
+		ids, _, err := c.everyID(a)
+		return c.showOr(err, "bulk", "part-ids", &bulkView{Done: ids})
 	case "rows":
 		v := &queueView{}
 		list, err := c.list(a)
@@ -135,7 +147,7 @@ func (c *call) queue() error {
 	case "fresh":
 		return c.fresh(a)
 	case "filters":
-		v := &queueView{frame: frame{locale: c.l, Path: c.r.URL.RequestURI()}, Tabs: c.tabs(a), Facets: c.facets(a)}
+		v := &queueView{frame: frame{locale: c.l, Path: c.r.URL.RequestURI()}, Tabs: c.tabs(a), Saved: c.savedTabs(a), Facets: c.facets(a), SaveQuery: viewQuery(a.values), MayShare: c.mayShareViews()}
 		return c.show(http.StatusOK, "queue", "filters", v)
 	}
 	v := &queueView{frame: c.frame(title, "/queue"), Query: a.values.Get("q")}
@@ -156,7 +168,8 @@ func (c *call) queue() error {
 	v.Back = withQuery(c.r.URL, map[string]string{"case": ""})
 	v.Path = v.Back
 	v.List = c.listOrNotice(a)
-	v.Tabs = c.tabs(a)
+	v.Tabs, v.Saved = c.tabs(a), c.savedTabs(a)
+	v.Bulk, v.SaveQuery, v.MayShare = c.bulkBar(a, &v.List), viewQuery(a.values), c.mayShareViews()
 	if v.Facets = c.chosen(a); c.countable(a, &v.List) {
 		v.Facets = c.facets(a)
 	} else {
@@ -260,7 +273,7 @@ func (c *call) list(a asked) (listView, error) {
 	if err != nil {
 		return v, err
 	}
-	v.many = res.TotalCapped
+	v.many, v.total = res.TotalCapped, res.Total
 	if res.Next != "" {
 		v.More = withQuery(c.r.URL, map[string]string{"cursor": res.Next, "case": ""})
 	}
@@ -309,7 +322,7 @@ func (c *call) row(h *search.Hit, href string) rowView {
 		ID: string(h.ID), Href: href, Step: stepOf(h.Page, h.Risks...), Intent: l.say("intent." + string(h.Intent)),
 		Sentiment: string(h.Sentiment), Lang: langOf(h.Lang), Author: authorOf(h.AuthorHandle, h.AuthorName),
 		Platform: h.Platform, PlatformName: c.platform(h.Platform), At: l.at(h.PublishedAt), Due: l.at(h.DueAt),
-		Mine: h.Holder == c.viewer.Actor(), Story: 1, Media: h.MediaN, Waits: h.Open, Text: excerpt(h.Content(), h.Marks),
+		Mine: h.Holder == c.viewer.Actor(), Story: 1, Media: h.MediaN, Waits: h.Open, Text: excerpt(text.Mask(h.Content()), h.Marks), Present: c.presentOn(h.ID),
 	}
 	if r.Sentiment == "" || r.Sentiment == search.None {
 		r.Sentiment = string(mention.Neutral)
@@ -327,6 +340,11 @@ func (c *call) row(h *search.Hit, href string) rowView {
 	if h.DueAt.IsZero() || !h.Open {
 		r.Due = moment{}
 		r.Disposition = l.say("disposition_short." + dispositionOf(h))
+	}
+	for _, t := range h.Tags {
+		if tag, ok := strings.CutPrefix(t, casework.TagPrefix); ok {
+			r.Tags = append(r.Tags, c.valueName("tag", tag))
+		}
 	}
 	if len(c.brandOptions(identity.View)) > 1 {
 		r.Brand = c.brandName(h.Brand)
@@ -421,7 +439,7 @@ func (c *call) tabs(a asked) []chip {
 	}
 	var out []chip
 	for i, view := range shown {
-		t := chip{Label: c.l.say("view." + view), Href: "/queue?view=" + view, On: view == a.view}
+		t := chip{Label: c.l.say("view." + view), Href: "/queue?view=" + view, On: view == a.view && a.values.Get("saved") == ""}
 		if view == "answer" {
 			t.Href = "/queue"
 		}
@@ -489,6 +507,12 @@ func (c *call) facets(a asked) []facet {
 		}
 		v := facet{Name: f.param, Label: c.l.say("facet." + f.param)}
 		buckets := counts[f.field]
+		if f.param == "tag" { // what people put on, not Earshot's own marks
+			buckets = slices.DeleteFunc(buckets, func(b search.Bucket) bool { return !strings.HasPrefix(b.Value, casework.TagPrefix) })
+			for i := range buckets {
+				buckets[i].Value = buckets[i].Value[len(casework.TagPrefix):]
+			}
+		}
 		on := a.values[f.param]
 		for _, b := range buckets[:min(len(buckets), 8)] {
 			if b.Value == search.None && !slices.Contains(on, b.Value) {
@@ -501,7 +525,7 @@ func (c *call) facets(a asked) []facet {
 				v.Chips = append(v.Chips, chip{Label: c.valueName(f.param, value), Href: c.toggle(f.param, value), On: true})
 			}
 		}
-		if len(v.Chips) > 1 || len(on) > 0 {
+		if len(v.Chips) > 1 || len(v.Chips) > 0 && f.param == "tag" || len(on) > 0 {
 			out = append(out, v)
 		}
 	}
@@ -533,6 +557,8 @@ func (c *call) valueName(param, value string) string {
 		return c.brandName(value)
 	case "platform":
 		return c.platform(value)
+	case "team":
+		return c.teamName(value)
 	}
 	if key := param + "." + value; c.l.has(key) {
 		return c.l.say(key)

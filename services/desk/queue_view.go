@@ -3,19 +3,24 @@ package desk
 // queueView is the list of mentions, with one of them open beside it.
 type queueView struct {
 	frame
-	Query  string // what was typed into the search
-	Sorts  []option
-	Tabs   []chip // the standing views, with counts
-	Facets []facet
-	Later  string // where facets are counted, when they aren't yet
-	Keep   []pair // filters that a search keeps
-	List   listView
-	Case   *caseView
-	Back   string   // the list without an open case
-	Row    *rowView // with a part: the line of the open case
-	New    int      // how many came since the list was made
-	Sample bool     // it is the weekly sample
-	Left   string   // how many of the sample wait
+	Query string // what was typed into the search
+	Sorts []option
+	Tabs  []chip // the standing views, with counts
+	Saved []chip // the views that people keep
+	// SaveQuery is what saving a view would keep.
+	SaveQuery string
+	MayShare  bool
+	Bulk      *bulkBar // what can be done to many
+	Facets    []facet
+	Later     string // where facets are counted, when they aren't yet
+	Keep      []pair // filters that a search keeps
+	List      listView
+	Case      *caseView
+	Back      string   // the list without an open case
+	Row       *rowView // with a part: the line of the open case
+	New       int      // how many came since the list was made
+	Sample    bool     // it is the weekly sample
+	Left      string   // how many of the sample wait
 }
 
 // pair is a name and value carried through a form.
@@ -27,6 +32,7 @@ type listView struct {
 	More   string // address of the next piece; empty at the end
 	Notice *notice
 	many   bool // more than are worth counting
+	total  int
 	// Since marks what the list has seen; newer ones wait above it.
 	Since string
 }
@@ -59,6 +65,8 @@ type rowView struct {
 	Seen          bool
 	Waits         bool // for somebody of ours
 	Snoozed       moment
+	Tags          []string
+	Present       []presentView
 }
 
 // span is a piece of text; marked ones are search hits or the words behind a

@@ -150,10 +150,10 @@ func TestAWishGathersItsEvidence(t *testing.T) {
 	}
 	wait()
 	page := v.want(v.get("/wishes/"+w.ID), 200, "<b>2</b> posts", "<b>2</b> people", "夜の通知を止めたい", "Japanese 1", "English 1", time.Now().Format("2006-01"))
-	if !strings.Contains(page.body, "tag=wish."+w.ID) {
+	if !strings.Contains(page.body, "mark=wish."+w.ID) {
 		t.Error("no queue of the posts")
 	}
-	v.want(v.get("/queue?view=all&tag=wish."+w.ID), 200, "@hana", "@jo")
+	v.want(v.get("/queue?view=all&mark=wish."+w.ID), 200, "@hana", "@jo")
 	csv := v.want(v.get("/wishes/"+w.ID+"/mentions.csv"), 200, "夜の通知を止めたい", "'=Let me mute")
 	if !strings.HasPrefix(csv.body, "\ufeff") {
 		t.Error("a spreadsheet would not take it for UTF-8")

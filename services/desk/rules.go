@@ -102,7 +102,8 @@ func rulings() []ruling {
 			ofGroup("rungs", ofLines("who"), ofPicks("channels", channelPicks), ofNumber("wait_minutes")), ofNumber("repeat_minutes"), ofNumber("max_rounds")),
 		ofGroup("rotas", ofText("name"), ofLines("members"), ofText("zone"), ofText("start"), ofNumber("days"),
 			ofGroup("overrides", ofText("from"), ofText("to"), ofText("who"))),
-		ofGroup("hours", ofPicks("brands", brandPicks), ofText("zone"), ofWeek("week"), ofLines("holidays")),
+		ofGroup("hours", ofPicks("brands", brandPicks), ofText("zone"), ofWeek("week"), ofText("calendar"), ofLines("holidays")),
+		ofGroup("calendars", ofText("name"), ofLines("days")),
 		ofGroup("quiet", ofPicks("brands", brandPicks), ofPicks("categories", riskPicks), ofText("from"), ofText("to"), ofText("reason")),
 		ofGroup("limits", ofPicks("brands", brandPicks), ofNumber("reach"), ofNumber("growth"), ofNumber("volume_factor"), ofNumber("volume_min")))
 	policy.one = func() any { return escalation.DefaultPolicy() }
@@ -123,7 +124,7 @@ func rulings() []ruling {
 		return out
 	}
 
-	team := rulingOf(settings.Teams, leads, ofText("name"), ofPicks("members", staffPicks))
+	team := rulingOf(settings.Teams, leads, ofText("name"), ofPicks("members", staffPicks), ofNumber("capacity"))
 	team.list = func(c *call) []ruled {
 		var out []ruled
 		for _, t := range settings.Teams.List(c.Settings) {
@@ -135,7 +136,32 @@ func rulings() []ruling {
 		}
 		return out
 	}
-	return []ruling{policy, approval, checkRuling(), voiceRuling(), answerRuling(), playbook, team, deputyRuling()}
+	route := rulingOf(settings.Routes, leads, ofText("name"), ofNumber("order"), ofPick("team", teamPicks), ofPicks("brands", brandPicks), ofPicks("risks", riskPicks),
+		ofPicks("intents", intentPicks), ofPicks("languages", langPicks), ofPicks("sources", sourcePicks), ofLines("places"))
+	route.list = func(c *call) []ruled {
+		routes := settings.Routes.List(c.Settings)
+		slices.SortStableFunc(routes, func(a, b settings.Route) int { return cmp.Compare(a.Order, b.Order) })
+		var out []ruled
+		for _, x := range routes {
+			r := ruled{id: x.ID, name: x.Name, parts: []string{"→ " + c.teamName(x.Team)}}
+			for _, b := range x.Brands {
+				r.parts = append(r.parts, c.brandName(b))
+			}
+			for _, k := range x.Risks {
+				r.parts = append(r.parts, c.l.say("risk."+string(k)))
+			}
+			for _, k := range x.Intents {
+				r.parts = append(r.parts, c.l.say("intent."+string(k)))
+			}
+			for _, k := range x.Languages {
+				r.parts = append(r.parts, c.valueName("lang", k))
+			}
+			r.parts = append(append(r.parts, x.Sources...), x.Places...)
+			out = append(out, r)
+		}
+		return out
+	}
+	return []ruling{policy, approval, checkRuling(), voiceRuling(), answerRuling(), playbook, team, route, deputyRuling()}
 }
 
 func texts[S ~string](list []S) []string {
@@ -150,6 +176,30 @@ func brandPicks(c *call) []option {
 	var out []option
 	for _, b := range settings.Brands.List(c.Settings) {
 		out = append(out, option{Value: b.ID, Label: b.Name})
+	}
+	return out
+}
+
+func teamPicks(c *call) []option {
+	var out []option
+	for _, t := range settings.Teams.List(c.Settings) {
+		out = append(out, option{Value: t.ID, Label: t.Name})
+	}
+	return out
+}
+
+func sourcePicks(c *call) []option {
+	var out []option
+	for _, s := range settings.Sources.List(c.Settings) {
+		out = append(out, option{Value: s.ID, Label: cmp.Or(s.Name, s.ID)})
+	}
+	return out
+}
+
+func langPicks(c *call) []option {
+	var out []option
+	for _, l := range []string{"ja", "en", "other"} {
+		out = append(out, option{Value: l, Label: c.valueName("lang", l)})
 	}
 	return out
 }

@@ -43,6 +43,10 @@ func ofPicks(key string, from func(*call) []option) part {
 	return part{key: key, is: "picks", picks: from}
 }
 
+func ofPick(key string, from func(*call) []option) part {
+	return part{key: key, is: "pick", picks: from}
+}
+
 func ofChoice(key string, must bool, values ...string) part {
 	return part{key: key, is: "choice", must: must, choices: values}
 }
@@ -182,6 +186,16 @@ func (f *formed) part(at string, p *part, value any) []formPart {
 		}
 		if len(in.Options) == 0 {
 			return nil
+		}
+	case "pick":
+		in.Type = "select"
+		have, _ := value.(string)
+		for _, o := range append([]option{{Label: f.l.say("rules.pick")}}, p.picks(f.call)...) {
+			o.On = o.Value == have
+			in.Options = append(in.Options, o)
+		}
+		if !slices.ContainsFunc(in.Options, func(o option) bool { return o.On }) {
+			in.Options = append(in.Options, option{Value: have, Label: have, On: true})
 		}
 	case "choice":
 		in.Type = "select"

@@ -25,7 +25,7 @@ func TestEveryValueOfARuleHasAnInput(t *testing.T) {
 	t.Parallel()
 	types := map[string]reflect.Type{
 		"policy": reflect.TypeFor[escalation.Policy](), "rules": reflect.TypeFor[casework.Rules](),
-		"playbook": reflect.TypeFor[casework.Playbook](), "team": reflect.TypeFor[settings.Team](),
+		"playbook": reflect.TypeFor[casework.Playbook](), "team": reflect.TypeFor[settings.Team](), "route": reflect.TypeFor[settings.Route](),
 		"check": reflect.TypeFor[casework.CheckRule](), "voice": reflect.TypeFor[casework.Voice](),
 		"answer": reflect.TypeFor[casework.AgreedAnswer](), "deputy": reflect.TypeFor[settings.Deputy](),
 	}

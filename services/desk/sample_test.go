@@ -302,6 +302,25 @@ func samples(l *locale) map[string]any {
 			{Href: "/templates/1", Name: "まず一報(返金の確認中)", Lang: "ja", When: "事実の確認に時間がかかるとき", Apology: l.say("apology.limited"), State: "approved", StateName: l.say("tmpl.state_approved"), Version: 3, Changed: at(9 * 24 * time.Hour), By: "M. Okada"},
 			{Href: "/templates/2", Name: "Thanks for praise of a colleague", Lang: "en", When: "Someone names a person who helped", Apology: l.say("apology.none"), State: "submitted", StateName: l.say("tmpl.state_submitted"), Version: 1, Changed: at(4 * time.Hour), By: "李 明"},
 		}},
+		"views": &viewsView{frame: sheet(l.say("views.title"), "/views"), Rows: []viewRow{
+			{ID: "v1", Name: "配送の苦情", Href: "#", Query: "要対応 · 苦情 · 日本語", Key: "1", Shared: true, Order: 1}, {ID: "v2", Name: "Mine, English", Href: "#", Query: "Mine · English", Key: "2", May: true},
+		}},
+		"bulk": &bulkView{frame: sheet(l.say("bulk.title"), "/queue"), Do: "watch", Text: l.say("bulk.done_watch", 12), Back: "#", Done: []string{"a", "b"}, Failed: []failedView{
+			{ID: "c", Href: "#", Why: l.say("refused.held", "M. Okada"), Author: "@mika", Text: []span{{Text: "届いた椅子の脚が折れました"}}, Lang: "ja"},
+		}},
+		"board": &boardView{
+			frame: sheet(l.say("nav.board"), "/board"), Lead: true, Breaking: queue.List.Rows[:min(3, len(queue.List.Rows))], Longest: queue.List.Rows,
+			People: []loadView{
+				{Name: "佐藤 香織", Href: "#", HarshHref: "#", Me: true, Open: 14, Harsh: 2, On: []presentOnView{{"#", "@mika", "editing"}}},
+				{Name: "M. Okada", Href: "#", HarshHref: "#", Open: 9, Harsh: 7, Heavy: true, Away: true},
+			},
+			Warnings: []notice{{Kind: "stale", Title: l.say("board.heavy", "M. Okada", 7), Text: l.say("board.heavy_text"), Links: []link{{l.say("board.heavy_see"), "#"}}}},
+		},
+		"shift": &shiftView{
+			frame: sheet(l.say("nav.shift"), "/shift"), May: true, Promises: queue.List.Rows[:min(2, len(queue.List.Rows))], Watched: queue.List.Rows[:min(1, len(queue.List.Rows))],
+			Open: &shiftNote{ID: "s1", Text: "梅田店の件は店長が18時に折り返します。", By: "M. Okada", At: at(3 * time.Hour)},
+			Past: []shiftNote{{ID: "s0", Text: "Quiet night.", By: "佐藤 香織", At: at(20 * time.Hour), Confirmed: "M. Okada", Taken: at(12 * time.Hour)}},
+		},
 		"template": &templateView{frame: sheet("まず一報(返金の確認中)", "/templates/1"), State: "draft", StateName: l.say("tmpl.state_draft"), Version: 4, Action: "/templates/1", Fields: []field{{Name: "name", Label: l.say("tmpl.title"), Value: "まず一報(返金の確認中)", Required: true}, {Name: "lang", Label: l.say("tmpl.lang"), Type: "select", Required: true, Options: []option{{Value: "ja", Label: l.say("lang.ja"), On: true}, {Value: "en", Label: l.say("lang.en")}}}, {Name: "when", Label: l.say("tmpl.when"), Value: "事実の確認に時間がかかるとき。"}}, Text: field{Name: "text", Label: l.say("tmpl.text"), Hint: l.say("tmpl.text_hint"), Type: "textarea", Rows: 8, Required: true, Value: "{{お名前}}様\nご連絡が遅れ、ご心配をおかけしております。"}, Actions: []actionView{{Label: l.say("tmpl.submit"), Action: "/templates/1/submit", Primary: true}}, Preview: &previewView{Text: "みどり様\nご連絡が遅れ、ご心配をおかけしております。", Lang: "ja"}, Lengths: []lengthView{{"X", 92, 280}, {"Mastodon", 46, 500}, {"Bluesky", 46, 300}}, Versions: []versionView{{Version: 4, State: l.say("tmpl.state_draft"), By: "佐藤 香織", At: at(time.Hour), Text: "…", Lang: "ja", On: true}, {Version: 3, State: l.say("tmpl.state_approved"), By: "M. Okada", At: at(9 * 24 * time.Hour), Text: "…", Lang: "ja"}}, DiffOf: l.say("tmpl.diff_of", 3, 4), Used: l.say("tmpl.used", 12, 3), Diff: []diffLine{{Old: "{{お名前}}様", New: "{{お名前}}様"}, {Old: "ご連絡が遅れております。", New: "ご連絡が遅れ、ご心配をおかけしております。", Changed: true}}},
 		"brands":   &brandsView{frame: sheet(l.say("nav.brands"), "/brands"), May: true, Rows: []brandRow{{Href: "/brands/kumo-cafe", ID: "kumo-cafe", Name: "Kumo Café", Query: `("kumo café" OR kumoカフェ OR #kumocafe) AND NOT author:kumocafe`, Today: 214, Open: 23, On: true}, {Href: "/brands/kumo", ID: "kumo", Name: "Kumo", Query: `kumo AND (charger OR dock OR "kumo 3")`, Today: 1208, Open: 61, On: true}}},
 		"brand":    &brandView{frame: sheet("Kumo Café", "/brands/kumo-cafe"), ID: "kumo-cafe", May: true, Action: "/brands/kumo-cafe", Fields: []field{{Name: "name", Label: l.say("brand.name"), Value: "Kumo Café", Required: true}}, Query: field{Name: "query", Label: l.say("brand.query"), Hint: l.say("brand.query_hint"), Type: "textarea", Rows: 4, Mono: true, Required: true, Value: `("kumo café" OR kumoカフェ OR #kumocafe) AND NOT (author:kumocafe`}, Mistake: &mistakeView{`("kumo café" OR kumoカフェ OR #kumocafe) AND NOT `, "(", "author:kumocafe", "this bracket is not closed"}, Preview: &queryPreview{Stored: 1204, Of: 48211, Rows: sampleList(l).Rows[:3], Sources: []sourcePreview{{Name: "Google News", Found: 12, Rows: sampleList(l).Rows[1:2]}, {Name: "Hacker News", Error: "429: asks us to wait until 10:31"}}}},

@@ -15,6 +15,7 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 // wishesView lists what customers wish for.
@@ -173,7 +174,7 @@ func (c *call) showWish(status int, w casework.WishCard, version uint64, wrong m
 		return err
 	}
 	tag := url.QueryEscape(casework.WishTag(w.ID))
-	v.CSV, v.Queue = "/wishes/"+w.ID+"/mentions.csv", "/queue?view=all&tag="+tag
+	v.CSV, v.Queue = "/wishes/"+w.ID+"/mentions.csv", "/queue?view=all&mark="+tag
 	if w.Search != "" {
 		v.Search = "/queue?view=all&q=" + url.QueryEscape(w.Search)
 	}
@@ -225,7 +226,7 @@ func (c *call) wishEvidence(v *wishView, w casework.WishCard) error {
 		months[h.PublishedAt.In(c.l.zone).Format("2006-01")]++
 		if len(v.Evidence) < 40 {
 			v.Evidence = append(v.Evidence, evidenceView{
-				Href: "/cases/" + string(h.ID), Words: c.wishWords(h.ID, w.ID), Text: shorten(h.Content(), 160), Lang: langOf(h.Lang), Author: authorOf(h.AuthorHandle, h.AuthorName),
+				Href: "/cases/" + string(h.ID), Words: c.wishWords(h.ID, w.ID), Text: shorten(text.Mask(h.Content()), 160), Lang: langOf(h.Lang), Author: authorOf(h.AuthorHandle, h.AuthorName),
 				Platform: c.platform(h.Platform), At: c.l.at(h.PublishedAt),
 			})
 		}
@@ -361,7 +362,7 @@ func (c *call) wishCSV() error {
 		}
 		for i := range res.Hits {
 			h := &res.Hits[i]
-			row := []string{h.PublishedAt.Format("2006-01-02T15:04:05Z07:00"), h.Platform, authorOf(h.AuthorHandle, h.AuthorName), h.Lang, c.wishWords(h.ID, w.ID), h.Content(), h.URL, c.URL + "/cases/" + string(h.ID)}
+			row := []string{h.PublishedAt.Format("2006-01-02T15:04:05Z07:00"), h.Platform, authorOf(h.AuthorHandle, h.AuthorName), h.Lang, text.Mask(c.wishWords(h.ID, w.ID)), text.Mask(h.Content()), h.URL, c.URL + "/cases/" + string(h.ID)}
 			for i := range row {
 				row[i] = plainCell(row[i])
 			}
@@ -404,7 +405,7 @@ func (c *call) askWish(s *casework.State, a *askView) {
 	}
 	f.Options = append(f.Options, option{Value: "new", Label: say("ask.wish_new"), On: len(f.Options) == 0})
 	a.Text, a.Button = say("ask.wish_text"), say("ask.wish")
-	a.Fields = []field{f, {Name: "title", Label: say("ask.wish_title"), Plain: true}, {Name: "words", Label: say("ask.wish_words"), Type: "textarea", Rows: 2, Value: shorten(s.Mention.Content(), 200), Plain: true}}
+	a.Fields = []field{f, {Name: "title", Label: say("ask.wish_title"), Plain: true}, {Name: "words", Label: say("ask.wish_words"), Type: "textarea", Rows: 2, Value: shorten(text.Mask(s.Mention.Content()), 200), Plain: true}}
 }
 
 func (c *call) addWish() error {

@@ -18,6 +18,7 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/source"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 type correctionsOptions struct {
@@ -202,7 +203,7 @@ func (x *correcting) onlyAlarms(ctx context.Context, l *link) error {
 func labelledOf(m *mention.Mention, v *mention.Verdict) classify.Labelled {
 	return classify.Labelled{
 		Record: classify.Record{
-			ID: string(m.ID), Title: m.Title, Text: m.Text, Lang: m.Lang, Channel: string(cmp.Or(m.Kind, mention.KindPost)), Rating: m.Rating, PublishedAt: m.PublishedAt,
+			ID: string(m.ID), Title: text.Mask(m.Title), Text: text.Mask(m.Text), Lang: m.Lang, Channel: string(cmp.Or(m.Kind, mention.KindPost)), Rating: m.Rating, PublishedAt: m.PublishedAt,
 		},
 		Set: v.Story,
 	}

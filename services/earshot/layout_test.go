@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"pkg/classify":     {"pkg/mention", "pkg/text", "pkg/config"},
 	"pkg/search":       {"pkg/mention", "pkg/text"},
 	"pkg/source":       {"pkg/mention", "pkg/text", "pkg/config", "pkg/outbound"},
-	"pkg/escalation":   {"pkg/mention", "pkg/config", "pkg/bus", "proto/earshot/v1"},
+	"pkg/escalation":   {"pkg/mention", "pkg/text", "pkg/config", "pkg/bus", "proto/earshot/v1"},
 	"pkg/notify":       {"pkg/mention", "pkg/text", "pkg/config", "pkg/outbound", "pkg/escalation"},
 	"pkg/casework":     {"pkg/mention", "pkg/text", "pkg/config", "pkg/identity", "pkg/bus", "proto/earshot/v1"},
 	"pkg/settings": {

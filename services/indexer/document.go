@@ -26,7 +26,7 @@ func ofCase(s *casework.State, now time.Time) search.Document {
 	d := base(&s.Mention, &v, s.Triage)
 	d.ID, d.Number, d.Owner, d.CaseSeq = s.ID, s.Number, search.OwnerCase, s.Last
 	at := s.At(now)
-	d.Status, d.Holder, d.Team = string(at.Status), at.Holder, at.Team
+	d.Status, d.Holder, d.Team, d.Worker = string(at.Status), at.Owner(), at.Team, s.Worker()
 	d.Open, d.DueAt, d.NextAt = at.Open(now), at.DueAt(), s.NextAt()
 	d.Disposition = at.Triage.Disposition
 	d.Tagged = s.Tagged
@@ -41,7 +41,7 @@ func ofCase(s *casework.State, now time.Time) search.Document {
 			d.Sent = append(d.Sent, r.Native)
 		}
 	}
-	d.Tags = s.Tags()
+	d.Tags = s.IndexTags()
 	if s.Merged != "" {
 		d.Story = "merged " + string(s.Merged)
 	}

@@ -102,6 +102,7 @@ func (x *indexer) round(ctx context.Context) error {
 	g.Go(func() error { return x.wake(ctx) })
 	g.Go(func() error { return x.sweep(ctx) })
 	g.Go(func() error { return x.forget(ctx) })
+	g.Go(func() error { return x.share(ctx) })
 	archived := make(chan struct{})
 	g.Go(func() error {
 		return follow(ctx, x, casework.Snapshots(), x.takeArchive, sync.OnceFunc(func() { close(archived) }))
@@ -191,7 +192,11 @@ func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have
 			return nil, false, err
 		}
 		size := x.stories.Add(t, x.now())
-		d := ofMention(t, x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{Story: int64(size.LastHour)}), e.Seq)
+		before, err := x.heard(ctx, &t.Mention)
+		if err != nil {
+			return nil, false, err
+		}
+		d := x.ofMention(t, x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{Story: int64(size.LastHour), Before: before}), e.Seq)
 		return &d, false, nil
 	}
 	was := mention.Tagged{Mention: mention.Mention{Revision: have.Revision}, Verdict: mention.Verdict{Pass: have.Pass}}
@@ -217,7 +222,7 @@ func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have
 		}
 	case newer:
 		seq := have.Seq
-		d2 := ofMention(t, x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{}), e.Seq)
+		d2 := x.ofMention(t, x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{}), e.Seq)
 		d2.Tagged, d2.Seq, d2.SeenAt = d.Tagged, seq, have.SeenAt
 		if have.DueAt.After(time.Time{}) && !d2.DueAt.IsZero() && have.DueAt.Before(d2.DueAt) {
 			d2.DueAt = have.DueAt // an edit doesn't put the deadline off
@@ -303,7 +308,7 @@ func (x *indexer) fold(ctx context.Context, id mention.ID, have *search.Document
 	if have != nil && have.CaseSeq == s.Last && have.Archived == archived && have.Owner == owner {
 		return nil, nil
 	}
-	d := ofCase(&s, x.now())
+	d := x.ofCase(&s)
 	inherit(&d, have)
 	d.Owner, d.Archived = owner, archived
 	return &d, nil
@@ -447,6 +452,7 @@ func (x *indexer) tick(ctx context.Context, id mention.ID) error {
 			return err
 		}
 		if after.Last != before.Last {
+			x.tellDue(&after, before.Last)
 			return nil
 		}
 	}
@@ -458,7 +464,7 @@ func (x *indexer) tick(ctx context.Context, id mention.ID) error {
 		d := docs[id]
 		d.NextAt = time.Time{}
 		if ok {
-			fresh := ofCase(&before, x.now())
+			fresh := x.ofCase(&before)
 			inherit(&fresh, d)
 			if !fresh.NextAt.After(x.now()) {
 				fresh.NextAt = x.now().Add(time.Minute)

@@ -50,12 +50,16 @@ type CaseEvent struct {
 	Level         string                 `protobuf:"bytes,22,opt,name=level,proto3" json:"level,omitempty"`
 	History       []*CaseEvent           `protobuf:"bytes,23,rep,name=history,proto3" json:"history,omitempty"` // redacted, archived, restored
 	Number        uint64                 `protobuf:"varint,24,opt,name=number,proto3" json:"number,omitempty"`
-	Sequence      uint64                 `protobuf:"varint,25,opt,name=sequence,proto3" json:"sequence,omitempty"` // where the event stood; only within history and in ARCHIVE
-	Labels        *Verdict               `protobuf:"bytes,26,opt,name=labels,proto3" json:"labels,omitempty"`      // judged: what a person says of it; verdict is then what was told
-	Sample        string                 `protobuf:"bytes,27,opt,name=sample,proto3" json:"sample,omitempty"`      // judged: the weekly sample it was judged for, without sight of the verdict
-	Reason        string                 `protobuf:"bytes,28,opt,name=reason,proto3" json:"reason,omitempty"`      // send_failed: why the platform refused
-	Follow        bool                   `protobuf:"varint,29,opt,name=follow,proto3" json:"follow,omitempty"`     // sent, posted: the platform can be asked how it fares
-	Measure       *Measure               `protobuf:"bytes,30,opt,name=measure,proto3" json:"measure,omitempty"`    // measured, closed: what keeps it from happening again
+	Sequence      uint64                 `protobuf:"varint,25,opt,name=sequence,proto3" json:"sequence,omitempty"`                    // where the event stood; only within history and in ARCHIVE
+	Labels        *Verdict               `protobuf:"bytes,26,opt,name=labels,proto3" json:"labels,omitempty"`                         // judged: what a person says of it; verdict is then what was told
+	Sample        string                 `protobuf:"bytes,27,opt,name=sample,proto3" json:"sample,omitempty"`                         // judged: the weekly sample it was judged for, without sight of the verdict
+	Reason        string                 `protobuf:"bytes,28,opt,name=reason,proto3" json:"reason,omitempty"`                         // send_failed: why the platform refused
+	Follow        bool                   `protobuf:"varint,29,opt,name=follow,proto3" json:"follow,omitempty"`                        // sent, posted: the platform can be asked how it fares
+	Measure       *Measure               `protobuf:"bytes,30,opt,name=measure,proto3" json:"measure,omitempty"`                       // measured, closed: what keeps it from happening again
+	Tags          []string               `protobuf:"bytes,40,rep,name=tags,proto3" json:"tags,omitempty"`                             // retagged
+	Untags        []string               `protobuf:"bytes,41,rep,name=untags,proto3" json:"untags,omitempty"`                         // retagged
+	WarnAt        int64                  `protobuf:"varint,42,opt,name=warn_at,json=warnAt,proto3" json:"warn_at,omitempty"`          // when the deadline of the first answer is warned of
+	ResolveAt     int64                  `protobuf:"varint,43,opt,name=resolve_at,json=resolveAt,proto3" json:"resolve_at,omitempty"` // by when the case is to be done
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -298,6 +302,34 @@ func (x *CaseEvent) GetMeasure() *Measure {
 		return x.Measure
 	}
 	return nil
+}
+
+func (x *CaseEvent) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *CaseEvent) GetUntags() []string {
+	if x != nil {
+		return x.Untags
+	}
+	return nil
+}
+
+func (x *CaseEvent) GetWarnAt() int64 {
+	if x != nil {
+		return x.WarnAt
+	}
+	return 0
+}
+
+func (x *CaseEvent) GetResolveAt() int64 {
+	if x != nil {
+		return x.ResolveAt
+	}
+	return 0
 }
 
 // Draft is a reply being written.
@@ -600,7 +632,7 @@ var File_earshot_v1_case_proto protoreflect.FileDescriptor
 const file_earshot_v1_case_proto_rawDesc = "" +
 	"\n" +
 	"\x15earshot/v1/case.proto\x12\n" +
-	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\xd7\x06\n" +
+	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\xbb\a\n" +
 	"\tCaseEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x14\n" +
@@ -632,7 +664,12 @@ const file_earshot_v1_case_proto_rawDesc = "" +
 	"\x06sample\x18\x1b \x01(\tR\x06sample\x12\x16\n" +
 	"\x06reason\x18\x1c \x01(\tR\x06reason\x12\x16\n" +
 	"\x06follow\x18\x1d \x01(\bR\x06follow\x12-\n" +
-	"\ameasure\x18\x1e \x01(\v2\x13.earshot.v1.MeasureR\ameasure\"\x9c\x03\n" +
+	"\ameasure\x18\x1e \x01(\v2\x13.earshot.v1.MeasureR\ameasure\x12\x12\n" +
+	"\x04tags\x18( \x03(\tR\x04tags\x12\x16\n" +
+	"\x06untags\x18) \x03(\tR\x06untags\x12\x17\n" +
+	"\awarn_at\x18* \x01(\x03R\x06warnAt\x12\x1d\n" +
+	"\n" +
+	"resolve_at\x18+ \x01(\x03R\tresolveAt\"\x9c\x03\n" +
 	"\x05Draft\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +

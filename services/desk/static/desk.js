@@ -15,6 +15,7 @@
   function swap(html) {
     const doc = new DOMParser().parseFromString(html, "text/html");
     const focus = document.activeElement?.id;
+    const chosen = new Set(chosenBoxes().map((el) => el.value));
     for (const el of $$("body > [id], body > ol > .row", doc)) {
       const old = el.id && document.getElementById(el.id);
       if (!old) continue;
@@ -25,6 +26,8 @@
       ready(el);
       if (el.id === "flash" && !el.hidden) { say(el.textContent.trim()); fade(el); }
     }
+    for (const el of $$("#rows .pick input")) if (chosen.has(el.value)) el.checked = true;
+    counted();
     if (focus && document.activeElement === document.body) document.getElementById(focus)?.focus();
   }
 
@@ -36,10 +39,18 @@
     return { html, ok: answer.ok, url: answer.url };
   }
 
-  function flash(text) {
+  function flash(text, bad = true) {
     const el = $("#flash");
-    el.className = "flash bad"; el.hidden = false; el.textContent = text;
+    el.className = bad ? "flash bad" : "flash"; el.hidden = false; el.textContent = text;
     say(text);
+  }
+  // What somebody is told, with the way there.
+  function told(word) {
+    flash(word.text.trim(), false);
+    const a = document.createElement("a");
+    a.href = word.href; a.textContent = word.about;
+    $("#flash").append(a);
+    fade($("#flash"));
   }
   const failed = (err) => { if (err.name !== "AbortError") flash(words.failed); };
   let fading;
@@ -85,6 +96,65 @@
     const all = rows(), at = all.indexOf(current());
     const to = all.slice(at + 1).find((r) => !r.classList.contains("gone")) ?? all.slice(0, Math.max(at, 0)).findLast((r) => !r.classList.contains("gone"));
     to ? open(to) : location.assign("/queue");
+  }
+
+  // Choosing many. Boxes belong to the form of the bar above the list.
+  const chosenBoxes = () => $$("#rows .pick input:checked");
+  let anchor = null;
+  function counted() {
+    const el = $("#bulk [data-count]");
+    if (el) el.textContent = chosenBoxes().length.toLocaleString();
+  }
+  function choose(row, range) {
+    const box = row && $(".pick input", row);
+    if (!box) return;
+    const all = rows(), from = all.indexOf(anchor?.isConnected ? anchor : document.getElementById(anchor?.id)), to = all.indexOf(row);
+    if (range && from >= 0) for (const r of all.slice(Math.min(from, to), Math.max(from, to) + 1)) $(".pick input", r).checked = true;
+    else { box.checked = !box.checked; anchor = row; }
+    counted();
+  }
+  function unpick() { $("#bulk")?.reset(); for (const el of chosenBoxes()) el.checked = false; counted(); }
+  const pieces = 25;
+  async function many(form, button, ids) {
+    const bar = $("#bulk progress"), data = new FormData(form, button);
+    const rest = [...data].filter(([name]) => !["id", "all", "query"].includes(name));
+    button?.setAttribute("aria-busy", "true");
+    const done = [], refused = [];
+    let result = null;
+    try {
+      if (data.get("all")) {
+        const got = await load("/queue?" + data.get("query"), "ids");
+        if (!got) return;
+        ids = $$("input", new DOMParser().parseFromString(got.html, "text/html")).map((el) => el.value);
+      }
+      if (bar && ids.length > pieces) { bar.max = ids.length; bar.value = 0; bar.hidden = false; }
+      for (let at = 0; at < ids.length; at += pieces) {
+        const piece = ids.slice(at, at + pieces);
+        const got = await load("/bulk", "bulk", { method: "POST", body: new URLSearchParams([...rest, ["before", done.length], ...piece.map((id) => ["id", id])]) });
+        if (!got) return;
+        const doc = new DOMParser().parseFromString(got.html, "text/html");
+        result = doc.getElementById("bulk-result");
+        if (!got.ok || !result) { flash(doc.body.innerText.trim() || words.failed); return; }
+        done.push(...$$("[data-bulk-undo] [name=id]", result).map((el) => el.value));
+        if (data.get("do") === "undo") done.push(...Array(+result.dataset.done).fill(""));
+        refused.push(...$$("[data-failed]", result));
+        swap($$("ol", doc).map((el) => el.outerHTML).join(""));
+        if (bar) { bar.value = at + piece.length; say(words.progress.replace("{0}", ids.length).replace("{1}", at + piece.length)); }
+      }
+    } catch (err) { failed(err); } finally {
+      button?.removeAttribute("aria-busy");
+      if (bar) bar.hidden = true;
+    }
+    if (!result) return;
+    const list = $("ul", result), undo = $("[data-bulk-undo]", result);
+    if (list) list.replaceChildren(...refused);
+    else if (refused.length) { const ul = document.createElement("ul"); ul.className = "bulk-failed"; ul.append(...refused); $("p", result).after(ul); }
+    if (undo) for (const id of done.slice(0, done.length - $$("[name=id]", undo).length)) { const el = document.createElement("input"); el.type = "hidden"; el.name = "id"; el.value = id; undo.append(el); }
+    $("#bulk-result").replaceWith(result);
+    unpick();
+    say($("p", result).textContent);
+    if (["watch", "exclude", "close", "snooze"].includes(data.get("do"))) for (const id of done) document.getElementById("row-" + id)?.classList.add("gone");
+    if (data.get("do") === "undo") for (const id of ids) document.getElementById("row-" + id)?.classList.remove("gone");
   }
 
   // Commands: done at once in the row, corrected by the answer.
@@ -145,6 +215,7 @@
     }
     for (const el of $$("[data-copy-from]", root)) el.hidden = !navigator.clipboard;
     for (const el of $$("[data-take]", root)) el.hidden = false;
+    splits(root);
     tick();
   }
 
@@ -233,12 +304,23 @@
   document.addEventListener("submit", (e) => {
     const form = e.target, button = e.submitter;
     if (form.matches("[data-search]")) { e.preventDefault(); search(form); return; }
+    if (form.matches("#bulk") || form.matches("[data-bulk-undo]") && $("#rows")) {
+      e.preventDefault();
+      many(form, button, form.matches("#bulk") ? chosenBoxes().map((el) => el.value) : $$("[name=id]", form).map((el) => el.value));
+      return;
+    }
     if (form.matches("[data-picking]")) { e.preventDefault(); pickMore(form); return; }
     if (button && "preview" in button.dataset) { e.preventDefault(); preview(form, button); return; }
     if (!$("#case")?.contains(form) && !form.matches("[data-undo]")) return;
     if ($("#case")) { e.preventDefault(); command(form, button); }
   });
 
+  document.addEventListener("click", (e) => {
+    if (!e.target.matches?.(".pick input")) return;
+    const row = e.target.closest(".row");
+    if (e.shiftKey) { e.target.checked = !e.target.checked; choose(row, true); } else { anchor = row; counted(); }
+  });
+  document.addEventListener("reset", (e) => { if (e.target.matches("#bulk")) setTimeout(() => { for (const el of chosenBoxes()) el.checked = false; counted(); }); });
   document.addEventListener("click", async (e) => {
     if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
     const copy = e.target.closest("[data-copy-from]");
@@ -308,6 +390,7 @@
     }
     if (at?.closest("#picks") && picking(e, at)) return;
     if (e.key === "Escape" && typing(at)) { at.blur(); $("#case .scroll")?.focus(); return; }
+    if (e.key === "Escape" && chosenBoxes().length) { unpick(); return; }
     if (!keysOn || e.ctrlKey || e.metaKey || e.altKey) return;
     if (e.key === "/" && at?.id === "c-text" && at.value === "" && $("[data-pick]")) { e.preventDefault(); pick($("[data-pick]").href); return; }
     if (typing(at) || $("dialog[open]")) return;
@@ -327,7 +410,9 @@
     "/": () => { const q = $("#q"); if (q) { q.focus(); q.select(); } },
     "?": () => $("#sheet")?.showModal(),
     g: () => { going = true; setTimeout(() => { going = false; }, 1500); },
-    z: () => ($("#flash:not([hidden]) [data-undo] button") ?? $('#case [data-key="z"]'))?.click(),
+    x: () => choose(current() ?? document.activeElement?.closest(".row") ?? rows()[0]), X: () => choose(current() ?? rows()[0], true),
+    "*": () => { for (const el of $$("#rows .pick input")) el.checked = true; const all = $('#bulk [name="all"]'); if (all) all.checked = true; counted(); },
+    z: () => ($("#bulk-result:not([hidden]) [data-bulk-undo] button") ?? $("#flash:not([hidden]) [data-undo] button") ?? $('#case [data-key="z"]'))?.click(),
     r: () => compose("reply", "r"), n: () => compose("note", "n"),
   };
   function byButton(key) {
@@ -357,6 +442,10 @@
     const url = new URL(location.href);
     url.searchParams.set("since", list.dataset.since);
     try { const got = await load(url, "fresh"); if (got) swap(got.html); } catch (err) { /* the stale mark tells */ }
+  });
+  const board = later(1500, async () => {
+    if (!$("[data-board]") || $("[data-board]").contains(document.activeElement)) return;
+    try { const got = await load("/board", "board"); if (got) swap(got.html); } catch (err) { /* the stale mark tells */ }
   });
   const changed = new Set();
   const follow = later(250, async () => {
@@ -394,8 +483,15 @@
         if (el) { el.textContent = n.toLocaleString(); el.hidden = !n; }
       }
     });
-    source.addEventListener("present", (e) => { if (JSON.parse(e.data).ids.includes($("#case")?.dataset.id)) others(); });
-    source.addEventListener("new", fresh);
+    source.addEventListener("present", (e) => {
+      for (const id of JSON.parse(e.data).ids) {
+        if (id === $("#case")?.dataset.id) others();
+        else if (document.getElementById("row-" + id)) { changed.add(id); follow(); }
+      }
+      board();
+    });
+    source.addEventListener("told", (e) => told(JSON.parse(e.data)));
+    source.addEventListener("new", () => { fresh(); board(); });
     source.addEventListener("changed", (e) => { for (const id of JSON.parse(e.data).ids) changed.add(id); follow(); });
   }
 
@@ -435,33 +531,34 @@
     }
   }
 
-  // Panes keep the width they were given.
-  function splits() {
+  // Panes keep the width they were given: the list from the left, the details
+  // from the right.
+  function splits(from) {
     const root = document.documentElement.style;
-    for (const el of $$("[data-split]")) {
-      const name = el.dataset.split, key = "earshot:width:" + name;
-      const pane = el.previousElementSibling;
-      const set = (px) => { px = Math.round(Math.min(Math.max(px, 280), innerWidth * .55)); root.setProperty("--" + name, px + "px"); el.setAttribute("aria-valuenow", px); localStorage.setItem(key, px); };
-      el.hidden = !wide();
+    for (const el of $$("[data-split]", from)) {
+      const name = el.dataset.split, key = "earshot:width:" + name, right = name === "context";
+      const pane = right ? el.nextElementSibling : el.previousElementSibling;
+      const room = () => wide() && (!right || innerWidth > 1100);
+      const set = (px) => { px = Math.round(Math.min(Math.max(px, 240), innerWidth * (right ? .4 : .55))); root.setProperty("--" + name, px + "px"); el.setAttribute("aria-valuenow", px); localStorage.setItem(key, px); };
+      el.hidden = !room();
       el.setAttribute("aria-valuenow", Math.round(pane.offsetWidth));
-      if (localStorage.getItem(key) && wide()) set(+localStorage.getItem(key));
+      if (localStorage.getItem(key) && room()) set(+localStorage.getItem(key));
       el.addEventListener("pointerdown", (e) => {
         el.setPointerCapture(e.pointerId);
-        const left = pane.getBoundingClientRect().left;
-        const move = (m) => set(m.clientX - left);
+        const { left, right: end } = pane.getBoundingClientRect();
+        const move = (m) => set(right ? end - m.clientX : m.clientX - left);
         el.addEventListener("pointermove", move);
         el.addEventListener("pointerup", () => el.removeEventListener("pointermove", move), { once: true });
       });
       el.addEventListener("keydown", (e) => {
         const by = { ArrowLeft: -16, ArrowRight: 16 }[e.key];
-        if (by) { e.preventDefault(); set(pane.offsetWidth + by); }
+        if (by) { e.preventDefault(); set(pane.offsetWidth + (right ? -by : by)); }
       });
     }
   }
 
   for (const el of $$("[data-zone]")) el.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
   ready(document);
-  splits();
   setInterval(tick, 15000);
   setInterval(() => {
     for (const el of $$("time[data-seconds]")) el.textContent = Math.max(0, Math.ceil((Date.parse(el.dateTime) - Date.now()) / 1000));

@@ -1,0 +1,2 @@
+
+EVENTassignedà¬Å¢Œ4system"assigned’annšcoffee

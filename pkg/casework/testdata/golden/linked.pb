@@ -1,0 +1,2 @@
+
+EVENTlinked�Ţ�4ann"linked�talh2ewcvaa63use2ayuolxwh2�電話で本人が話した

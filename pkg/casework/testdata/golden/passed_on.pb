@@ -1,0 +1,2 @@
+
+EVENTpassed_onà¬Å¢Œ4ann"	passed_on

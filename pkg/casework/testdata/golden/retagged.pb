@@ -1,0 +1,2 @@
+
+EVENTretaggedà¬Å¢Œ4ann"retaggedÂè¿”é‡‘Âstore 12Êlater

@@ -1,0 +1,2 @@
+
+EVENTrevealedà¬Å¢Œ4ann"revealed

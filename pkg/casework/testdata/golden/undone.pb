@@ -1,0 +1,2 @@
+
+EVENTundoneà¬Å¢Œ4ann"undone’OLD

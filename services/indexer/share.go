@@ -1,0 +1,258 @@
+package indexer
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// ofMention is the document of a mention that nobody has touched, with the team
+// that it is for.
+func (x *indexer) ofMention(t *mention.Tagged, triage casework.Triage, seq uint64) search.Document {
+	d := ofMention(t, triage, seq)
+	d.Team = x.settings.Route(&t.Mention, &t.Verdict)
+	return d
+}
+
+// ofCase is the document of a case; one that is with no other department is with
+// the team that it is for.
+func (x *indexer) ofCase(s *casework.State) search.Document {
+	d := ofCase(s, x.now())
+	if v := s.InForce(); d.Team == "" && !s.Redacted {
+		d.Team = x.settings.Route(&s.Mention, &v)
+	}
+	return d
+}
+
+// ofAuthor asks for what the author of m wrote on the same platform.
+func ofAuthor(m *mention.Mention) search.Query {
+	return search.Query{Viewer: search.SeesAll(), Where: map[search.Field][]string{
+		search.FieldBrand: {m.Brand}, search.FieldPlatform: {m.Platform}, search.FieldAuthor: {m.Author.ID},
+	}}
+}
+
+// heard is what else of its author a new mention touches: cases that sleep until
+// the author writes again are woken. It returns how many of the author's
+// mentions still wait for an answer.
+func (x *indexer) heard(ctx context.Context, m *mention.Mention) (waiting int64, err error) {
+	if m.Author.ID == "" || m.Intake == mention.Bulked {
+		return 0, nil
+	}
+	open, asleep := ofAuthor(m), ofAuthor(m)
+	open.Where[search.FieldOpen] = []string{search.Yes}
+	asleep.Where[search.FieldTag] = []string{casework.TagWakes}
+	counts, err := x.index.Counts(ctx, open)
+	if err != nil {
+		return 0, err
+	}
+	found, err := x.index.Search(ctx, asleep)
+	if err != nil {
+		return 0, err
+	}
+	for _, h := range found.Hits {
+		s, err := x.cases.Record(ctx, h.ID, func(s *casework.State) (casework.Event, bool) {
+			return casework.Event{Kind: casework.Woke, Level: casework.OnPost}, s.WakeOnPost && !s.Snoozed.IsZero() && h.ID != m.ID
+		})
+		if err != nil {
+			return 0, err
+		}
+		x.tellStaff("woke", &s, s.Owner())
+	}
+	return counts[0], nil
+}
+
+const (
+	// shareEvery is how often cases are given out.
+	shareEvery = 5 * time.Second
+	week       = 7 * 24 * time.Hour
+)
+
+// share gives the open cases of teams to their members, as far as these have
+// room for more.
+func (x *indexer) share(ctx context.Context) error {
+	tick := time.NewTicker(shareEvery)
+	defer tick.Stop()
+	turn := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		for _, t := range settings.Teams.List(x.settings) {
+			if t.Capacity == 0 {
+				continue
+			}
+			if err := x.shareOut(ctx, &t, &turn); err != nil && ctx.Err() == nil {
+				x.log.Warn("cases not given out; trying again", "team", t.ID, "error", err)
+			}
+		}
+	}
+}
+
+// member is somebody who can take cases of a team.
+type member struct {
+	id     string
+	viewer identity.Viewer
+	free   int   // how many more they have room for
+	harsh  int64 // harsh mentions they had in the last week
+	turn   int   // how long they have waited; of equals the longest goes first
+}
+
+// shareOut gives out what waits for team t.
+func (x *indexer) shareOut(ctx context.Context, t *settings.Team, turn *int) error {
+	members, err := x.members(ctx, t, *turn)
+	if err != nil || len(members) == 0 {
+		return err
+	}
+	waiting, err := x.index.Search(ctx, search.Query{Viewer: search.SeesAll(), Sort: search.Queue, Collapse: true, Limit: 50, Where: map[search.Field][]string{
+		search.FieldOpen: {search.Yes}, search.FieldStatus: {string(casework.New)}, search.FieldHolder: {search.Unassigned}, search.FieldTeam: {t.ID},
+	}})
+	if err != nil {
+		return err
+	}
+	for i := range waiting.Hits {
+		h := &waiting.Hits[i]
+		harsh := slices.ContainsFunc(h.Risks, func(c mention.Category) bool { return slices.Contains(mention.Harsh, c) })
+		var who *member
+		s, err := x.cases.Record(ctx, h.ID, func(s *casework.State) (casework.Event, bool) {
+			now := x.now()
+			if s.Owner() != "" || s.Status != casework.New || !s.Open(now) {
+				return casework.Event{}, false
+			}
+			who = next(members, harsh, func(m *member) bool {
+				return !slices.Contains(s.Passed, m.id) && m.viewer.Can(identity.Handle, s.Mention.Brand)
+			})
+			if who == nil {
+				return casework.Event{}, false
+			}
+			return casework.Event{Kind: casework.Assigned, To: who.id, Text: t.Name}, true
+		})
+		if err != nil {
+			return err
+		}
+		if who == nil || s.Assignee != who.id {
+			continue
+		}
+		*turn++
+		who.free, who.turn = who.free-1, *turn
+		if harsh {
+			who.harsh++
+		}
+		x.tellStaff("assigned", &s, who.id)
+	}
+	return nil
+}
+
+// next is whose turn it is: of those with room whoever has most of it or, for
+// what is harsh, had least of that.
+func next(members []member, harsh bool, may func(*member) bool) *member {
+	var best *member
+	for i := range members {
+		m := &members[i]
+		if m.free <= 0 || !may(m) {
+			continue
+		}
+		switch {
+		case best == nil:
+			best = m
+		case harsh && m.harsh != best.harsh:
+			if m.harsh < best.harsh {
+				best = m
+			}
+		case m.free != best.free:
+			if m.free > best.free {
+				best = m
+			}
+		case m.turn < best.turn:
+			best = m
+		}
+	}
+	return best
+}
+
+// members are those of team t who are at work, with what they have.
+func (x *indexer) members(ctx context.Context, t *settings.Team, turn int) ([]member, error) {
+	var out []member
+	var queries []search.Query
+	for i, id := range t.Members {
+		s, ok := settings.Staff.Get(x.settings, id)
+		if !ok || s.Disabled || s.Away {
+			continue
+		}
+		out = append(out, member{id: id, viewer: s.Viewer(), turn: (i + len(t.Members) - turn%len(t.Members)) % len(t.Members)})
+		queries = append(queries,
+			search.Query{Viewer: search.SeesAll(), Where: map[search.Field][]string{search.FieldOpen: {search.Yes}, search.FieldHolder: {id}}},
+			search.Harsh(search.SeesAll(), id, x.now().Add(-week)))
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	counts, err := x.index.Counts(ctx, queries...)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		out[i].free, out[i].harsh = t.Capacity-int(counts[2*i]), counts[2*i+1]
+	}
+	return out, nil
+}
+
+// Told is a word to people on the desk, said once and kept nowhere: what it is
+// about shows in the lists as well.
+type Told struct {
+	Staff []string   `json:"staff"`
+	Case  mention.ID `json:"case"`
+	What  string     `json:"what"` // woke, assigned, taken, promise_half, promise_near, deadline
+	By    string     `json:"by,omitempty"`
+}
+
+func (x *indexer) tellStaff(what string, s *casework.State, staff ...string) {
+	staff = slices.DeleteFunc(staff, func(id string) bool { return id == "" })
+	if len(staff) == 0 {
+		return
+	}
+	if err := x.bus.Tell("told", Told{Staff: staff, Case: s.ID, What: what}); err != nil {
+		x.log.Debug("live notice not sent", "error", err)
+	}
+}
+
+// tellDue tells whoever has a case what time has brought since the event after,
+// and its leads where it comes to a head or nobody has it.
+func (x *indexer) tellDue(s *casework.State, after uint64) {
+	for i := range s.History {
+		e := &s.History[i]
+		if e.Seq <= after {
+			continue
+		}
+		what, leads := "", s.Owner() == ""
+		switch {
+		case e.Kind == casework.DeadlineNear:
+			what = "deadline"
+		case e.Kind == casework.PromiseDue && e.Level == "half":
+			what = "promise_half"
+		case e.Kind == casework.PromiseDue && e.Level == "near":
+			what, leads = "promise_near", true
+		case e.Kind == casework.Woke:
+			what = "woke"
+			leads = false
+		default:
+			continue
+		}
+		to := []string{s.Owner()}
+		if leads {
+			for _, p := range settings.Staff.List(x.settings) {
+				if v := p.Viewer(); !p.Disabled && v.Can(identity.Lead, s.Mention.Brand) && p.ID != s.Owner() {
+					to = append(to, p.ID)
+				}
+			}
+		}
+		x.tellStaff(what, s, to...)
+	}
+}
