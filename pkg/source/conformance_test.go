@@ -113,8 +113,18 @@ func (p *platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		i = slices.IndexFunc(p.exchanges, func(e exchange) bool { return e.Request == r.Method+" "+r.URL.Path })
 	}
 	if fault != nil && (i < 0 || !p.exchanges[i].Token) {
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		fault(w, r)
 		return
+	}
+	p.recorded(w, r)
+}
+
+// recorded answers r from the recording.
+func (p *platform) recorded(w http.ResponseWriter, r *http.Request) {
+	i := slices.IndexFunc(p.exchanges, func(e exchange) bool { return e.Request == r.Method+" "+r.URL.RequestURI() })
+	if i < 0 {
+		i = slices.IndexFunc(p.exchanges, func(e exchange) bool { return e.Request == r.Method+" "+r.URL.Path })
 	}
 	if i < 0 {
 		http.Error(w, "no exchange for "+r.Method+" "+r.URL.RequestURI(), http.StatusTeapot)
