@@ -127,6 +127,13 @@ type Rereading struct {
 	Error  string `json:"error,omitempty"` // why it doesn't go on
 }
 
+// ParentPost names a post that others answer. Of a list of them the indexer says
+// whose reply each is: the brands that published it, or none.
+type ParentPost struct {
+	Platform string `json:"platform"`
+	NativeID string `json:"native"`
+}
+
 // Stored asks the indexer for mentions to be read again: those of a source, and
 // with AllOf also those of that platform which none of the Sources brought.
 type Stored struct {

@@ -329,6 +329,35 @@ func TestOnlyDeletionsOfWhatWeHaveGoOn(t *testing.T) {
 	}
 }
 
+// What answers our reply is about the brand, though its query doesn't find it.
+func TestAnswersToOurRepliesAreHeard(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	must(t, bus.Answer(t.Context(), b.bus, "indexer", "replied", func(_ context.Context, posts []source.ParentPost) ([][]string, error) {
+		out := make([][]string, len(posts))
+		for i, p := range posts {
+			if p == (source.ParentPost{Platform: "scripted", NativeID: "our-reply"}) {
+				out[i] = []string{"kumo"}
+			}
+		}
+		return out, nil
+	}))
+	under := func(id, parent, text string) source.Item {
+		it := post(id, text)
+		it.Post.Thread.Parent = parent
+		return it
+	}
+	b.source("a", &script{poll: time.Hour, give: func(string) ([]source.Item, error) {
+		return []source.Item{
+			post("1", "about something else"), under("2", "our-reply", "still broken"), under("3", "theirs", "still broken"), under("4", "our-reply", "kumo, still broken"),
+		}, nil
+	}})
+	b.run()
+	if got := b.mentions(2); !slices.Equal(got, []string{"2", "4"}) {
+		t.Errorf("heard %v", got)
+	}
+}
+
 func TestSettingsThatChangeReplaceTheRunner(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -220,7 +221,8 @@ func (r *runner) publish(ctx context.Context, batch []source.Item) error {
 		posts    int
 		cursor   string
 	)
-	for _, item := range batch {
+	ours := r.answersUs(ctx, batch)
+	for i, item := range batch {
 		if item.Cursor != "" {
 			cursor = item.Cursor
 		}
@@ -239,7 +241,7 @@ func (r *runner) publish(ctx context.Context, batch []source.Item) error {
 		if p.PublishedAt.After(newest) {
 			newest = p.PublishedAt
 		}
-		found, err := r.mentions(ctx, &p, item.Brands)
+		found, err := r.mentions(ctx, &p, item.Brands, ours[i])
 		if err != nil {
 			return err
 		}
@@ -278,11 +280,16 @@ func (r *runner) publish(ctx context.Context, batch []source.Item) error {
 // completeTime bounds what a connector may take to complete one post.
 const completeTime = 5 * time.Second
 
-func (r *runner) mentions(ctx context.Context, p *mention.Post, named []string) ([]*mention.Mention, error) {
+func (r *runner) mentions(ctx context.Context, p *mention.Post, named, answered []string) ([]*mention.Mention, error) {
 	if r.of.Brand != "" {
 		named = []string{r.of.Brand}
 	}
 	found := r.settings.Mentions(p, named...)
+	for _, brand := range answered {
+		if !slices.ContainsFunc(found, func(m *mention.Mention) bool { return m.Brand == brand }) {
+			found = append(found, r.settings.Mentions(p, brand)...)
+		}
+	}
 	if p.Deleted {
 		return r.known(ctx, found)
 	}
@@ -300,6 +307,38 @@ func (r *runner) mentions(ctx context.Context, p *mention.Post, named []string) 
 		found[i] = &complete
 	}
 	return found, nil
+}
+
+// answersUs says of each item whose reply it answers: such a post is about that
+// brand, whatever the queries say. While the indexer is away that is not known,
+// and nothing waits for it.
+func (r *runner) answersUs(ctx context.Context, batch []source.Item) map[int][]string {
+	var (
+		asked []source.ParentPost
+		items []int
+	)
+	for i := range batch {
+		if p := &batch[i].Post; p.Thread.Parent != "" && !p.Deleted {
+			asked, items = append(asked, source.ParentPost{Platform: p.Platform, NativeID: p.Thread.Parent}), append(items, i)
+		}
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	brands, err := bus.Ask[[]source.ParentPost, [][]string](ctx, r.bus, "indexer", "replied", asked)
+	if err != nil {
+		r.log.Debug("which posts answer our replies is not known", "error", err)
+		return nil
+	}
+	out := map[int][]string{}
+	for j, i := range items {
+		if j < len(brands) && len(brands[j]) > 0 {
+			out[i] = brands[j]
+		}
+	}
+	return out
 }
 
 // known keeps the deletions of posts that we have: a platform's stream tells of

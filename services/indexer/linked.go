@@ -8,6 +8,7 @@ import (
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/source"
 )
 
 // linkAnswers tells the cases whose replies these new mentions answer.
@@ -33,6 +34,30 @@ func (x *indexer) linkAnswers(ctx context.Context, mentions []*mention.Mention) 
 		}
 	}
 	return nil
+}
+
+// replied says of each post which brands published it as a reply.
+func (x *indexer) replied(ctx context.Context, posts []source.ParentPost) ([][]string, error) {
+	brands := make([][]string, len(posts))
+	for part := range slices.Chunk(posts, search.MaxValues) {
+		var natives []string
+		for _, p := range part {
+			natives = append(natives, p.NativeID)
+		}
+		cases, err := x.all(ctx, map[search.Field][]string{search.FieldSent: natives})
+		if err != nil {
+			return nil, err
+		}
+		for i := range cases {
+			d := &cases[i]
+			for j, p := range posts {
+				if p.Platform == d.Platform && slices.Contains(d.Sent, p.NativeID) && !slices.Contains(brands[j], d.Brand) {
+					brands[j] = append(brands[j], d.Brand)
+				}
+			}
+		}
+	}
+	return brands, nil
 }
 
 // answersTo tells a case, whose replies in d are more than in have, of the

@@ -7,10 +7,11 @@ import (
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/source"
 )
 
-// replied publishes a reply to case id, as native.
-func (b *bench) replied(id mention.ID, native string) {
+// publish publishes a reply to case id, as native.
+func (b *bench) publish(id mention.ID, native string) {
 	b.t.Helper()
 	_, err := b.cases.Record(b.t.Context(), id, func(s *casework.State) (casework.Event, bool) {
 		return casework.Event{Kind: casework.Posted, Draft: &casework.Draft{Text: "ごめんなさい", Account: "box"}, Native: native, URL: "https://s.example/" + native}, true
@@ -59,8 +60,13 @@ func TestAnswersToOurReplies(t *testing.T) {
 	id := b.tag(1, "返事がない")
 	b.indexed()
 	b.do(id, casework.Claim{})
-	b.replied(id, "r1")
+	b.publish(id, "r1")
 	b.indexed()
+
+	got, err := b.indexer.replied(t.Context(), []source.ParentPost{{Platform: "sandbox", NativeID: "r1"}, {Platform: "x", NativeID: "r1"}, {Platform: "sandbox", NativeID: "p1"}})
+	if err != nil || len(got) != 3 || len(got[0]) != 1 || got[0][0] != "acme" || len(got[1])+len(got[2]) > 0 {
+		t.Errorf("ours: %v, %v", got, err)
+	}
 
 	// Somebody else answers, then the author, by whatever source.
 	other := b.answer("a1", "r1", "u9")
@@ -82,7 +88,7 @@ func TestAnswersToOurReplies(t *testing.T) {
 	early := b.answer("a4", "r2", "u1")
 	b.indexed()
 	b.do(id, casework.Claim{})
-	b.replied(id, "r2")
+	b.publish(id, "r2")
 	s = b.becomes(id, "answered before it was known", func(s *casework.State) bool { return len(s.Answers) == 3 })
 	if s.Answers[2].ID != early || s.Status != casework.New {
 		t.Errorf("%+v, %s", s.Answers, s.Status)
@@ -112,7 +118,7 @@ func TestAnswersToAMergedCase(t *testing.T) {
 	b.run()
 	from, into := b.tag(1, "返事がない"), b.tag(2, "返事がない!")
 	b.indexed()
-	b.replied(from, "r1")
+	b.publish(from, "r1")
 	b.do(into, casework.Claim{}, casework.Close{})
 	b.indexed()
 	if _, err := b.cases.Merge(t.Context(), ann, from, into); err != nil {
