@@ -113,13 +113,17 @@ func (f *feed) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, error] 
 			return failed(fmt.Errorf("feed: cursor: %w", err))
 		}
 	}
-	if cur.For != f.cfg.URL {
+	other := cur.For != f.cfg.URL
+	if other {
 		cur = feedCursor{For: f.cfg.URL, Seen: cur.Seen}
 	}
 	return func(yield func(Item, error) bool) {
 		posts, next, err := f.read(ctx, cur)
 		if err != nil && len(posts) == 0 {
 			yield(Item{}, err)
+			return
+		}
+		if gap := turnedOver(posts, cur.Seen); gap != nil && !other && !yield(Item{Cursor: cursor, Gap: gap}, nil) {
 			return
 		}
 		if !f.hand(posts, cur, next, yield) {
@@ -179,6 +183,29 @@ func feedHeader(etag, modified string) http.Header {
 		h.Set("If-Modified-Since", modified)
 	}
 	return h
+}
+
+// fullFeed is how many items a feed has that may have dropped others.
+const fullFeed = 10
+
+// turnedOver tells of a gap when nothing of a full feed has been seen before:
+// then items may have come and gone since. When it was read last the fetcher
+// knows.
+func turnedOver(posts []mention.Post, before string) *Gap {
+	if before == "" || len(posts) < fullFeed {
+		return nil
+	}
+	s := loadSeen(before)
+	oldest := posts[0].PublishedAt
+	for _, p := range posts {
+		if s.look(p.NativeID, p.Content()) != fresh {
+			return nil
+		}
+		if p.PublishedAt.Before(oldest) {
+			oldest = p.PublishedAt
+		}
+	}
+	return &Gap{To: oldest, Why: "everything in the feed was new: older items may have left it before it was read again"}
 }
 
 // hand yields what is new among posts, oldest first. Until the last one is

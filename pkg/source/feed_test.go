@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func testDeps(t testing.TB) Deps {
 	}
 	return Deps{
 		HTTP: client, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return testNow },
-		Terms: func() Terms { return Terms{} }, Data: t.TempDir(),
+		Terms: func() Terms { return Terms{} }, Data: t.TempDir(), Keep: Memory(),
 	}
 }
 
@@ -313,4 +314,52 @@ func FuzzFeed(f *testing.F) {
 			wellFormed(t, p)
 		}
 	})
+}
+
+// TestATurnedOverFeedHasAGap: a feed of which nothing was seen before may have
+// dropped what came in between.
+func TestATurnedOverFeedHasAGap(t *testing.T) {
+	t.Parallel()
+	var first atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `<rss version="2.0"><channel><title>t</title>`)
+		for i := range int64(12) {
+			n := first.Load() + i
+			fmt.Fprintf(w, `<item><guid>%d</guid><title>n %d</title><pubDate>%s</pubDate></item>`, n, n, testNow.Add(time.Duration(n-100)*time.Minute).Format(time.RFC1123Z))
+		}
+		fmt.Fprint(w, `</channel></rss>`)
+	}))
+	defer srv.Close()
+	k, _ := Named("feed")
+	src, err := k.Open([]byte(`url: "`+srv.URL+`"`), testDeps(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cursor := ""
+	for _, step := range []struct {
+		first int64
+		items int
+		gap   bool
+	}{{0, 12, false}, {5, 5, false}, {17, 12, true}, {17, 0, false}} {
+		first.Store(step.first)
+		var gaps []Gap
+		items := 0
+		for it, err := range src.Fetch(t.Context(), cursor) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cursor = it.Cursor; it.Gap != nil {
+				gaps = append(gaps, *it.Gap)
+			}
+			if it.Post.NativeID != "" {
+				items++
+			}
+		}
+		if items != step.items || len(gaps) > 0 != step.gap {
+			t.Errorf("from %d: %d items, gaps %v; want %d, %v", step.first, items, gaps, step.items, step.gap)
+		}
+		if step.gap && (!gaps[0].From.IsZero() || !gaps[0].To.Equal(testNow.Add(time.Duration(step.first-100)*time.Minute))) {
+			t.Errorf("%+v", gaps[0])
+		}
+	}
 }

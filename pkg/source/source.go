@@ -42,8 +42,9 @@ type Item struct {
 
 // Gap is a stretch of time of which not everything was heard.
 type Gap struct {
-	From, To time.Time // To is zero while it lasts
-	Why      string    // in words for staff, English
+	// From is zero for when the source was last read; To is zero while it lasts.
+	From, To time.Time
+	Why      string // in words for staff, English
 }
 
 // Source brings posts. Its methods may be called concurrently, but only one

@@ -322,6 +322,9 @@ func (c *call) saveConnection(s family) error {
 		return c.showConnection(http.StatusUnprocessableEntity, s, v, kind, wrong)
 	}
 	c.flash(&flash{Text: c.l.say("done.saved")})
+	if isNew && s.brand {
+		return c.back(s.path + "/" + v.id) // where it is connected, and its hook's address is
+	}
 	return c.back(s.path)
 }
 

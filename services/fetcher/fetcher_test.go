@@ -374,12 +374,16 @@ func TestSettingsThatChangeReplaceTheRunner(t *testing.T) {
 	s.Off = true
 	must(t, settings.Sources.Put(t.Context(), b.settings, "cli", "a", settings.Sources.Version(b.settings, "a"), s))
 	eventually(t, "nobody runs it", func() bool { return b.runner("a") == nil })
-	s.Off, s.Config = false, []byte(`{"name":"nothing"}`)
+	s.Off, s.Config = false, []byte(`{"name":"not yet there"}`)
 	must(t, settings.Sources.Put(t.Context(), b.settings, "cli", "a", settings.Sources.Version(b.settings, "a"), s))
 	eventually(t, "what can't be opened says so", func() bool { return strings.Contains(b.progress("a").Error, "no such script") })
 	if c := b.progress("a").Cursor; c != "1" {
 		t.Errorf("cursor %q after a failed opening", c)
 	}
+	// What it refers to comes later, as the file of a secret does.
+	scripts.Store("not yet there", second)
+	b.runner("a").wake()
+	eventually(t, "it is opened after all", func() bool { return b.progress("a").Error == "" })
 }
 
 func (b *bench) push(id string, body string) source.Answer {

@@ -42,30 +42,40 @@ func (r *runner) run(ctx context.Context) {
 	defer r.save(ctx)
 	stop := r.beat(ctx)
 	defer stop()
-	conn, _, err := r.open(r.id, r.of)
-	r.mu.Lock()
-	r.conn = conn
-	r.coverage.Began(r.progress.Alive, r.now(), r.replays())
-	r.noted = true
-	r.mu.Unlock()
-	if err != nil {
-		r.fail(ctx, err, 0)
-		<-ctx.Done() // until the settings change
-		return
+	for began := false; ; {
+		conn, _, err := r.open(r.id, r.of)
+		r.mu.Lock()
+		if r.conn = conn; !began {
+			r.coverage.Began(r.progress.Alive, r.now(), r.replays())
+			began, r.noted = true, true
+		}
+		r.mu.Unlock()
+		if err == nil {
+			break
+		}
+		// What it refers to may come yet, such as the file of a secret.
+		if !r.rest(ctx, r.fail(ctx, err, r.pause(err))) {
+			return
+		}
 	}
-	if again := r.rereads(r.id, r.of, conn); again != nil {
+	if again := r.rereads(r.id, r.of, r.conn); again != nil {
 		done := make(chan struct{})
 		defer func() { <-done }()
 		go func() { defer close(done); again.run(ctx) }()
 	}
 	for ctx.Err() == nil {
-		wait := r.fetch(ctx)
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		case <-r.again:
-		}
+		r.rest(ctx, r.fetch(ctx))
 	}
+}
+
+// rest waits, until it is woken. It returns false when ctx has ended.
+func (r *runner) rest(ctx context.Context, wait time.Duration) bool {
+	select {
+	case <-ctx.Done():
+	case <-time.After(wait):
+	case <-r.again:
+	}
+	return ctx.Err() == nil
 }
 
 // wake makes the source fetch now, if it pauses.
@@ -269,7 +279,11 @@ func (r *runner) publish(ctx context.Context, batch []source.Item) error {
 	}
 	for _, item := range batch {
 		if item.Gap != nil {
-			r.coverage.Told(*item.Gap, now)
+			g := *item.Gap
+			if g.From.IsZero() {
+				g.From = r.progress.Success
+			}
+			r.coverage.Told(g, now)
 			r.told, r.noted = true, true
 		}
 	}
