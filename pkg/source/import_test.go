@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/encoding/japanese"
 )
 
 // readAll returns the posts of a file, its lines that were refused, and the
@@ -249,4 +251,42 @@ func FuzzImport(f *testing.F) {
 			wellFormed(t, p)
 		}
 	})
+}
+
+func TestColumnsAreGuessedAndCanBeChosen(t *testing.T) {
+	sjis, err := japanese.ShiftJIS.NewEncoder().String("投稿日時,ひとこと,本文,本文,Date\r\n2026/10/3,a,よい①,二つ目,x\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, raw := range map[string]string{
+		"Shift_JIS":           sjis,
+		"UTF-8 with its mark": "\ufeff投稿日時,ひとこと,本文,本文,Date\n2026/10/3,a,よい①,二つ目,x\n",
+		"tabs":                "投稿日時\tひとこと\t本文\t本文\tDate\n2026/10/3\ta\tよい①\t二つ目\tx\n",
+	} {
+		got, err := Columns(strings.NewReader(raw))
+		if err != nil || len(got) != 5 {
+			t.Fatalf("%s: %+v, %v", name, got, err)
+		}
+		want := []Column{{"投稿日時", "published_at", []string{"2026/10/3"}}, {"ひとこと", "", []string{"a"}}, {"本文", "text", []string{"よい①"}}, {"本文", "", []string{"二つ目"}}, {"Date", "", []string{"x"}}}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+		im := Import{Format: "csv", Now: testNow, Columns: []string{"published_at", "title", "", "text", ""}}
+		for rec, err := range im.Read(strings.NewReader(raw)) {
+			if err != nil || rec.Post.Title != "a" || rec.Post.Text != "二つ目" {
+				t.Errorf("%s: %+v, %v", name, rec, err)
+			}
+		}
+	}
+	for _, raw := range []string{"", "\"never closed"} {
+		if got, err := Columns(strings.NewReader(raw)); err == nil {
+			t.Errorf("%q: %+v", raw, got)
+		}
+	}
+	im := Import{Format: "csv", Now: testNow, Columns: []string{"text"}}
+	for _, err := range im.Read(strings.NewReader("a,b\nc,d\n")) {
+		if err == nil || !strings.Contains(err.Error(), "1 columns are given, but the file has 2") {
+			t.Errorf("%v", err)
+		}
+	}
 }

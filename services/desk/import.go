@@ -297,7 +297,7 @@ func (c *call) importPage(status int, j *importJob, wrong map[string]string) err
 			v.Form.Groups = append(v.Form.Groups, fieldGroup{Label: say("import.columns"), Hint: say("import.columns_hint"), Fields: columns})
 		}
 		if found.Accepted > 0 && found.Error == "" {
-			v.Run, v.RunLabel = at+"/run", say("import.run", found.Accepted)
+			v.Run, v.RunLabel = at+"/run", say("import.run", number(found.Accepted))
 		}
 	}
 	v.Drop = at + "/drop"

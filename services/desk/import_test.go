@@ -63,7 +63,7 @@ func TestAFileIsLookedAtBeforeItIsBroughtIn(t *testing.T) {
 	before := published(b)
 	v.want(v.post(at, "platform", "shop", "zone", "Asia/Tokyo", "column.0", "id", "column.1", "published_at", "column.2", "author.name", "column.3", "rating", "column.4", "place.name", "column.5", "text"), 303)
 	a := v.want(v.get(at), 200, "Bring in 1", "<td class=\"fig\">4</td>", "published_at: ")
-	for label, n := range map[string]string{"would be taken": "1", "here already": "2", "about no brand": "1", "refused": "1"} {
+	for label, n := range map[string]string{"new": "1", "here already": "2", "no brand": "1", "refused": "1"} {
 		if !strings.Contains(a.body, label+`</dt><dd class="fig">`+n) && !strings.Contains(a.body, label+`</dt><dd class="fig bad">`+n) {
 			t.Errorf("%s is not %s:\n%s", label, n, a.body)
 		}
@@ -127,7 +127,7 @@ func TestWhatAnImportRefuses(t *testing.T) {
 	v.want(v.post(at, "zone", "Mars/Olympus", "platform", "TWO WORDS"), 422, "Asia/Tokyo", "one word")
 	narrow := b.as("eve", []string{"hoshi"}, identity.Admin)
 	at = narrow.bring("posts.jsonl", []byte(`{"id":"1","text":"kumo","brands":["kumo"],"published_at":"2026-10-01T00:00:00Z"}`+"\n"), map[string]string{"zone": "UTC"})
-	narrow.want(narrow.get(at), 200, `about no brand</dt><dd class="fig">1`) // not hers to bring in
+	narrow.want(narrow.get(at), 200, `no brand</dt><dd class="fig">1`) // not hers to bring in
 	a := v.upload("/import", map[string]string{"zone": "UTC"}, "photo.png", []byte("x"))
 	v.want(a, 422)
 	v.want(v.get("/import/aaaaaaaaaaaaaaaa"), 404)
