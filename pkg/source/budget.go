@@ -15,23 +15,23 @@ type budget struct {
 	per  time.Duration
 }
 
-// spend takes one from b, or refuses with the time to wait. Half of b may be
+// spend takes n from b, or refuses with the time to wait. Half of b may be
 // spent at once; it grows back by half of b in b.per, so that in no stretch of
 // b.per more than b.most are spent.
-func (d Deps) spend(ctx context.Context, b budget) error {
+func (d Deps) spend(ctx context.Context, b budget, n int) error {
 	var kept struct {
 		Full time.Time `json:"full"` // when nothing is spent any more
 	}
-	each := b.per / time.Duration(b.most/2)
+	takes := time.Duration(n) * b.per / time.Duration(b.most/2)
 	return d.Keep.Update(ctx, b.name, &kept, func() (bool, error) {
 		now := d.Now().UTC()
 		if kept.Full.Before(now) {
 			kept.Full = now
 		}
-		if wait := kept.Full.Add(each).Sub(now.Add(b.per)); wait > 0 {
+		if wait := kept.Full.Add(takes).Sub(now.Add(b.per)); wait > 0 {
 			return false, &Refusal{Reason: Limited, Until: now.Add(wait), Err: spentError{b, wait}}
 		}
-		kept.Full = kept.Full.Add(each)
+		kept.Full = kept.Full.Add(takes)
 		return true, nil
 	})
 }

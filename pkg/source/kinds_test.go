@@ -32,6 +32,7 @@ func TestConfigurationsAreChecked(t *testing.T) {
 		{"googlebusiness", "client_id: a\nclient_secret: b\nserver: https://x\nbackfill: 1m\npoll: 1s", "line 3: server: must be like https://{api}.googleapis.com\nline 4: backfill: must be at least 1h, at most 365d\nline 5: poll: must be at least 1m0s"},
 		{"googleplay", "package: acme\nkey: b\nserver: x\npoll: 48h", "line 1: package: must be like com.example.app\nline 3: server: must start with http:// or https://\nline 4: poll: must be at least 2m, at most 24h"},
 		{"trustpilot", "business_unit: acme\nkey: a\nsecret: b\nuser: me\nserver: x\npoll: 1s", "line 1: business_unit: must be 24 letters a-f and digits\nline 4: user: must be 24 letters a-f and digits\nline 5: server: must start with http:// or https://\nline 6: poll: must be at least 5m0s"},
+		{"youtube", "channel: acme\nvideos: [x]\nclient_id: a\nclient_secret: b\nunits: 1", "line 1: channel: must be UC and 22 characters\nline 2: videos[0]: \"x\" is not the 11 characters after v= in a video's address\nline 5: units: must be at least 100"},
 		{"sandbox", "dir: ../../etc\nspeed: 0", "line 1: dir: must be a folder within the data folder\nline 2: speed: must be more than 0, at most 1000000"},
 		{"sandbox", "speed: nan", "line 1: speed: must be more than 0, at most 1000000"},
 		{"x", "account: so long a handle is none\nlisten: everything\ncountry: jp", "line 1: account: \"so long a handle is none\" is not a handle on X\nline 2: listen: \"everything\" is not one of search, stream, mentions, push\nline 3: country: \"jp\" is not like JP"},

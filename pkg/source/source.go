@@ -249,6 +249,7 @@ var Kinds = []Kind{
 	googleBusinessKind(),
 	googlePlayKind(),
 	trustpilotKind(),
+	youTubeKind(),
 	sandboxKind(),
 	xKind(),
 }
