@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -22,6 +23,7 @@ type api struct {
 	// renew makes a token function that holds no token yet, for when one is
 	// refused before its time; nil where that can't mend anything.
 	renew func() func(context.Context) (string, error)
+	agent string // User-Agent, where a platform wants its own
 	// reason reads why from the body of a refusal; empty when it doesn't say.
 	reason func(body []byte) string
 
@@ -41,7 +43,7 @@ func (a *api) get(ctx context.Context, address string, out any) error {
 	return a.do(ctx, http.MethodGet, address, nil, out)
 }
 
-// do sends in as JSON, unless it is nil, and decodes the answer into out, unless
+// do sends in as JSON, or as a form if it is one, unless it is nil, and decodes the answer into out, unless
 // that is nil. A token that is refused is asked for anew once: nothing has
 // happened then.
 func (a *api) do(ctx context.Context, method, address string, in, out any) error {
@@ -57,7 +59,10 @@ func (a *api) do(ctx context.Context, method, address string, in, out any) error
 
 func (a *api) try(ctx context.Context, method, address string, in, out any) error {
 	var body io.Reader
-	if in != nil {
+	kind := "application/json"
+	if form, ok := in.(url.Values); ok {
+		body, kind = strings.NewReader(form.Encode()), "application/x-www-form-urlencoded"
+	} else if in != nil {
 		raw, err := json.Marshal(in)
 		if err != nil {
 			return err
@@ -70,7 +75,10 @@ func (a *api) try(ctx context.Context, method, address string, in, out any) erro
 	}
 	req.Header.Set("Accept", "application/json")
 	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", kind)
+	}
+	if a.agent != "" {
+		req.Header.Set("User-Agent", a.agent)
 	}
 	a.mu.Lock()
 	ask := a.token

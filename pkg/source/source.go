@@ -248,6 +248,7 @@ var Kinds = []Kind{
 	appStoreConnectKind(),
 	googleBusinessKind(),
 	googlePlayKind(),
+	redditKind(),
 	trustpilotKind(),
 	youTubeKind(),
 	sandboxKind(),

@@ -78,7 +78,9 @@ func (f *fakeYouTube) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case r.Method == "POST" && r.URL.Path == "/youtube/youtube/v3/comments" && q.Get("part") == "snippet":
 		f.units += 50
-		var in struct{ Snippet struct{ ParentID, TextOriginal string } }
+		var in struct {
+			Snippet struct{ ParentID, TextOriginal string }
+		}
 		json.NewDecoder(r.Body).Decode(&in)
 		if strings.Contains(in.Snippet.ParentID, ".") || in.Snippet.TextOriginal == "" {
 			w.WriteHeader(400) // only a thread's first comment is a parent
