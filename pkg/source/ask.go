@@ -32,7 +32,7 @@ type Answer struct {
 // Abilities are what a source can do beside fetching: verb "abilities".
 type Abilities struct {
 	Receives bool      `json:"receives"` // is a [Receiver]
-	Consents bool      `json:"consents"` // is a [Consenter]
+	Consents bool      `json:"consents"` // is a [Consenter], and configured to be
 	Since    time.Time `json:"since,omitzero"`
 	By       string    `json:"by,omitempty"` // staff id of who connected it
 	Error    string    `json:"error,omitempty"`
@@ -42,12 +42,12 @@ type Abilities struct {
 func AbilitiesOf(ctx context.Context, s Source, d Deps) Abilities {
 	var a Abilities
 	_, a.Receives = s.(Receiver)
-	c, consents := s.(Consenter)
+	cfg, consents := consentOf(s)
 	if !consents {
 		return a
 	}
 	a.Consents = true
-	g, ok, err := d.Consent(ctx, c.Consent())
+	g, ok, err := d.Consent(ctx, cfg)
 	switch {
 	case err != nil:
 		a.Error = err.Error()
@@ -72,24 +72,32 @@ type Consenting struct {
 // ErrNoConsent says that the connector needs nobody's consent.
 var ErrNoConsent = errors.New("this source is not connected by a person's consent")
 
+// consentOf is how s is let in by a person; ok is false where nobody needs to,
+// as by its configuration.
+func consentOf(s Source) (cfg oauth2.Config, ok bool) {
+	c, ok := s.(Consenter)
+	if ok {
+		cfg = c.Consent()
+	}
+	return cfg, cfg.ClientID != ""
+}
+
 // Page is the address of the platform's page that asks for consent.
 func (c Consenting) Page(s Source) (string, error) {
-	from, ok := s.(Consenter)
+	cfg, ok := consentOf(s)
 	if !ok {
 		return "", ErrNoConsent
 	}
-	cfg := from.Consent()
 	cfg.RedirectURL = c.Redirect
 	return cfg.AuthCodeURL(c.State, oauth2.S256ChallengeOption(c.Verifier)), nil
 }
 
 // Grant trades the code and keeps what it is worth.
 func (c Consenting) Grant(ctx context.Context, s Source, d Deps) error {
-	from, ok := s.(Consenter)
+	cfg, ok := consentOf(s)
 	if !ok {
 		return ErrNoConsent
 	}
-	cfg := from.Consent()
 	cfg.RedirectURL = c.Redirect
 	return d.Consented(ctx, cfg, c.Code, c.Verifier, c.By)
 }

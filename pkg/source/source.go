@@ -157,6 +157,7 @@ type Pushed struct {
 // Consenter is the ability to be let in by a person on the platform's own page
 // (OAuth 2.0 authorization code with PKCE). RedirectURL is set by the caller.
 type Consenter interface {
+	// Consent has no ClientID where the configuration wants no consent.
 	Consent() oauth2.Config
 }
 

@@ -163,7 +163,7 @@ func (x *xSource) fields() url.Values {
 		expand += ",referenced_tweets.id,referenced_tweets.id.author_id"
 	}
 	return url.Values{
-		"tweet.fields": {"attachments,author_id,conversation_id,created_at,edit_controls,entities,in_reply_to_user_id,lang,note_tweet,public_metrics,referenced_tweets,reply_settings,withheld"},
+		"tweet.fields": {"attachments,author_id,conversation_id,created_at,entities,in_reply_to_user_id,lang,note_tweet,public_metrics,referenced_tweets,reply_settings,withheld"},
 		"user.fields":  {"name,profile_image_url,protected,public_metrics,username"},
 		"media.fields": {"alt_text,media_key,preview_image_url,type,url"},
 		"expansions":   {expand},
@@ -350,7 +350,7 @@ var xOldNames = regexp.MustCompile(`tweet\.fields|referenced_tweets|note_tweet`)
 func renameFields(q url.Values) url.Values {
 	q = maps.Clone(q)
 	q.Del("tweet.fields")
-	q.Set("post.fields", "attachments,conversation_id,created_at,edit_controls,entities,lang,note_post,public_metrics,reply_settings,withheld")
+	q.Set("post.fields", "attachments,conversation_id,created_at,entities,lang,note_post,public_metrics,reply_settings,withheld")
 	q.Set("expansions", "author_id,attachments.media_keys,referenced_posts")
 	return q
 }

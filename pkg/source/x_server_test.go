@@ -164,7 +164,7 @@ func (x *xServer) cut() {
 // listening waits until n streams are connected.
 func (x *xServer) listening(n int) {
 	x.t.Helper()
-	for range 1000 {
+	for range 6000 {
 		x.mu.Lock()
 		have := len(x.connects)
 		x.mu.Unlock()

@@ -44,7 +44,7 @@ func follow(t *testing.T, x *xSource, cursor string) *follower {
 // next is the next item with a post or a gap.
 func (f *follower) next() Item {
 	f.t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case it, ok := <-f.items:
@@ -67,7 +67,7 @@ func (f *follower) end() error {
 	select {
 	case err := <-f.done:
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		f.t.Fatal("it did not end")
 	}
 	return nil
@@ -113,7 +113,7 @@ func TestXStreamBringsWhatItsRulesSay(t *testing.T) {
 	words = []string{"toaster"}
 	x.mu.Unlock()
 	for n := 0; !strings.Contains(strings.Join(x.ruleValues(), " "), "toaster") || strings.Contains(strings.Join(x.ruleValues(), " "), "kettle"); n++ {
-		if n > 1000 {
+		if n > 6000 {
 			t.Fatalf("rules %q", x.ruleValues())
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -301,11 +301,13 @@ func TestXStreamStopsWithTheBudget(t *testing.T) {
 	for range 6 {
 		x.say("2", "kettle", 0)
 	}
-	for range 6 {
-		f.next()
+	// It looks at the budget now and then, so a post too many may come.
+	got, it := 0, f.next()
+	for ; it.Gap == nil; it = f.next() {
+		got++
 	}
-	if it := f.next(); it.Gap == nil || !it.Gap.To.IsZero() {
-		t.Errorf("%+v", it)
+	if got < 5 || got > 6 || !it.Gap.To.IsZero() {
+		t.Errorf("%d posts, %+v", got, it)
 	}
 	if _, ok := errors.AsType[*budgetError](f.end()); !ok {
 		t.Error("it goes on")
@@ -324,7 +326,7 @@ func TestXStreamWaitsForWords(t *testing.T) {
 	src.look = 10 * time.Millisecond
 	f := follow(t, src, "")
 	for n := 0; x.count("GET /2/tweets/search/stream/rules") < 2; n++ {
-		if n > 1000 {
+		if n > 6000 {
 			t.Fatal("it does not look")
 		}
 		time.Sleep(10 * time.Millisecond)

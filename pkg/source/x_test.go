@@ -135,6 +135,22 @@ func TestXReadsMentionsOfTheAccount(t *testing.T) {
 	}
 }
 
+func TestXTellsThatItListsOnlyTheNewestMentions(t *testing.T) {
+	x := newXServer(t)
+	var ids []string
+	for i := range 900 {
+		ids = append(ids, x.say("2", "@acme_jp hello", 5*time.Hour-time.Duration(i)*time.Second))
+	}
+	src := x.open(xTestKeys+"listen: mentions\ndaily_usd: 0\n", x.deps())
+	items, cursor, err := collectX(t.Context(), src, "")
+	if got, gaps := nativeIDs(items), gapsOf(items); err != nil || !slices.Equal(got, ids[100:]) || len(gaps) != 1 || !gaps[0].To.Equal(xTime(xNumber(ids[100]))) {
+		t.Errorf("%d posts, %+v: %v", len(got), gaps, err)
+	}
+	if items, _, err := collectX(t.Context(), src, cursor); err != nil || len(nativeIDs(items)) > 0 || len(gapsOf(items)) > 0 {
+		t.Errorf("told again: %v %v", items, err)
+	}
+}
+
 func TestXTellsWhoMayBeAnswered(t *testing.T) {
 	x := newXServer(t)
 	ours := x.say("1", "news", time.Hour)
@@ -413,6 +429,11 @@ func TestXConsentIsRenewedAndLost(t *testing.T) {
 	}
 	if c := src.Consent(); !slices.Contains(c.Scopes, "offline.access") || !strings.HasPrefix(c.Endpoint.AuthURL, "https://x.com/") {
 		t.Errorf("%+v", c)
+	}
+	for cfg, want := range map[string]bool{cfg: true, xTestKeys: false} {
+		if a := AbilitiesOf(t.Context(), x.open(cfg, d), d); a.Consents != want || !a.Receives {
+			t.Errorf("%q: %+v", cfg, a)
+		}
 	}
 	// The person withdraws it.
 	x.mu.Lock()
