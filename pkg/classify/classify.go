@@ -19,7 +19,7 @@ import (
 )
 
 // codeVersion rises whenever the code changes what verdicts come out.
-const codeVersion = "3"
+const codeVersion = "4"
 
 // Options says what a classifier goes by.
 type Options struct {
