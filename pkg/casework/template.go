@@ -244,8 +244,9 @@ func Ranked(templates []Template, s *State) []RankedTemplate {
 			r.points += points
 			r.Reasons = append(r.Reasons, Reason{what, name})
 		}
-		if i := slices.IndexFunc(t.Risks, v.Has); i >= 0 {
-			because(6, "risk", string(t.Risks[i]))
+		gravest := slices.IndexFunc(mention.Categories, func(c mention.Category) bool { return v.Has(c) && slices.Contains(t.Risks, c) })
+		if gravest >= 0 {
+			because(6+(len(mention.Categories)-gravest)/2, "risk", string(mention.Categories[gravest]))
 		} else if len(t.Risks) > 0 {
 			r.points -= 4
 		}
@@ -259,7 +260,7 @@ func Ranked(templates []Template, s *State) []RankedTemplate {
 			because(2, "next", string(Final))
 		}
 		if t.Lang == s.Verdict.Lang {
-			because(8, "lang", t.Lang)
+			because(20, "lang", t.Lang)
 		}
 		fit = append(fit, r)
 	}

@@ -37,6 +37,27 @@ func TestRender(t *testing.T) {
 	}
 }
 
+func TestTheGravestRiskLeads(t *testing.T) {
+	t.Parallel()
+	m := complaint("煙が出た。投稿する")
+	m.Verdict.Risks = []mention.Risk{{Category: mention.PublicityThreat}, {Category: mention.SafetyHazard}}
+	s := newDesk(m).fold()
+	in := func(id, lang string, risks ...mention.Category) Template {
+		return Template{ID: id, Name: id, Lang: lang, Risks: risks, Versions: []TemplateVersion{{N: 1, Body: "x", Apology: NoApology, Status: TemplateApproved}}}
+	}
+	got := Ranked([]Template{in("post", "ja", mention.PublicityThreat), in("other", "ja"), in("safe-en", "en", mention.SafetyHazard), in("safe", "ja", mention.SafetyHazard, mention.PublicityThreat)}, &s)
+	var order []string
+	for _, r := range got {
+		order = append(order, r.ID)
+	}
+	if strings.Join(order, " ") != "safe post other safe-en" {
+		t.Errorf("order %v", order)
+	}
+	if r := got[0].Reasons; len(r) != 2 || r[0] != (Reason{"risk", string(mention.SafetyHazard)}) || r[1].What != "lang" {
+		t.Errorf("because %v", got[0].Reasons)
+	}
+}
+
 func TestTemplateValidate(t *testing.T) {
 	t.Parallel()
 	good := func() Template {

@@ -535,7 +535,7 @@ func (c *call) actions(s *casework.State) []actionView {
 	add(may(identity.Handle), "facts", "", path("ask/facts"), asks, more)
 	add(may(identity.Handle), "measure", "", path("ask/measure"), asks, more)
 	add(may(identity.Lead), "harassment", "", path("ask/harassment"), asks, more)
-	add(may(identity.Page) && s.Outgoing == nil, "halt", "", path("ask/halt"), asks, more, func(a *actionView) { a.Danger = true })
+	add(may(identity.Page), "halt", "!", path("ask/halt"), asks, more, func(a *actionView) { a.Danger = true })
 	add(may(identity.Comment), "escalate", "", path("ask/escalate"), asks, more, func(a *actionView) { a.Danger = true })
 	return out
 }

@@ -19,6 +19,7 @@ import (
 type connected struct {
 	id, name, kind, brand string
 	off                   bool
+	hold                  int // seconds a reply through a source can be taken back
 	config                json.RawMessage
 }
 
@@ -67,11 +68,11 @@ func sourceFamily() family {
 	}
 	s.get = func(store *settings.Store, id string) (connected, bool) {
 		v, ok := settings.Sources.Get(store, id)
-		return connected{v.ID, v.Name, v.Kind, v.Brand, v.Off, v.Config}, ok
+		return connected{v.ID, v.Name, v.Kind, v.Brand, v.Off, v.HoldSeconds, v.Config}, ok
 	}
 	s.put = func(c *call, v connected) error {
 		return settings.Sources.Put(c.ctx, c.Settings, c.viewer.Actor(), v.id, settings.Sources.Version(c.Settings, v.id),
-			settings.Source{ID: v.id, Name: v.name, Kind: v.kind, Brand: v.brand, Off: v.off, Config: v.config})
+			settings.Source{ID: v.id, Name: v.name, Kind: v.kind, Brand: v.brand, Off: v.off, HoldSeconds: v.hold, Config: v.config})
 	}
 	return s
 }
@@ -169,6 +170,13 @@ func (c *call) connectionForm(s family, v connected, kind *kindView, wrong map[s
 		brand.Options = append(brand.Options, option{Value: "", Label: say("connect.any_brand"), On: v.brand == ""})
 		brand.Options = append(brand.Options, c.brandOptions(identity.Configure, v.brand)...)
 		general = append(general, brand)
+	}
+	if s.brand {
+		hold := field{Name: "hold", Label: say("connect.hold"), Hint: say("connect.hold_hint"), Type: "number", Plain: true, Error: wrong["hold_seconds"]}
+		if v.hold != 0 {
+			hold.Value = itoa(v.hold)
+		}
+		general = append(general, hold)
 	}
 	general = append(general, field{Name: "off", Label: say("connect.state"), Type: "check", Options: []option{{Value: "on", Label: say("connect.off"), On: v.off}}})
 	page := &formView{
@@ -290,6 +298,7 @@ func (c *call) typedConnection(s family) (connected, *kindView, map[string]strin
 	if err != nil {
 		return v, nil, nil, err
 	}
+	v.hold, _ = strconv.Atoi(c.form("hold"))
 	v.name, v.brand, v.off, v.kind = c.form("name"), c.form("brand"), c.form("off") == "on", kind.Name
 	raw, wrong, err := c.typedConfig(kind.fields, v.config)
 	v.config = raw
