@@ -26,14 +26,8 @@ type storyScratch struct {
 // text is represented by its shingle with the least hash, so that two texts
 // share a key about as often as they share shingles.
 func (d *document) storyKey(m *mention.Mention) string {
-	letters := d.story.reduce(d.fold.Text)
-	weight, cjk := 0, 0
-	for _, r := range letters {
-		if weight++; text.IsCJK(r) {
-			weight += 2
-			cjk++
-		}
-	}
+	letters, cjk := d.story.reduce(d.fold.Text)
+	weight := len(letters) + 2*cjk
 	if weight < storyShort {
 		h := newHash()
 		for _, part := range []string{m.Platform, m.NativeID, string(m.ID)} {
@@ -84,36 +78,37 @@ func leastShingle(letters []rune, japanese bool) uint64 {
 }
 
 // reduce keeps the letters and digits of folded text without links, handles,
-// the mark of a repost and the hashtags at both ends.
-func (s *storyScratch) reduce(folded string) []rune {
-	s.runes = s.runes[:0]
+// the mark of a repost and the hashtags at both ends. It also tells how many of
+// them are Chinese or Japanese.
+func (s *storyScratch) reduce(folded string) (letters []rune, cjk int) {
+	letters = s.runes[:0]
 	if after, ok := strings.CutPrefix(folded, "rt @"); ok {
 		_, folded, _ = strings.Cut(after, " ")
 	}
 	rest := trimTags(folded)
-	for len(rest) > 0 {
-		word, after, _ := strings.Cut(rest, " ")
-		rest = after
-		s.word(word)
-	}
-	return s.runes
-}
-
-func (s *storyScratch) word(word string) {
-	for i := 0; i < len(word); {
-		switch word[i] {
+	for i := 0; i < len(rest); {
+		switch rest[i] {
 		case '@', 'h', 'w':
-			if skip := linkOrHandle(word[i:]); skip > 0 {
+			if skip := linkOrHandle(rest[i:]); skip > 0 {
 				i += skip
 				continue
 			}
 		}
-		r, size := utf8.DecodeRuneInString(word[i:])
+		r, size := rune(rest[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(rest[i:])
+		}
 		i += size
-		if isWord(r) || text.IsCJK(r) {
-			s.runes = append(s.runes, r)
+		switch {
+		case isWord(r):
+			letters = append(letters, r)
+		case r >= utf8.RuneSelf && text.IsCJK(r):
+			letters = append(letters, r)
+			cjk++
 		}
 	}
+	s.runes = letters
+	return letters, cjk
 }
 
 // linkOrHandle returns how many bytes at the start of s are a link or a handle.

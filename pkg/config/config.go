@@ -34,7 +34,14 @@ type File struct {
 	Bus        Bus        `yaml:"bus" doc:"The message bus, NATS JetStream: the only system of record."`
 	Search     Search     `yaml:"search" doc:"The search index. It can be rebuilt from the bus at any time."`
 	Classifier Classifier `yaml:"classifier" doc:"What verdicts go by."`
+	Canary     Canary     `yaml:"canary" doc:"A mention of no brand that goes the whole way again and again, to see that the way is open."`
 	Limits     Limits     `yaml:"limits" doc:"What bounds the process."`
+}
+
+// Canary configures what watches the line.
+type Canary struct {
+	Every time.Duration `yaml:"every" doc:"How often one is sent, at least 10s. 0 for never."`
+	Late  time.Duration `yaml:"late" doc:"After how long without one that came through the administrators are told."`
 }
 
 // Log configures logging.
@@ -105,6 +112,7 @@ func Default() File {
 		Classifier: Classifier{
 			Opinion: Opinion{PerHour: 60, TokensPerDay: 500_000, Timeout: time.Minute},
 		},
+		Canary: Canary{Every: 5 * time.Minute, Late: 15 * time.Minute},
 		Limits: Limits{
 			Retention: 400 * 24 * time.Hour, Backlog: 1 << 30, IntakeBody: 8 << 20, IntakeRate: 6000,
 			FetchBody: 10 << 20, FetchTimeout: 30 * time.Second,
@@ -162,6 +170,12 @@ func (f *File) Validate() error {
 	}
 	if f.URL != "" && !webAddress(f.URL) {
 		bad("url", "must start with http:// or https://")
+	}
+	if e := f.Canary.Every; e != 0 && e < 10*time.Second {
+		bad("canary.every", "%s: want at least 10s, or 0 for never", e)
+	}
+	if f.Canary.Every > 0 && f.Canary.Late < f.Canary.Every {
+		bad("canary.late", "%s: want at least canary.every (%s)", f.Canary.Late, f.Canary.Every)
 	}
 	if f.Bus.URL == "" {
 		if f.Bus.Credentials != "" {

@@ -62,6 +62,7 @@ func TestEveryValueOfAFullFileArrives(t *testing.T) {
 			Tell: []string{"churn=0.7"}, Page: []string{"publicity_threat=0.8"},
 			Opinion: Opinion{URL: "http://10.1.2.3:8000/v1", Model: "small-model", PerHour: 20, TokensPerDay: 100_000, Timeout: 2 * time.Minute},
 		},
+		Canary: Canary{Every: time.Minute, Late: 5 * time.Minute},
 		Limits: Limits{
 			Retention: 30 * 24 * time.Hour, Backlog: 512 << 20, IntakeBody: 1e6, FetchBody: 1 << 20, FetchTimeout: 90 * time.Second,
 			AllowPrivate: []string{"intranet.example.com", "wiki:8080", "10.1.0.0/16"}, Proxy: "http://proxy:3128",

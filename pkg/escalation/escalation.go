@@ -66,13 +66,14 @@ const (
 	ByPromise Origin = "promise" // a promise to a customer is about to break
 	BySilence Origin = "silence" // a source brings nothing, against its habit; never more than Notify
 	ByQuota   Origin = "quota"   // a way to page people takes few more messages; never more than Notify
+	ByCanary  Origin = "canary"  // the line stands still: no canary comes through; never more than Notify
 )
 
 // Origins lists all origins.
-var Origins = []Origin{ByVerdict, ByReach, ByGrowth, ByVolume, ByHand, ByPromise, BySilence, ByQuota}
+var Origins = []Origin{ByVerdict, ByReach, ByGrowth, ByVolume, ByHand, ByPromise, BySilence, ByQuota, ByCanary}
 
 // Ours tells that o is about Earshot itself, not about a post.
-func (o Origin) Ours() bool { return o == BySilence || o == ByQuota }
+func (o Origin) Ours() bool { return o == BySilence || o == ByQuota || o == ByCanary }
 
 // ID returns the identity of an escalation of brand about subject that was
 // opened by the message at openingSeq: 26 characters of [a-z2-7], fit for a

@@ -191,7 +191,7 @@ func DefaultPolicy() Policy {
 			{Urgency: Notify},
 		},
 		Ladders: []Ladder{
-			{Origins: []Origin{BySilence, ByQuota}, Rungs: []Rung{{Who: []string{"role:admin"}}}},
+			{Origins: []Origin{BySilence, ByQuota, ByCanary}, Rungs: []Rung{{Who: []string{"role:admin"}}}},
 			{Urgencies: []Urgency{Notify}, Rungs: []Rung{{Who: leads}}},
 			{
 				Rungs: []Rung{

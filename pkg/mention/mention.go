@@ -22,6 +22,10 @@ import (
 // then marked [Post.Truncated].
 const MaxText = 256 << 10
 
+// CanaryBrand is the brand of mentions that only show that the line works: they
+// go the whole way, and nobody sees them. No real brand can be called so.
+const CanaryBrand = "_canary"
+
 // Kind says what sort of utterance a post is.
 type Kind string
 

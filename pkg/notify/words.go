@@ -76,6 +76,7 @@ var japanese = words{
 	again: map[escalation.Origin]string{
 		escalation.BySilence: "この情報源から、また投稿が届いています。または、情報源が停止されました。",
 		escalation.ByQuota:   "この通知先で、また送れるようになりました。または、通知先が停止されました。",
+		escalation.ByCanary:  "確認用の投稿が、また最後まで届いています。",
 	},
 	someone: "担当者", personForm: "さん",
 	nothingToDo: "特にありません。経緯は下のリンクからご覧いただけます。",
@@ -117,6 +118,7 @@ var japanese = words{
 		escalation.ByPromise: "期限が迫っているお客様との約束",
 		escalation.BySilence: "投稿が届かなくなった情報源",
 		escalation.ByQuota:   "残りの送信数が少なくなった通知先",
+		escalation.ByCanary:  "処理の停止",
 	},
 	reasons: map[escalation.Origin]string{
 		escalation.ByVerdict: "投稿の内容が、広報による確認の対象と判定されました。",
@@ -127,6 +129,7 @@ var japanese = words{
 		escalation.ByPromise: "お客様にお約束した連絡の期限が近づいています。",
 		escalation.BySilence: "この情報源から、普段の間隔を大きく超えて投稿が届いていません。認証の期限切れや、媒体側の変更がよくある原因です。",
 		escalation.ByQuota:   "この通知先で今月送れるメッセージが、残り2割を切りました。使い切ると、翌月まで呼び出しが届きません。プランの変更か、ほかの通知先の追加をご検討ください。",
+		escalation.ByCanary:  "取得から一覧までを通る確認用の投稿が、届かなくなりました。この間の投稿は一覧に現れず、呼び出しも遅れているおそれがあります。停止しているサービスがないかをご確認ください。",
 	},
 	platforms: map[string]string{
 		"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "appstore": "App Store", "hackernews": "Hacker News",
@@ -152,6 +155,7 @@ var english = words{
 	again: map[escalation.Origin]string{
 		escalation.BySilence: "Posts come from it again, or it was switched off.",
 		escalation.ByQuota:   "It takes messages again, or it was switched off.",
+		escalation.ByCanary:  "Canaries come through again.",
 	},
 	someone:     "A colleague",
 	nothingToDo: "Nothing. The history is behind the link below.",
@@ -193,6 +197,7 @@ var english = words{
 		escalation.ByPromise: "A promise to a customer is about to break",
 		escalation.BySilence: "A source has fallen silent",
 		escalation.ByQuota:   "A notifier is running out of messages",
+		escalation.ByCanary:  "Mentions do not get through",
 	},
 	reasons: map[escalation.Origin]string{
 		escalation.ByVerdict: "By what it says, the post is one that PR must see.",
@@ -202,6 +207,7 @@ var english = words{
 		escalation.ByHand:    "A colleague wants PR to decide.",
 		escalation.ByPromise: "The time by which the customer was promised word is near.",
 		escalation.BySilence: "Nothing has come from this source for far longer than usual. Often a credential has expired, or the platform has changed.",
+		escalation.ByCanary:  "No canary, a mention that only tries the way, has come from the fetcher into the index lately. What is said meanwhile may reach nobody, and pages may be late. See whether a service stands still.",
 		escalation.ByQuota:   "A fifth or less of this month's messages is left. Once they are used up, nobody is reached this way until next month: take a larger plan, or add another way.",
 	},
 	platforms: map[string]string{

@@ -106,8 +106,15 @@ func (q Query) check() (*plan, error) {
 	if !q.Viewer.all && len(q.Viewer.brands) == 0 {
 		return nil, ErrNoViewer
 	}
-	if !q.Viewer.all {
+	switch {
+	case !q.Viewer.all:
 		p.brands = q.Viewer.brands
+	case q.Viewer.person:
+		p.Except = maps.Clone(q.Except)
+		if p.Except == nil {
+			p.Except = map[Field][]string{}
+		}
+		p.Except[FieldBrand] = append(slices.Clone(p.Except[FieldBrand]), mention.CanaryBrand)
 	}
 	if !utf8.ValidString(q.Text) {
 		return nil, &QueryError{"text", "is not valid UTF-8"}

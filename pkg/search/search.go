@@ -203,14 +203,19 @@ const (
 type Viewer struct {
 	brands []string
 	all    bool
+	person bool
 }
 
 // Sees is a viewer of the given brands. Without any it is refused like the
 // zero Viewer.
 func Sees(brands ...string) Viewer { return Viewer{brands: brands} }
 
-// SeesAll is a viewer of every brand: an administrator, or a service.
+// SeesAll is a viewer of everything: a service.
 func SeesAll() Viewer { return Viewer{all: true} }
+
+// SeesAllBrands is a viewer of every brand: a person. That there are canaries
+// (see [mention.CanaryBrand]) is not shown to people.
+func SeesAllBrands() Viewer { return Viewer{all: true, person: true} }
 
 // Sort is an order of documents.
 type Sort string

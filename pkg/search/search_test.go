@@ -137,6 +137,47 @@ func conform(t *testing.T, open func(*testing.T) Engine) {
 	t.Run("refusals", func(t *testing.T) { conformRefusals(t, e) })
 	t.Run("documents come back as they were", func(t *testing.T) { conformGet(t, e) })
 	t.Run("writes", func(t *testing.T) { conformWrites(t, open(t)) })
+	t.Run("canaries", func(t *testing.T) { conformCanaries(t, open(t)) })
+}
+
+// conformCanaries: whoever sees every brand sees no canary, and a service does.
+func conformCanaries(t *testing.T, e Engine) {
+	docs := goldenDocs()[:3]
+	canary := docs[0]
+	canary.ID, canary.Seq, canary.Brand = mention.Of(mention.CanaryBrand, mention.Post{NativeID: "1"}).ID, 99, mention.CanaryBrand
+	for _, with := range []bool{false, true} {
+		if with {
+			docs = append(docs, canary)
+		}
+		if err := e.Write(t.Context(), Batch{Upserts: docs}); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			v    Viewer
+			want int
+		}{{SeesAllBrands(), 3}, {SeesAll(), len(docs)}, {Sees(mention.CanaryBrand), len(docs) - 3}} {
+			q := Query{Viewer: c.v, Except: map[Field][]string{FieldBrand: {"nonsense"}}}
+			res, err := e.Search(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := e.Counts(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := e.Facets(t.Context(), Query{Viewer: c.v}, FieldBrand)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown := slices.ContainsFunc(f[FieldBrand], func(b Bucket) bool { return b.Value == mention.CanaryBrand })
+			if len(res.Hits) != c.want || n[0] != int64(c.want) || shown != (c.want != 3 && c.want > 0) {
+				t.Errorf("with a canary %v: %d hits, %d counted, facets %v, want %d", with, len(res.Hits), n[0], f[FieldBrand], c.want)
+			}
+			if len(q.Except[FieldBrand]) != 1 {
+				t.Error("the caller's filter was changed")
+			}
+		}
+	}
 }
 
 func conformText(t *testing.T, e Engine) {

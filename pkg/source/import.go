@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +27,10 @@ type Import struct {
 	Platform string
 	// Location is the zone of times that name none; default UTC.
 	Location *time.Location
-	Now      time.Time
+	// Columns are the fields of a CSV file's columns, one of [ColumnFields] or
+	// empty for one that is left out. nil: they are guessed from the headings.
+	Columns []string
+	Now     time.Time
 }
 
 // Formats lists the formats.
@@ -72,21 +74,12 @@ func (im Import) Read(r io.Reader) iter.Seq2[Received, error] {
 	if im.Platform == "" {
 		im.Platform = "web"
 	}
-	br := bufio.NewReaderSize(r, 64<<10)
-	if mark, _ := br.Peek(2); bytes.Equal(mark, []byte{0xff, 0xfe}) || bytes.Equal(mark, []byte{0xfe, 0xff}) {
-		br = bufio.NewReaderSize(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Reader(br), 64<<10)
-	}
-	if mark, _ := br.Peek(3); bytes.Equal(mark, []byte{0xef, 0xbb, 0xbf}) {
-		br.Discard(3)
-	}
-	dec := decoder{}
-	head, _ := br.Peek(64 << 10)
-	dec.look(head)
+	br, dec := decoded(r)
 	switch im.Format {
 	case "csv":
-		return im.csv(br, &dec)
+		return im.csv(br, dec)
 	case "jsonl":
-		return im.lines(br, &dec, func(raw []byte) Received {
+		return im.lines(br, dec, func(raw []byte) Received {
 			var in intakePost
 			if err := decodeStrict(raw, &in); err != nil {
 				return Received{Err: err}
@@ -94,11 +87,26 @@ func (im Import) Read(r io.Reader) iter.Seq2[Received, error] {
 			return im.take(&in)
 		})
 	case "x-v1":
-		return im.lines(br, &dec, im.tweet)
+		return im.lines(br, dec, im.tweet)
 	}
 	return func(yield func(Received, error) bool) {
 		yield(Received{}, fmt.Errorf("unknown format %q; one of %s", im.Format, strings.Join(Formats, ", ")))
 	}
+}
+
+// decoded returns what reads r, and what turns its text into UTF-8.
+func decoded(r io.Reader) (*bufio.Reader, *decoder) {
+	br := bufio.NewReaderSize(r, 64<<10)
+	if mark, _ := br.Peek(2); bytes.Equal(mark, []byte{0xff, 0xfe}) || bytes.Equal(mark, []byte{0xfe, 0xff}) {
+		br = bufio.NewReaderSize(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Reader(br), 64<<10)
+	}
+	if mark, _ := br.Peek(3); bytes.Equal(mark, []byte{0xef, 0xbb, 0xbf}) {
+		br.Discard(3)
+	}
+	dec := &decoder{}
+	head, _ := br.Peek(64 << 10)
+	dec.look(head)
+	return br, dec
 }
 
 func (im Import) take(in *intakePost) Received {
@@ -226,27 +234,9 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// columns maps the headings of a CSV file to fields of the intake.
-var columns = map[string]string{
-	"id": "id", "platform": "platform", "kind": "kind", "brand": "brand", "url": "url", "link": "url",
-	"author": "author.name", "author_name": "author.name", "author_id": "author.id", "author_handle": "author.handle", "handle": "author.handle", "author_url": "author.url", "followers": "followers",
-	"title": "title", "subject": "title", "text": "text", "body": "text", "content": "text", "message": "text", "review": "text",
-	"lang": "lang", "language": "lang", "rating": "rating", "stars": "rating",
-	"place": "place.name", "place_name": "place.name", "place_id": "place.id", "store": "place.name",
-	"published_at": "published_at", "date": "published_at", "created_at": "published_at", "time": "published_at",
-	"投稿id": "id", "媒体": "platform", "ブランド": "brand", "投稿者": "author.name", "投稿者名": "author.name", "タイトル": "title", "件名": "title",
-	"本文": "text", "内容": "text", "投稿内容": "text", "口コミ": "text", "言語": "lang", "評価": "rating", "星": "rating", "店舗": "place.name", "店舗名": "place.name",
-	"投稿日時": "published_at", "投稿日": "published_at", "日時": "published_at", "日付": "published_at",
-}
-
 func (im Import) csv(br *bufio.Reader, dec *decoder) iter.Seq2[Received, error] {
 	return func(yield func(Received, error) bool) {
-		bounded := &recordLimit{r: br, left: maxLine}
-		cr := csv.NewReader(bounded)
-		cr.ReuseRecord = true
-		if head, _ := br.Peek(64 << 10); bytes.Count(firstLine(head), []byte("\t")) > bytes.Count(firstLine(head), []byte(",")) {
-			cr.Comma = '\t'
-		}
+		cr, bounded := tableOf(br)
 		head, err := cr.Read()
 		if err != nil {
 			if errors.Is(err, io.EOF) {
@@ -255,7 +245,7 @@ func (im Import) csv(br *bufio.Reader, dec *decoder) iter.Seq2[Received, error] 
 			yield(Received{}, fmt.Errorf("the first line must name the columns: %w", err))
 			return
 		}
-		fields, err := columnsOf(head, dec)
+		fields, err := im.columnsOf(head, dec)
 		if err != nil {
 			yield(Received{}, err)
 			return
@@ -285,42 +275,6 @@ func (im Import) csv(br *bufio.Reader, dec *decoder) iter.Seq2[Received, error] 
 			}
 		}
 	}
-}
-
-func firstLine(head []byte) []byte {
-	if i := bytes.IndexByte(head, '\n'); i >= 0 {
-		return head[:i]
-	}
-	return head
-}
-
-// columnsOf returns the field of each column, empty for one we don't know, or
-// says which are missing.
-func columnsOf(head []string, dec *decoder) ([]string, error) {
-	fields := make([]string, len(head))
-	for i, h := range head {
-		name, err := dec.text(h)
-		if err != nil {
-			return nil, fmt.Errorf("heading of column %d: %w", i+1, err)
-		}
-		name = strings.ToLower(line(name))
-		f := columns[strings.ReplaceAll(name, " ", "_")]
-		if f != "" && slices.Contains(fields[:i], f) {
-			return nil, fmt.Errorf("two columns for %s: %q is the second", f, name)
-		}
-		fields[i] = f
-	}
-	var missing []string
-	if !slices.Contains(fields, "text") && !slices.Contains(fields, "title") {
-		missing = append(missing, "text (or 本文)")
-	}
-	if !slices.Contains(fields, "published_at") {
-		missing = append(missing, "published_at (or 投稿日時)")
-	}
-	if len(missing) > 0 {
-		return nil, fmt.Errorf("missing column: %s; the first line must name the columns", strings.Join(missing, ", "))
-	}
-	return fields, nil
 }
 
 // row reads a record.

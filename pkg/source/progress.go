@@ -45,6 +45,8 @@ type Progress struct {
 	Quota int       `json:"quota,omitempty"`
 	Left  int       `json:"left,omitempty"`
 	Reset time.Time `json:"reset,omitzero"`
+	// Spending is what a platform that takes money has cost.
+	Spending *Spending `json:"spending,omitempty"`
 }
 
 // Took notes items that arrived at now.

@@ -127,7 +127,7 @@ func xKind() Kind {
 func openX(c xConfig, d Deps) (Source, error) {
 	c.Account = strings.TrimPrefix(c.Account, "@")
 	c.API = strings.TrimSuffix(c.API, "/")
-	x := &xSource{cfg: c, deps: d, look: xLook}
+	x := &xSource{cfg: c, deps: d, look: xLook, renamed: map[string]bool{}}
 	x.ledger = &xLedger{cfg: &x.cfg, deps: d}
 	if c.ClientID != "" {
 		x.token = d.token(x.Consent())
@@ -147,7 +147,8 @@ type xSource struct {
 	quota    outbound.Quota
 	hasQuota bool
 	self     *xUser
-	rules    string // in force, as far as we know
+	rules    string          // in force, as far as we know
+	renamed  map[string]bool // paths that take only the new names of fields
 	failures xFailures
 }
 
@@ -301,7 +302,11 @@ func (x *xSource) catchUp(ctx context.Context, cur *xCursor, yield func(Item, er
 	before := cur.String()
 	settled := xIDAt(now.Add(-xLate))
 	var refused error
-	for until := uint64(0); ; until = 0 {
+	for {
+		until := uint64(0)
+		if part := cur.Since + xPart; part < xIDAt(now) {
+			until = part // whoever wants no more has not paid for the rest
+		}
 		w, err := x.window(ctx, lists, cur.Since, until)
 		over, spent := errors.AsType[*budgetError](err)
 		switch {
@@ -344,8 +349,10 @@ func (x *xSource) catchUp(ctx context.Context, cur *xCursor, yield func(Item, er
 	return refused
 }
 
-// xSecond is the distance of ids made one second apart.
-const xSecond = 1000 << 22
+const (
+	xSecond = 1000 << 22         // the distance of ids made one second apart
+	xPart   = 6 * 3600 * xSecond // at most read at once
+)
 
 // xFound is a post in a list.
 type xFound struct {

@@ -314,11 +314,45 @@ func (x *xSource) account(ctx context.Context) (xUser, error) {
 // speaks tells whether there are credentials of an account.
 func (x *xSource) speaks() bool { return !x.cfg.AccessToken.IsZero() || x.token != nil }
 
+// get asks for path. Where X takes only the new names of fields, it asks again
+// with those, and from then on.
 func (x *xSource) get(ctx context.Context, path string, q url.Values, as xIdentity, out any) error {
-	if len(q) > 0 {
-		path += "?" + q.Encode()
+	ask := func(q url.Values) error {
+		if len(q) == 0 {
+			return x.do(ctx, http.MethodGet, path, nil, as, out)
+		}
+		return x.do(ctx, http.MethodGet, path+"?"+q.Encode(), nil, as, out)
 	}
-	return x.do(ctx, http.MethodGet, path, nil, as, out)
+	x.mu.Lock()
+	renamed := x.renamed[path]
+	x.mu.Unlock()
+	if renamed {
+		return ask(renameFields(q))
+	}
+	err := ask(q)
+	if e, ok := errors.AsType[*outbound.Error](err); !ok || e.Status != http.StatusBadRequest || !xOldNames.Match(e.Body) || !q.Has("tweet.fields") {
+		return err
+	}
+	if err := ask(renameFields(q)); err != nil {
+		return err
+	}
+	x.mu.Lock()
+	x.renamed[path] = true
+	x.mu.Unlock()
+	return nil
+}
+
+// xOldNames finds in a refusal that the names of fields are what X dislikes.
+var xOldNames = regexp.MustCompile(`tweet\.fields|referenced_tweets|note_tweet`)
+
+// renameFields is q with the names that X's definition of its API has for posts
+// since 2026, where its documents still have the old ones.
+func renameFields(q url.Values) url.Values {
+	q = maps.Clone(q)
+	q.Del("tweet.fields")
+	q.Set("post.fields", "attachments,conversation_id,created_at,edit_controls,entities,lang,note_post,public_metrics,reply_settings,withheld")
+	q.Set("expansions", "author_id,attachments.media_keys,referenced_posts")
+	return q
 }
 
 // do makes a request and reads the answer into out.

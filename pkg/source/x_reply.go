@@ -105,7 +105,7 @@ func (x *xSource) refusedReply(ctx context.Context, r Reply, err error) (Sent, e
 		return Sent{}, NotSummoned.refuse("reply: %w", err)
 	case has("who can reply", "restricted who", "reply to this conversation"):
 		return Sent{}, Gated.refuse("reply: %w", err)
-	case has("deleted or not visible", "not visible to you", "could not find"):
+	case has("deleted or not visible", "not visible to you", "could not find", "reply tweet id is invalid"):
 		return Sent{}, PostGone.refuse("reply: %w", err)
 	case has("suspended", "locked", "temporarily"):
 		return Sent{}, Locked.refuse("reply: %w", err)

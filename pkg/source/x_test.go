@@ -346,6 +346,35 @@ func TestXv1AndV2Meet(t *testing.T) {
 	}
 }
 
+func TestXIsAskedByItsNewNamesWhereItHasThem(t *testing.T) {
+	x := newXServer(t)
+	id := x.say("2", "kettle", time.Minute)
+	refused := 0
+	x.set(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if q.Has("tweet.fields") || strings.Contains(q.Get("expansions"), "tweets") {
+			refused++
+			problem(w, 400, "invalid-request", "The `expansions` query parameter value [referenced_tweets.id] is not one of [author_id,referenced_posts]")
+			return
+		}
+		if !strings.Contains(q.Get("post.fields"), "note_post") || !strings.Contains(q.Get("expansions"), "referenced_posts") {
+			problem(w, 400, "invalid-request", "post.fields")
+			return
+		}
+		x.answer(w, r, nil)
+	})
+	src := x.open("bearer: app-token\n", x.deps("kettle"))
+	for range 2 {
+		items, _, err := collectX(t.Context(), src, "")
+		if err != nil || !slices.Equal(nativeIDs(items), []string{id}) {
+			t.Errorf("%q, %v", nativeIDs(items), err)
+		}
+	}
+	if refused != 1 {
+		t.Errorf("asked by the old names %d times", refused)
+	}
+}
+
 func TestXLeavesOutWhatItMayNotShow(t *testing.T) {
 	x := newXServer(t)
 	x.users["4"] = map[string]any{"id": "4", "username": "quiet", "protected": true}

@@ -216,6 +216,16 @@ type sourcesView struct {
 	Tabs     []chip // times to show coverage for
 	Coverage []coverageRow
 	Duties   []dutiesRow
+	Line     *lineView // nil when no canaries are sent
+}
+
+// lineView is whether mentions get through, by the canaries.
+type lineView struct {
+	State, StateName string // ok, waiting, failing
+	Back             moment
+	Every            string
+	Took, Half, Most string // empty before one has come through
+	Of, Lost         int    // in the last 24 hours
 }
 
 // coverageRow is how a source was heard over the last days.
@@ -253,6 +263,7 @@ type sourceRow struct {
 	LagLate                bool
 	Error                  string
 	Quota                  string
+	Spent                  []string // of today and this month
 	Silent                 string
 }
 
@@ -300,6 +311,33 @@ type tokenRow struct {
 	Action        string
 	Key           string // makes another signing key; empty where none is of use
 	Signs         bool   // has one already
+}
+
+// importView is a file to bring in: the form to upload one, or what is in it.
+type importView struct {
+	frame
+	Back          link
+	Form          formView // to upload, or to say what the file doesn't
+	Past          []link
+	Job           *importJob // nil before there is one
+	Status        string     // ready, running, dead, done, failed
+	Share         int        // of the file that is read, in percent
+	Preview       []importPreview
+	Run, RunLabel string // begins it, or goes on
+	Drop          string
+}
+
+// Tense tells whether the figures are of what would happen.
+func (v *importView) Tense() string {
+	if v.Status == "ready" {
+		return "would"
+	}
+	return "is"
+}
+
+type importPreview struct {
+	At                            moment
+	Platform, Brand, Author, Text string
 }
 
 // secretView shows something once: a link or token that can't be shown again.

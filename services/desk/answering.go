@@ -28,7 +28,7 @@ func (c *call) answerable(s *casework.State, r *reply, v *composerView) {
 	a := c.Settings.Answering(&s.Mention)
 	chosen, _ := a.Account(r.account)
 	if len(a.Accounts) > 1 {
-		v.Accounts = field{Name: "account", Label: c.l.say("composer.account"), Type: "select"}
+		v.Accounts = field{Name: "account", Label: c.l.say("composer.account"), Type: "select", Plain: true}
 		for _, src := range a.Accounts {
 			v.Accounts.Options = append(v.Accounts.Options, option{Value: src.ID, Label: cmp.Or(src.Name, src.ID), On: src.ID == chosen.ID})
 		}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/identity"
@@ -85,7 +87,10 @@ func TestTheAccountIsChosen(t *testing.T) {
 		settings.Source{ID: "theirs", Name: "@hoshi", Kind: "mastodon", Brand: "hoshi", Config: []byte(writes)},
 		settings.Source{ID: "off", Name: "@old", Kind: "mastodon", Off: true, Config: []byte(writes)},
 	)
-	b.put(settings.Brands.Put(t.Context(), b.Settings, "cli", "kumo", settings.Brands.Version(b.Settings, "kumo"), settings.Brand{ID: "kumo", Name: "Kumo Café", Query: "kumo", Accounts: []string{"second"}}))
+	boss := b.as("mio", everywhere, identity.Admin)
+	boss.want(boss.get("/brands/kumo"), 200, `name="account.mastodon"`, "@kumo_support", "!@hoshi", "!@old", "!kumo_news")
+	boss.want(boss.post("/brands/kumo", "name", "Kumo Café", "query", "kumo", "account.mastodon", "second"), 303)
+	boss.want(boss.get("/brands/kumo"), 200, `<option value="second" selected>`)
 	v := b.as("aya", everywhere, identity.Agent)
 	m := b.mention(mention.Post{Platform: "mastodon", NativeID: "1", Source: "found", Text: "Kumo is always late"}, mention.Verdict{Lang: "en", Intent: mention.Complaint})
 	path := "/cases/" + string(m.ID)
@@ -271,4 +276,25 @@ func TestWhatReadingAgainCosts(t *testing.T) {
 	v.want(v.get("/sources/acme-x"), 200, "4 posts, 2 gone, 1 edited")
 	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.RereadKey("acme-x"), source.Rereading{Error: "the month's budget is spent", Next: time.Now()}))
 	v.want(v.get("/sources/acme-x"), 200, "It stands still: the month&#39;s budget is spent.")
+}
+
+// One key copies the approved text and opens the post.
+func TestCopyAndOpenByKey(t *testing.T) {
+	b := newBench(t)
+	m := b.asks("1", "deaf", func(p *mention.Post) { p.NoReply = mention.NotSummoned })
+	path := "/cases/" + string(m.ID)
+	w := b.window(t, b.as("aya", everywhere, identity.Agent))
+	w.run(chromedp.Navigate(b.server.URL + path + "?mode=reply"))
+	w.until(`document.querySelector("#composer .notice")?.textContent.includes("only when the author has mentioned")`)
+	w.eval(`document.getElementById("c-text").value = "It does fit, Ravi."; document.querySelector("#composer [data-send]").click()`)
+	w.until(`document.querySelector("#composer [data-copy-open]")`)
+	w.eval(`window.open = (url) => { window.opened = url; }; navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }; document.activeElement.blur()`)
+	w.key("y")
+	w.until(`window.opened === "https://social.example/1" && window.copied === "It does fit, Ravi."`)
+	w.until(`document.getElementById("composer").textContent.includes("Aya is posting this by hand")`)
+	s, _, err := b.Cases.Touched(t.Context(), m.ID)
+	b.put(err)
+	if s.ByHand == nil || s.ByHand.By != "aya" || s.ByHand.Draft.Text != "It does fit, Ravi." {
+		t.Errorf("%+v", s.ByHand)
+	}
 }

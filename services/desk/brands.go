@@ -100,6 +100,7 @@ func (c *call) showBrand(status int, b settings.Brand, wrong map[string]string, 
 	v.More = []field{minutes("urgent", "brand.urgent", b.UrgentMinutes), minutes("normal", "brand.normal", b.NormalMinutes), minutes("low", "brand.low", b.LowMinutes),
 		minutes("resolve_urgent", "brand.resolve_urgent", b.ResolveUrgentMinutes), minutes("resolve_normal", "brand.resolve_normal", b.ResolveNormalMinutes), minutes("resolve_low", "brand.resolve_low", b.ResolveLowMinutes),
 		{Name: "peer", Label: say("brand.peer_label"), Type: "check", Options: []option{{Value: "on", Label: say("brand.peer"), On: b.Peer}}}}
+	v.More = append(v.More, c.usualAccounts(&b)...)
 	v.Mistake, v.Preview = c.tryQuery(b.Query, try)
 	if v.Mistake != nil && wrong != nil {
 		v.Query.Error = v.Mistake.Text
@@ -155,6 +156,9 @@ func (c *call) typedBrand(b settings.Brand) (settings.Brand, map[string]string) 
 				wrong[name] = c.l.say("form.minutes")
 			}
 		}
+	}
+	if accounts := c.typedAccounts(&b); accounts != nil {
+		b.Accounts = accounts
 	}
 	return b, wrong
 }

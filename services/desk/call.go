@@ -186,7 +186,7 @@ func (c *call) sees() search.Viewer { return seesOf(c.viewer) }
 func seesOf(v identity.Viewer) search.Viewer {
 	brands, all := v.Brands(identity.View)
 	if all {
-		return search.SeesAll()
+		return search.SeesAllBrands()
 	}
 	return search.Sees(brands...)
 }

@@ -239,7 +239,7 @@ func (c *call) caseNote(s *casework.State) *notice {
 	case o.Calling:
 		return &notice{Kind: "info", Title: say("out.calling"), Text: say("out.calling_text")}
 	case c.l.now.Before(o.NotTill):
-		return &notice{Kind: "info", Title: say("out.held", c.l.at(o.NotTill).at.In(c.l.zone).Format("15:04:05")), Text: say("out.held_text")}
+		return &notice{Kind: "info", Title: say("out.held", c.l.at(o.NotTill).at.In(c.l.zone).Format("15:04:05")), Text: say("out.held_text"), Until: c.l.at(o.NotTill)}
 	default:
 		return &notice{Kind: "info", Title: say("out.waiting"), Text: say("out.waiting_text")}
 	}
@@ -303,6 +303,20 @@ func (c *call) verdict(s *casework.State) verdictView {
 	return out
 }
 
+// setMarks shows or hides our marks in posts, on this device.
+func (c *call) setMarks() error {
+	s, err := c.Cases.Get(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")))
+	if err != nil {
+		return err
+	}
+	c.look.Plain = c.form("marks") == "off"
+	c.look.write(c.w, c.secure())
+	if c.part() == "" {
+		return c.back(cmp.Or(c.form("back"), "/cases/"+string(s.ID)))
+	}
+	return c.showCase(http.StatusOK, &s, caseOptions{back: "/queue"}, nil)
+}
+
 // post is the post of a case.
 func (c *call) post(s *casework.State, risks []riskView) postView {
 	l, m := c.l, &s.Mention
@@ -311,12 +325,18 @@ func (c *call) post(s *casework.State, risks []riskView) postView {
 		PlatformName: c.platform(m.Platform), Href: m.URL, Lang: langOf(s.Verdict.Lang), At: l.at(m.PublishedAt), Rating: m.Rating,
 		Deleted: m.Deleted || s.Redacted, Edited: !m.EditedAt.IsZero(), Cut: m.Truncated,
 	}
-	if m.Author.Name != "" && m.Author.Name == m.Author.Handle {
+	if m.Author.Name != "" && m.Author.Name == m.Author.Handle && m.Platform != "x" {
 		p.Handle = ""
 	}
 	shown := m.Post
 	shown.Title, shown.Text = c.masked(s, m.Title), c.masked(s, m.Text)
+	if c.look.Plain {
+		risks = nil // what its author wrote, and nothing else
+	}
 	p.Title, p.Body = postSpans(&shown, risks)
+	if p.X = m.Platform == "x"; p.X {
+		p.Body = xLinks(p.Body)
+	}
 	if f := m.Author.Followers; f != nil {
 		p.Followers = l.compact(*f)
 	}
@@ -507,6 +527,9 @@ func (c *call) actions(s *casework.State) []actionView {
 	add(work && !closed && mine, "pass", "b", path("pass"), more)
 	add(mine && s.Holder == me, "release", "c", more)
 	add(may(identity.Handle) && c.viewer.Person() && s.Number > 0 && s.Mention.Author.ID != "", "link", "", path("ask/link"), asks, more)
+	marked := slices.ContainsFunc(s.InForce().Risks, func(r mention.Risk) bool { return r.End > r.Start })
+	add(marked && !c.look.Plain, "marks", ".", more, func(a *actionView) { a.Fields = []pair{{"marks", "off"}} })
+	add(marked && c.look.Plain, "unmarked", ".", path("marks"), more)
 	add(may(identity.Handle) && c.viewer.Person() && s.Mention.Content() != "", "labels", "l", path("labels"), asks, more)
 	add(may(identity.Comment), "wish", "i", path("ask/wish"), asks, more)
 	add(may(identity.Handle), "facts", "", path("ask/facts"), asks, more)

@@ -61,6 +61,7 @@ type postView struct {
 	ID                      string // to be linked to
 	Author, Handle, Profile string
 	Avatar                  string
+	X                       bool // shown as X asks for it: its mark, links as there, the way to the post
 	Platform, PlatformName  string
 	Href                    string
 	Title                   []span
@@ -259,8 +260,7 @@ type composerView struct {
 	Account   string
 	Accounts  field // where several could
 	To        string
-	CopyOnly  bool    // no reply can leave from here: copy, then mark as posted
-	Hand      *notice // why
+	Hand      *notice // why no reply can leave from here: it is copied, then marked as posted
 	// Overwrites is our answer that the platform replaces by another one.
 	Overwrites *notice
 	// Waits tells that a second person has to approve, and why.

@@ -22,7 +22,25 @@ func checkRuling() ruling {
 	r.usual = func(_ *call, id string) (any, bool) { v, ok := settings.UsualCheck(id); return v, ok }
 	r.list = func(c *call) []ruled {
 		var out []ruled
-		for _, x := range c.Settings.CheckRules() {
+		rules := c.Settings.CheckRules()
+		// Those for the reader's language first, then those for all, then packs.
+		slices.SortStableFunc(rules, func(a, b casework.CheckRule) int {
+			rank := func(r *casework.CheckRule) int {
+				n := 2
+				switch r.Lang {
+				case c.l.lang:
+					n = 0
+				case "":
+					n = 1
+				}
+				if r.Pack != "" {
+					n += 3
+				}
+				return n
+			}
+			return rank(&a) - rank(&b)
+		})
+		for _, x := range rules {
 			row := ruled{id: x.ID, name: cmp.Or(c.l.inOwn(x.Name), x.ID)}
 			switch {
 			case x.Off:

@@ -155,9 +155,9 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 	if r == nil {
 		r = c.stored(s)
 	}
-	_, name, can := c.account(s, r.account)
+	_, name, _ := c.account(s, r.account)
 	v := &composerView{
-		Action: "/cases/" + string(s.ID), Revision: s.Last, Mode: "reply", Account: name, CopyOnly: !can,
+		Action: "/cases/" + string(s.ID), Revision: s.Last, Mode: "reply", Account: name,
 		To: authorOf(s.Mention.Author.Handle, s.Mention.Author.Name), Lang: langOf(s.Verdict.Lang),
 	}
 	mine := s.Holder == "" || s.Holder == c.viewer.Actor()

@@ -139,6 +139,60 @@ func (l *locale) outages(cov source.Coverage, days int) []outageView {
 	return out
 }
 
+// line is whether mentions get through, by the canaries; nil when none are sent.
+func (c *call) line() *lineView {
+	var y source.Canary
+	if _, err := bus.Cursors.Get(c.ctx, c.Bus, source.CanaryKey, &y); err != nil {
+		if !errors.Is(err, bus.ErrNotFound) {
+			c.Log.Warn("how canaries fare is not read", "error", err)
+		}
+		return nil
+	}
+	return c.l.line(&y)
+}
+
+func (l *locale) line(y *source.Canary) *lineView {
+	if y.Every <= 0 {
+		return nil
+	}
+	v := &lineView{State: "ok", Back: l.at(y.Back), Every: l.span(y.Every)}
+	half, ok := y.Quantile(.5)
+	most, _ := y.Quantile(.99)
+	if ok {
+		v.Took, v.Half, v.Most = l.span(y.Took), l.span(half), l.span(most)
+	}
+	v.Of, v.Lost = len(y.Runs), y.Lost(l.now)
+	switch {
+	case y.Overdue(time.Time{}, l.now):
+		v.State = "failing"
+	case !ok:
+		v.State = "waiting"
+	}
+	v.StateName = l.say("line." + v.State)
+	return v
+}
+
+// apiLine is how the canaries fare, in answers of the API.
+type apiLine struct {
+	LastArrival *time.Time `json:"last_arrival,omitempty"`
+	LastSeconds float64    `json:"last_seconds"`
+	P50Seconds  float64    `json:"p50_seconds"`
+	P99Seconds  float64    `json:"p99_seconds"`
+	Sent        int        `json:"sent"` // in the last 24 hours
+	Lost        int        `json:"lost"`
+	Stands      bool       `json:"stands_still"`
+}
+
+func (c *call) apiLine() *apiLine {
+	var y source.Canary
+	if _, err := bus.Cursors.Get(c.ctx, c.Bus, source.CanaryKey, &y); err != nil || y.Every <= 0 {
+		return nil
+	}
+	half, _ := y.Quantile(.5)
+	most, _ := y.Quantile(.99)
+	return &apiLine{timeOrNil(y.Back), y.Took.Seconds(), half.Seconds(), most.Seconds(), len(y.Runs), y.Lost(c.l.now), y.Overdue(time.Time{}, c.l.now)}
+}
+
 // apiSource is a source in answers of the API.
 type apiSource struct {
 	ID          string      `json:"id"`
@@ -207,7 +261,7 @@ func (c *call) apiSources() error {
 		}
 		out = append(out, a)
 	}
-	return c.json(http.StatusOK, map[string]any{"sources": out, "days": c.days()})
+	return c.json(http.StatusOK, map[string]any{"sources": out, "days": c.days(), "line": c.apiLine()})
 }
 
 // visibleSources are those that the caller may know of.

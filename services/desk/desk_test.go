@@ -61,6 +61,25 @@ func TestHostileTextStaysText(t *testing.T) {
 	v.want(v.get("/cases/"+string(m.ID)), 200, `<mark class="why step-2"`, "I will post the recording", "en.will_post", "Threat to publish", "announced")
 }
 
+// TestAPostOfXIsShownAsXAsks: name, @handle and time lead to X, accounts and
+// hashtags are links, X's mark is there, and our marks can be taken off.
+func TestAPostOfXIsShownAsXAsks(t *testing.T) {
+	b := newBench(t)
+	m := b.mention(mention.Post{
+		Platform: "x", NativeID: "9", URL: "https://x.com/ravi/status/9", Text: "@kumo #dock or I will post the recording, see https://ravi.example/a.",
+		Author: mention.Author{Handle: "ravi", Name: "ravi", URL: "https://x.com/ravi"},
+	}, mention.Verdict{Lang: "en", Intent: mention.Complaint, Sentiment: mention.Negative, Risks: []mention.Risk{{Category: mention.PublicityThreat, Score: .9, Start: 15, End: 42, Rung: mention.Announced}}})
+	v := b.as("aya", everywhere, identity.Agent)
+	path := "/cases/" + string(m.ID)
+	v.want(v.get(path), 200, `<a href="https://x.com/ravi" rel="noopener noreferrer nofollow" target="_blank">ravi</a>`, "@ravi</a>",
+		`<a href="https://x.com/ravi/status/9" rel="noopener noreferrer nofollow" target="_blank"><time`, "View on X", `class="x-mark"`,
+		`<a href="https://x.com/kumo"`, `<a href="https://x.com/hashtag/dock"`, `<a href="https://ravi.example/a"`, `<mark class="why`, "Hide the marks")
+	v.want(v.post(path+"/marks", "marks", "off", "back", path), 303)
+	v.want(v.get(path), 200, `!<mark class="why`, "Show the marks", "I will post the recording", `<a href="https://x.com/kumo"`)
+	v.want(v.post(path+"/marks"), 303)
+	v.want(v.get(path), 200, `<mark class="why`)
+}
+
 func TestAnAgentAnswersFromATemplate(t *testing.T) {
 	b := newBench(t)
 	b.template()

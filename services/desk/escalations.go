@@ -175,7 +175,7 @@ func (c *call) reasonOf(s *escalation.State) string {
 func (c *call) escalationPost(v identity.Viewer, s *escalation.State) ([]postView, link) {
 	to := link{c.l.say("esc.case"), "/cases/" + string(s.Mention)}
 	switch s.Origin {
-	case escalation.BySilence:
+	case escalation.BySilence, escalation.ByCanary:
 		return nil, link{c.l.say("nav.sources"), "/sources"}
 	case escalation.ByQuota:
 		return nil, link{c.l.say("nav.notifiers"), "/notifiers"}

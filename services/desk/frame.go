@@ -110,6 +110,7 @@ type notice struct {
 	Text  string
 	Kept  string // what was kept
 	Links []link
+	Until moment // counted down to, second by second
 }
 
 type link struct{ Label, Href string }

@@ -12,6 +12,7 @@ type look struct {
 	Lang, Theme, Density, Zone string
 	NoKeys                     bool
 	Open                       bool // harsh posts are shown unfolded
+	Plain                      bool // posts are shown without our marks
 	FoldPictures               bool // pictures are hidden until they are opened
 }
 
@@ -38,6 +39,7 @@ func readLook(r *http.Request) (l look) {
 		Lang: one("lang", langs...), Theme: one("theme", "light", "dark"), Density: one("density", "compact"),
 		Zone: q.Get("zone"), NoKeys: q.Get("keys") == "off", Open: q.Get("fold") == "off",
 		FoldPictures: q.Get("pictures") == "fold",
+		Plain:        q.Get("marks") == "off",
 	}
 }
 
@@ -53,6 +55,9 @@ func (l look) write(w http.ResponseWriter, secure bool) {
 	}
 	if l.Open {
 		q.Set("fold", "off")
+	}
+	if l.Plain {
+		q.Set("marks", "off")
 	}
 	if l.FoldPictures {
 		q.Set("pictures", "fold")

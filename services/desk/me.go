@@ -93,7 +93,7 @@ func (c *call) saveMe() error {
 	if c.staff == nil {
 		return errForbidden
 	}
-	look := look{Lang: c.form("lang"), Theme: c.form("theme"), Density: c.form("density"), Zone: c.form("zone"), NoKeys: c.form("keys") != "on", Open: c.form("fold") != "on", FoldPictures: c.form("pictures") == "on"}
+	look := look{Lang: c.form("lang"), Theme: c.form("theme"), Density: c.form("density"), Zone: c.form("zone"), NoKeys: c.form("keys") != "on", Open: c.form("fold") != "on", FoldPictures: c.form("pictures") == "on", Plain: c.look.Plain}
 	if c.pages.words[look.Lang] == nil {
 		look.Lang = ""
 	}

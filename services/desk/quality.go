@@ -104,7 +104,7 @@ type judgedCase struct {
 // the caller may see.
 func (c *call) judgedCases() ([]judgedCase, error) {
 	brands, all := c.viewer.Brands(identity.Quality)
-	viewer := search.SeesAll()
+	viewer := search.SeesAllBrands()
 	if !all {
 		viewer = search.Sees(brands...)
 	}

@@ -514,6 +514,9 @@ type rulesSection struct {
 	Rows                       []rulesRow
 }
 
+// Long tells that the list is better opened on purpose.
+func (s rulesSection) Long() bool { return len(s.Rows) > 16 }
+
 type rulesRow struct {
 	Href, Name, State string
 	Parts             []string

@@ -59,6 +59,19 @@ func sampleHeard(l *locale) []coverageRow {
 	return []coverageRow{sound, unsound, fresh}
 }
 
+// sampleLine has had canaries for a day, of which one was lost.
+func sampleLine(l *locale) *lineView {
+	c := source.Canary{Every: 5 * time.Minute, Late: 15 * time.Minute, Since: sampleNow.Add(-30 * time.Hour)}
+	for i := 288; i > 0; i-- {
+		at := sampleNow.Add(-time.Duration(i) * c.Every)
+		c.Sends(at)
+		if i != 100 {
+			c.Arrives(at, at.Add(time.Duration(200+i)*time.Millisecond))
+		}
+	}
+	return l.line(&c)
+}
+
 func sampleDuties(l *locale) (out []dutiesRow) {
 	call := &call{l: l}
 	for _, k := range sourceFamily().called(l).kinds {

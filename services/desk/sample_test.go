@@ -142,7 +142,7 @@ func sampleQueue(l *locale) *queueView {
 
 func samplePost(l *locale) postView {
 	return postView{
-		Author: "みどり", Handle: "midori_k", Profile: "https://example.com/midori_k", PlatformName: "X", Platform: "x", Href: "https://example.com/midori_k/1", Lang: "ja",
+		Author: "みどり", Handle: "midori_k", Profile: "https://example.com/midori_k", PlatformName: "X", Platform: "x", X: true, Avatar: "/static/sample.svg", Href: "https://example.com/midori_k/1", Lang: "ja",
 		At: l.at(sampleNow.Add(-72 * time.Minute)), Followers: l.compact(8412),
 		Body: []span{
 			{Text: "Kumoカフェ渋谷店、"}, {Text: "三回電話しても折り返しがない", Note: "2", Step: 1, Why: "repeat_contact"}, {Text: "。店長が「社内で確認します」と言ってからもう一週間です。\n\n"},
@@ -321,11 +321,17 @@ func samples(l *locale) map[string]any {
 			Open: &shiftNote{ID: "s1", Text: "梅田店の件は店長が18時に折り返します。", By: "M. Okada", At: at(3 * time.Hour)},
 			Past: []shiftNote{{ID: "s0", Text: "Quiet night.", By: "佐藤 香織", At: at(20 * time.Hour), Confirmed: "M. Okada", Taken: at(12 * time.Hour)}},
 		},
-		"template":          &templateView{frame: sheet("まず一報(返金の確認中)", "/templates/1"), State: "draft", StateName: l.say("tmpl.state_draft"), Version: 4, Action: "/templates/1", Fields: []field{{Name: "name", Label: l.say("tmpl.title"), Value: "まず一報(返金の確認中)", Required: true}, {Name: "lang", Label: l.say("tmpl.lang"), Type: "select", Required: true, Options: []option{{Value: "ja", Label: l.say("lang.ja"), On: true}, {Value: "en", Label: l.say("lang.en")}}}, {Name: "when", Label: l.say("tmpl.when"), Value: "事実の確認に時間がかかるとき。"}}, Text: field{Name: "text", Label: l.say("tmpl.text"), Hint: l.say("tmpl.text_hint"), Type: "textarea", Rows: 8, Required: true, Value: "{{お名前}}様\nご連絡が遅れ、ご心配をおかけしております。"}, Actions: []actionView{{Label: l.say("tmpl.submit"), Action: "/templates/1/submit", Primary: true}}, Preview: &previewView{Text: "みどり様\nご連絡が遅れ、ご心配をおかけしております。", Lang: "ja"}, Lengths: []lengthView{{"X", 92, 280}, {"Mastodon", 46, 500}, {"Bluesky", 46, 300}}, Versions: []versionView{{Version: 4, State: l.say("tmpl.state_draft"), By: "佐藤 香織", At: at(time.Hour), Text: "…", Lang: "ja", On: true}, {Version: 3, State: l.say("tmpl.state_approved"), By: "M. Okada", At: at(9 * 24 * time.Hour), Text: "…", Lang: "ja"}}, DiffOf: l.say("tmpl.diff_of", 3, 4), Used: l.say("tmpl.used", 12, 3), Diff: []diffLine{{Old: "{{お名前}}様", New: "{{お名前}}様"}, {Old: "ご連絡が遅れております。", New: "ご連絡が遅れ、ご心配をおかけしております。", Changed: true}}},
-		"brands":            &brandsView{frame: sheet(l.say("nav.brands"), "/brands"), May: true, Rows: []brandRow{{Href: "/brands/kumo-cafe", ID: "kumo-cafe", Name: "Kumo Café", Query: `("kumo café" OR kumoカフェ OR #kumocafe) AND NOT author:kumocafe`, Today: 214, Open: 23, On: true}, {Href: "/brands/kumo", ID: "kumo", Name: "Kumo", Query: `kumo AND (charger OR dock OR "kumo 3")`, Today: 1208, Open: 61, On: true}}},
-		"brand":             &brandView{frame: sheet("Kumo Café", "/brands/kumo-cafe"), ID: "kumo-cafe", May: true, Action: "/brands/kumo-cafe", Fields: []field{{Name: "name", Label: l.say("brand.name"), Value: "Kumo Café", Required: true}}, Query: field{Name: "query", Label: l.say("brand.query"), Hint: l.say("brand.query_hint"), Type: "textarea", Rows: 4, Mono: true, Required: true, Value: `("kumo café" OR kumoカフェ OR #kumocafe) AND NOT (author:kumocafe`}, Mistake: &mistakeView{`("kumo café" OR kumoカフェ OR #kumocafe) AND NOT `, "(", "author:kumocafe", "this bracket is not closed"}, Preview: &queryPreview{Stored: 1204, Of: 48211, Rows: sampleList(l).Rows[:3], Sources: []sourcePreview{{Name: "Google News", Found: 12, Rows: sampleList(l).Rows[1:2]}, {Name: "Hacker News", Error: "429: asks us to wait until 10:31"}}}},
-		"source":            sampleSource(l, sheet("@kumo", "/sources")),
-		"sources":           &sourcesView{frame: sheet(l.say("nav.sources"), "/sources"), Tabs: sampleTabs(l), Coverage: sampleHeard(l), Duties: sampleDuties(l), Rows: []sourceRow{{ID: "bluesky", Name: "Bluesky", Kind: "bluesky", State: "ok", StateName: l.say("source.state_ok"), Success: at(4 * time.Second), Item: at(40 * time.Second), Lag: "0.8 s", Quota: ""}, {ID: "news", Name: "Google News", Kind: "feed", Detail: "kumo café", State: "failing", StateName: l.say("source.state_failing"), Success: at(3 * time.Hour), Item: at(5 * time.Hour), Lag: "–", Next: l.at(sampleNow.Add(12 * time.Minute)), Error: "news.google.com: lookup: no such host"}, {ID: "mastodon", Name: "Mastodon", Kind: "mastodon", Detail: "mastodon.social · #kumocafe", State: "silent", StateName: l.say("source.state_silent"), Success: at(20 * time.Second), Item: at(26 * time.Hour), Lag: "12 s", Next: l.at(sampleNow.Add(40 * time.Second)), Quota: "287 / 300", Silent: l.say("source.silent", "26 h", "2 h")}, {ID: "opinion", Name: l.say("source.opinion"), Kind: "small-model", Detail: l.say("source.opinion_tokens", "31,400", "500,000"), State: "failing", StateName: l.say("source.state_failing"), Success: at(3 * time.Minute), Item: at(3 * time.Minute), Next: l.at(sampleNow.Add(12 * time.Minute)), Quota: "48 / 60", Error: "POST https://api.example.com/v1/chat/completions: 429 Too Many Requests"}}},
+		"template": &templateView{frame: sheet("まず一報(返金の確認中)", "/templates/1"), State: "draft", StateName: l.say("tmpl.state_draft"), Version: 4, Action: "/templates/1", Fields: []field{{Name: "name", Label: l.say("tmpl.title"), Value: "まず一報(返金の確認中)", Required: true}, {Name: "lang", Label: l.say("tmpl.lang"), Type: "select", Required: true, Options: []option{{Value: "ja", Label: l.say("lang.ja"), On: true}, {Value: "en", Label: l.say("lang.en")}}}, {Name: "when", Label: l.say("tmpl.when"), Value: "事実の確認に時間がかかるとき。"}}, Text: field{Name: "text", Label: l.say("tmpl.text"), Hint: l.say("tmpl.text_hint"), Type: "textarea", Rows: 8, Required: true, Value: "{{お名前}}様\nご連絡が遅れ、ご心配をおかけしております。"}, Actions: []actionView{{Label: l.say("tmpl.submit"), Action: "/templates/1/submit", Primary: true}}, Preview: &previewView{Text: "みどり様\nご連絡が遅れ、ご心配をおかけしております。", Lang: "ja"}, Lengths: []lengthView{{"X", 92, 280}, {"Mastodon", 46, 500}, {"Bluesky", 46, 300}}, Versions: []versionView{{Version: 4, State: l.say("tmpl.state_draft"), By: "佐藤 香織", At: at(time.Hour), Text: "…", Lang: "ja", On: true}, {Version: 3, State: l.say("tmpl.state_approved"), By: "M. Okada", At: at(9 * 24 * time.Hour), Text: "…", Lang: "ja"}}, DiffOf: l.say("tmpl.diff_of", 3, 4), Used: l.say("tmpl.used", 12, 3), Diff: []diffLine{{Old: "{{お名前}}様", New: "{{お名前}}様"}, {Old: "ご連絡が遅れております。", New: "ご連絡が遅れ、ご心配をおかけしております。", Changed: true}}},
+		"brands":   &brandsView{frame: sheet(l.say("nav.brands"), "/brands"), May: true, Rows: []brandRow{{Href: "/brands/kumo-cafe", ID: "kumo-cafe", Name: "Kumo Café", Query: `("kumo café" OR kumoカフェ OR #kumocafe) AND NOT author:kumocafe`, Today: 214, Open: 23, On: true}, {Href: "/brands/kumo", ID: "kumo", Name: "Kumo", Query: `kumo AND (charger OR dock OR "kumo 3")`, Today: 1208, Open: 61, On: true}}},
+		"brand":    &brandView{frame: sheet("Kumo Café", "/brands/kumo-cafe"), ID: "kumo-cafe", May: true, Action: "/brands/kumo-cafe", Fields: []field{{Name: "name", Label: l.say("brand.name"), Value: "Kumo Café", Required: true}}, Query: field{Name: "query", Label: l.say("brand.query"), Hint: l.say("brand.query_hint"), Type: "textarea", Rows: 4, Mono: true, Required: true, Value: `("kumo café" OR kumoカフェ OR #kumocafe) AND NOT (author:kumocafe`}, Mistake: &mistakeView{`("kumo café" OR kumoカフェ OR #kumocafe) AND NOT `, "(", "author:kumocafe", "this bracket is not closed"}, Preview: &queryPreview{Stored: 1204, Of: 48211, Rows: sampleList(l).Rows[:3], Sources: []sourcePreview{{Name: "Google News", Found: 12, Rows: sampleList(l).Rows[1:2]}, {Name: "Hacker News", Error: "429: asks us to wait until 10:31"}}}},
+		"source":   sampleSource(l, sheet("@kumo", "/sources")),
+		"import":   sampleImport(l, "", nil),
+		"import-ready": sampleImport(l, "ready", &importJob{Name: "口コミ_2026年10月.csv", importFound: importFound{Accepted: 1284, Duplicate: 37, Unmatched: 12, Refused: 2, Problems: []importProblem{
+			{41, "published_at: \"あさって\" is not a time; write it as 2026-01-31T09:30:00+09:00"}, {873, "text: required, unless there is a title"},
+		}}}),
+		"import-running":    sampleImport(l, "running", &importJob{Name: "reviews.jsonl", Status: "running", importFound: importFound{Accepted: 640, Duplicate: 12}}),
+		"import-failed":     sampleImport(l, "failed", &importJob{Name: "reviews.jsonl", Status: "failed", importFound: importFound{Accepted: 40, Error: "after line 41: a record is longer than 1048576 bytes; is a quote not closed?"}}),
+		"sources":           &sourcesView{frame: sheet(l.say("nav.sources"), "/sources"), Tabs: sampleTabs(l), Coverage: sampleHeard(l), Line: sampleLine(l), Duties: sampleDuties(l), Rows: []sourceRow{{ID: "bluesky", Name: "Bluesky", Kind: "bluesky", State: "ok", StateName: l.say("source.state_ok"), Success: at(4 * time.Second), Item: at(40 * time.Second), Lag: "0.8 s", Quota: ""}, {ID: "news", Name: "Google News", Kind: "feed", Detail: "kumo café", State: "failing", StateName: l.say("source.state_failing"), Success: at(3 * time.Hour), Item: at(5 * time.Hour), Lag: "–", Next: l.at(sampleNow.Add(12 * time.Minute)), Error: "news.google.com: lookup: no such host"}, {ID: "mastodon", Name: "Mastodon", Kind: "mastodon", Detail: "mastodon.social · #kumocafe", State: "silent", StateName: l.say("source.state_silent"), Success: at(20 * time.Second), Item: at(26 * time.Hour), Lag: "12 s", Next: l.at(sampleNow.Add(40 * time.Second)), Quota: "287 / 300", Silent: l.say("source.silent", "26 h", "2 h")}, {ID: "opinion", Name: l.say("source.opinion"), Kind: "small-model", Detail: l.say("source.opinion_tokens", "31,400", "500,000"), State: "failing", StateName: l.say("source.state_failing"), Success: at(3 * time.Minute), Item: at(3 * time.Minute), Next: l.at(sampleNow.Add(12 * time.Minute)), Quota: "48 / 60", Error: "POST https://api.example.com/v1/chat/completions: 429 Too Many Requests"}}},
 		"connections":       &connectionsView{frame: sheet(l.say("nav.notifiers"), "/notifiers"), Lead: l.say("notifier.lead"), New: "/notifiers/new", Rows: []connectionRow{{Href: "/notifiers/1", Name: "PR on call", Kind: "pagerduty"}, {Href: "/notifiers/2", Name: "#pr", Kind: "slack", Off: true}}},
 		"rules":             sampleRules(l, sheet(l.say("nav.rules"), "/rules")),
 		"rule":              sampleRuling(l, sheet(l.say("rules.policy"), "/rules")),
@@ -359,4 +365,40 @@ func samples(l *locale) map[string]any {
 		"error":         &errorView{frame: sheet("403", "/staff"), Code: 403, Notice: notice{Title: l.say("error.forbidden"), Text: l.say("error.forbidden_text"), Links: []link{{l.say("error.queue"), "/queue"}}}},
 		"error-outside": &errorView{frame: frame{locale: l, Title: "500", Path: "/"}, Code: 500, Notice: notice{Title: l.say("error.title"), Text: l.say("error.text"), Kept: l.say("error.kept"), Links: []link{{l.say("error.again"), "/"}}}},
 	}
+}
+
+func sampleImport(l *locale, status string, j *importJob) *importView {
+	choose := func(name, label, hint string, on int, labels ...string) field {
+		f := field{Name: name, Label: label, Hint: hint, Type: "select"}
+		for i, x := range labels {
+			f.Options = append(f.Options, option{Value: x, Label: x, On: i == on})
+		}
+		return f
+	}
+	v := &importView{frame: sampleFrame(l, l.say("import.title"), "/import"), Status: status, Job: j}
+	v.Form = formView{frame: v.frame, Action: "/import", Button: l.say("import.look"), Upload: true}
+	fields := []field{
+		choose("brand", l.say("import.brand"), l.say("import.brand_hint"), 0, l.say("import.by_query"), "Kumo Café"),
+		{Name: "platform", Label: l.say("import.platform"), Hint: l.say("import.platform_hint"), Value: "shop"},
+		{Name: "zone", Label: l.say("import.zone"), Hint: l.say("import.zone_hint"), Value: "Asia/Tokyo", Required: true},
+	}
+	switch status {
+	case "":
+		fields = append([]field{{Name: "file", Label: l.say("import.file"), Hint: l.say("import.file_hint"), Type: "file", Required: true}}, fields...)
+		v.Form.Groups = []fieldGroup{{Fields: fields}}
+		v.Past = []link{{"口コミ_2026年9月.csv · " + l.say("import.state_done"), "/import/x"}}
+	case "ready":
+		v.Back, v.Run, v.RunLabel, v.Drop = link{l.say("import.title"), "/import"}, "/import/x/run", l.say("import.run", 1284), "/import/x/drop"
+		v.Form.Upload, v.Form.Button = false, l.say("import.again")
+		all := []string{l.say("import.column_none"), l.say("import.column_text"), l.say("import.column_published_at"), l.say("import.column_rating")}
+		v.Form.Groups = []fieldGroup{{Fields: fields}, {Label: l.say("import.columns"), Hint: l.say("import.columns_hint"), Fields: []field{
+			choose("column.0", "投稿日時", "2026/10/03 18:20 / 2026/10/04 9:05", 2, all...), choose("column.1", "評価", "★★ / 5", 3, all...), choose("column.2", "ひとこと", "レジで長く待たされました / 朝の焼きたてがおいしい", 1, all...),
+		}}}
+		v.Preview = []importPreview{{l.at(sampleNow.Add(-40 * 24 * time.Hour)), "shop", "Kumo Café", "匿名", "レジで長く待たされました"}, {l.at(sampleNow.Add(-39 * 24 * time.Hour)), "shop", "Kumo Café", "K", "朝の焼きたてがおいしい"}}
+	case "running":
+		v.Back, v.Share = link{l.say("import.title"), "/import"}, 48
+	default:
+		v.Back, v.Drop = link{l.say("import.title"), "/import"}, "/import/x/drop"
+	}
+	return v
 }

@@ -47,6 +47,7 @@ func (c *call) sources() error {
 	if row, ok := c.opinionRow(); ok {
 		v.Rows = append(v.Rows, row)
 	}
+	v.Line = c.line()
 	return c.show(http.StatusOK, "sources", "page", v)
 }
 
@@ -94,6 +95,9 @@ func (c *call) sourceRow(s settings.Source, p source.Progress) sourceRow {
 	if p.Quota > 0 {
 		r.Quota = fmt.Sprintf("%s / %s", number(p.Left), number(p.Quota))
 	}
+	if p.Spending != nil {
+		r.Spent = []string{c.spent("source.today", p.Spending.Day), c.spent("source.month", p.Spending.Month)}
+	}
 	switch r.State = stateOf(s, p, l.now); {
 	case s.Off:
 		r.Next = moment{}
@@ -121,6 +125,23 @@ func stateOf(s settings.Source, p source.Progress, now time.Time) string {
 		return "waiting"
 	}
 	return "ok"
+}
+
+// spent is what was used in a period, with its limits.
+func (c *call) spent(period string, s source.Spent) string {
+	l := c.l
+	if !s.Ends.After(l.now) {
+		s.Posts, s.Writes, s.USD = 0, 0, 0 // another one has begun
+	}
+	money := fmt.Sprintf("$%.2f", s.USD)
+	if s.MaxUSD > 0 {
+		money += fmt.Sprintf(" / $%.2f", s.MaxUSD)
+	}
+	posts := number(s.Posts)
+	if s.MaxPosts > 0 {
+		posts += " / " + number(s.MaxPosts)
+	}
+	return l.say(period, money, l.say("source.posts_read", posts), l.say("source.replies_sent", number(s.Writes)))
 }
 
 // showSource shows the page of a source; change, which may be nil, has the last

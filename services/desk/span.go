@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -110,13 +111,54 @@ func linked(text string) []span {
 			}
 			return out
 		}
-		url := strings.TrimRight(text[at[0]:at[1]], ".,;:!?)]'")
+		to := strings.TrimRight(text[at[0]:at[1]], ".,;:!?)]'")
 		if at[0] > 0 {
 			out = append(out, span{Text: text[:at[0]]})
 		}
-		out = append(out, span{Text: url, Href: url})
-		text = text[at[0]+len(url):]
+		out = append(out, span{Text: to, Href: to})
+		text = text[at[0]+len(to):]
 	}
+}
+
+// xEntity finds what X links in a text: addresses, accounts, hashtags.
+var xEntity = regexp.MustCompile(`https?://[^\s"<>\x{3000}-\x{9fff}\x{ff00}-\x{ffef}]+|(?:^|[^A-Za-z0-9_!#$%&*@＠/])([@＠][A-Za-z0-9_]{1,15})|(?:^|[^\pL\pN_&/])([#＃][\pL\pN\pM_]*[\pL_][\pL\pN\pM_]*)`)
+
+// xLinks links accounts and hashtags as X does, within marks as well.
+func xLinks(spans []span) []span {
+	var out []span
+	for _, s := range spans {
+		if s.Href != "" {
+			out = append(out, s)
+			continue
+		}
+		add := func(text, href string) {
+			if text != "" {
+				s.Text, s.Href = text, href
+				out = append(out, s)
+				s.Again = true
+			}
+		}
+		text, done := s.Text, 0
+		for _, m := range xEntity.FindAllStringSubmatchIndex(text, -1) {
+			from, to, href := m[0], m[1], ""
+			switch {
+			case m[2] >= 0:
+				from, to = m[2], m[3]
+				href = "https://x.com/" + strings.TrimLeft(text[from:to], "@＠")
+			case m[4] >= 0:
+				from, to = m[4], m[5]
+				href = "https://x.com/hashtag/" + url.PathEscape(strings.TrimLeft(text[from:to], "#＃"))
+			default:
+				to = from + len(strings.TrimRight(text[from:to], ".,;:!?)]'"))
+				href = text[from:to]
+			}
+			add(text[done:from], "")
+			add(text[from:to], href)
+			done = to
+		}
+		add(text[done:], "")
+	}
+	return out
 }
 
 // postSpans are title and text of a post with the words behind its risks.

@@ -84,3 +84,27 @@ func FuzzSpans(f *testing.F) {
 		}
 	})
 }
+
+func TestXLinksWhatXLinks(t *testing.T) {
+	for text, want := range map[string]string{
+		"@kumo と＠ravi、#炊飯器":          "[@kumo>https://x.com/kumo] と[＠ravi>https://x.com/ravi]、[#炊飯器>https://x.com/hashtag/%E7%82%8A%E9%A3%AF%E5%99%A8]",
+		"a@b.example #1 &#39; (#ok)": "a@b.example #1 &#39; ([#ok>https://x.com/hashtag/ok])",
+		"see https://a.example/#x.":  "see [https://a.example/#x>https://a.example/#x].",
+	} {
+		got := ""
+		for _, s := range xLinks([]span{{Text: text}}) {
+			if s.Href != "" {
+				got += "[" + s.Text + ">" + s.Href + "]"
+			} else {
+				got += s.Text
+			}
+		}
+		if got != want {
+			t.Errorf("%q: %s", text, got)
+		}
+	}
+	marked := xLinks([]span{{Text: "no #way out", Note: "1", Step: 2, Why: "w"}})
+	if len(marked) != 3 || marked[0].Again || !marked[1].Again || !marked[2].Again || marked[1].Note != "1" || marked[1].Href == "" || marked[2].Href != "" {
+		t.Errorf("%+v", marked)
+	}
+}

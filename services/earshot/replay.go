@@ -96,6 +96,15 @@ func seedPeople(ctx context.Context, env *app.Env) error {
 			return err
 		}
 	}
+	answers, err := demo.Answers()
+	if err != nil {
+		return err
+	}
+	for _, a := range answers {
+		if err := create(ctx, env.Settings(), settings.Answers, a.ID, a); err != nil {
+			return err
+		}
+	}
 	teams, err := demo.Teams()
 	if err != nil {
 		return err

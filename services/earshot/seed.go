@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/text"
@@ -27,7 +28,10 @@ func seed(ctx context.Context, s *settings.Store) error {
 		return err
 	}
 	if len(settings.Templates.All(s)) == 0 {
+		// What fits today is read again in a year.
+		review := time.Now().AddDate(1, 0, 0).Format(time.DateOnly)
 		for _, t := range templates {
+			t.ReviewBy = review
 			if err := create(ctx, s, settings.Templates, t.ID, t); err != nil {
 				return err
 			}

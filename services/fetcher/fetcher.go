@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/app"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/source"
@@ -26,7 +29,7 @@ var Service = app.Service{Name: "fetcher", Run: run, Sealed: true}
 func run(ctx context.Context, env *app.Env) error {
 	f := &fetcher{
 		bus: env.Bus(), settings: env.Settings(), http: env.HTTP(), log: env.Log, now: env.Now,
-		data: env.Config().Data, opener: env.Opener(), met: newMetrics(), runners: map[string]*runner{},
+		data: env.Config().Data, opener: env.Opener(), met: newMetrics(), canary: env.Config().Canary, runners: map[string]*runner{},
 	}
 	if err := f.met.register(env.Metrics()); err != nil {
 		return err
@@ -44,6 +47,7 @@ type fetcher struct {
 	data     string
 	opener   *settings.Opener
 	met      metrics
+	canary   config.Canary
 
 	mu      sync.Mutex
 	runners map[string]*runner // by source
@@ -54,7 +58,10 @@ func (f *fetcher) work(ctx context.Context) error {
 	if err := f.answer(ctx); err != nil {
 		return err
 	}
-	return f.all(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return f.watch(ctx) })
+	g.Go(func() error { return f.all(ctx) })
+	return g.Wait()
 }
 
 // all keeps one runner per source that is switched on, and replaces it when the

@@ -136,6 +136,20 @@ func (r *runner) hush() bool {
 	return true
 }
 
+// spent is what the source has cost, nil where nothing is known of that.
+func (r *runner) spent(ctx context.Context) *source.Spending {
+	spender, ok := r.conn.(source.Spender)
+	if !ok {
+		return nil
+	}
+	s, err := spender.Spent(ctx)
+	if err != nil {
+		r.log.Warn("what the source has cost is not known", "error", err)
+		return nil
+	}
+	return &s
+}
+
 // missedOver is the time for which a metric tells what was missed.
 const missedOver = 7 * 24 * time.Hour
 
@@ -144,9 +158,13 @@ const missedOver = 7 * 24 * time.Hour
 func (r *runner) save(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
+	spending := r.spent(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock() // of two writes the later one is the newer
 	now := r.now()
+	if spending != nil {
+		r.progress.Spending = spending
+	}
 	if r.noted {
 		if err := bus.Cursors.Put(ctx, r.bus, source.CoverageKey(r.id), r.coverage); err != nil {
 			r.log.Warn("coverage not kept; trying again", "error", err)

@@ -166,6 +166,7 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 	if err := x.store(ctx, docs, bus.Tagged.Stream(), last); err != nil {
 		return err
 	}
+	x.canaries(ctx, batch)
 	for i := range batch {
 		if t := &batch[i].Value; t.Verdict.Pass == 0 { // one that is judged again is late for another reason
 			x.bus.Age("indexed", t.Mention.SeenAt, x.now())
@@ -182,6 +183,10 @@ func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have
 	if have == nil {
 		if t.Mention.Deleted {
 			return nil, false, nil
+		}
+		if t.Mention.Brand == mention.CanaryBrand {
+			d := ofMention(t, casework.Triage{Disposition: mention.NotForUs}, e.Seq)
+			return &d, false, nil
 		}
 		if err := x.wroteAgain(ctx, t); err != nil {
 			return nil, false, err
@@ -386,6 +391,9 @@ func (x *indexer) tell(docs []search.Document) {
 	var n Indexed
 	seen := map[string]bool{}
 	for _, d := range docs {
+		if d.Brand == mention.CanaryBrand {
+			continue
+		}
 		if len(docs) <= tellAtMost {
 			n.IDs = append(n.IDs, d.ID)
 		}
@@ -393,6 +401,9 @@ func (x *indexer) tell(docs []search.Document) {
 			seen[d.Brand] = true
 			n.Brands = append(n.Brands, d.Brand)
 		}
+	}
+	if len(n.Brands) == 0 && len(docs) > 0 {
+		return
 	}
 	if err := x.bus.Tell("indexed", n); err != nil {
 		x.log.Debug("live notice not sent", "error", err)

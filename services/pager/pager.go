@@ -92,6 +92,9 @@ func (p *pager) lead(ctx context.Context) error {
 	err := bus.Tagged.Since(ctx, p.bus, p.now().Add(-memory), 1000, func(_ context.Context, batch []bus.Entry[mention.Tagged]) error {
 		for i := range batch {
 			t := &batch[i].Value
+			if t.Mention.Brand == mention.CanaryBrand {
+				continue
+			}
 			p.volume.Add(t)
 			if p.now().Sub(t.Mention.SeenAt) < 24*time.Hour {
 				p.stories.Add(t, t.Mention.SeenAt)
@@ -117,6 +120,9 @@ func (p *pager) lead(ctx context.Context) error {
 // tagged opens or joins an escalation where a mention wants one.
 func (p *pager) tagged(ctx context.Context, m *bus.Msg[mention.Tagged]) error {
 	t, now := &m.Value, p.now()
+	if t.Mention.Brand == mention.CanaryBrand {
+		return nil
+	}
 	p.volume.Add(t)
 	size := p.stories.Add(t, now)
 	if t.Verdict.Pass == 0 { // one that is judged again is late for another reason

@@ -25,6 +25,7 @@ func (p *pager) listen(ctx context.Context) error {
 	tick := time.NewTicker(listenEvery)
 	defer tick.Stop()
 	var counted time.Time
+	begun := p.now()
 	for {
 		if now := p.now(); now.Sub(counted) >= countEvery {
 			counted = now
@@ -34,6 +35,9 @@ func (p *pager) listen(ctx context.Context) error {
 		}
 		if err := p.silences(ctx); err != nil && ctx.Err() == nil {
 			p.log.Error("sources not looked at; trying again", "error", err)
+		}
+		if err := p.canaries(ctx, begun); err != nil && ctx.Err() == nil {
+			p.log.Error("canaries not looked for; trying again", "error", err)
 		}
 		select {
 		case <-ctx.Done():

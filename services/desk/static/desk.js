@@ -579,6 +579,9 @@
   for (const el of $$("[data-zone]")) el.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
   ready(document);
   setInterval(tick, 15000);
+  setInterval(() => {
+    for (const el of $$("time[data-seconds]")) el.textContent = Math.max(0, Math.ceil((Date.parse(el.dateTime) - Date.now()) / 1000));
+  }, 500);
   if (document.body.dataset.live) { live(document.body.dataset.live); sign(); setInterval(sign, 15000); document.addEventListener("visibilitychange", sign); }
   const shown = $("#flash");
   if (shown && !shown.hidden) fade(shown);

@@ -68,6 +68,7 @@ type Person struct {
 	PublicName map[string]string `yaml:"public_name"` // by language; for customers
 	Lang       string            `yaml:"lang"`        // of the person's desk
 	Grants     []identity.Grant  `yaml:"grants"`
+	Trained    bool              `yaml:"trained"` // may answer praise and plain questions freely
 }
 
 // Account returns p as the setting that lets them sign in, with the names of
@@ -75,7 +76,7 @@ type Person struct {
 func (p Person) Account() identity.Staff {
 	return identity.Staff{
 		ID: p.ID, Email: p.Email, Name: p.Name[p.Lang], PublicName: p.PublicName[p.Lang],
-		Lang: p.Lang, Grants: p.Grants,
+		Lang: p.Lang, Grants: p.Grants, Trained: p.Trained,
 	}
 }
 
@@ -135,6 +136,14 @@ func Templates() ([]casework.Template, error) {
 		})
 	}
 	return all, err
+}
+
+// Answers returns answers that the invented brands have agreed on.
+func Answers() ([]casework.AgreedAnswer, error) {
+	f, err := decode[struct {
+		Answers []casework.AgreedAnswer `yaml:"answers"`
+	}]("answers.yaml")
+	return f.Answers, err
 }
 
 // Playbooks returns the starter set of playbooks.

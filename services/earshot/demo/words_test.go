@@ -265,3 +265,62 @@ func TestStaffAndTeamsAreValid(t *testing.T) {
 		}
 	}
 }
+
+// What newcomers begin with passes the check that their own words have to pass.
+func TestTemplatesAndAnswersPassTheReplyCheck(t *testing.T) {
+	check, err := casework.NewChecker(casework.Checks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := casework.Voice{Packs: casework.Packs}
+	for _, tmpl := range templates(t) {
+		for _, f := range check.Check(tmpl.Lang, filled(&tmpl, "…"), all) {
+			t.Errorf("%s: %s finds %q in %s", tmpl.ID, f.Rule, f.Words, filled(&tmpl, "…"))
+		}
+	}
+	answers, err := Answers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	brands, err := Brands()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range answers {
+		if err := a.Validate(); err != nil {
+			t.Errorf("%s: %v", a.ID, err)
+		}
+		for _, f := range check.Check(a.Lang, a.Text, all) {
+			t.Errorf("%s: %s finds %q", a.ID, f.Rule, f.Words)
+		}
+		for _, b := range a.Brands {
+			if !slices.ContainsFunc(brands, func(x Brand) bool { return x.ID == b }) {
+				t.Errorf("%s: there is no brand %s", a.ID, b)
+			}
+		}
+	}
+}
+
+func TestPlaybooksNameTemplatesThatAreThere(t *testing.T) {
+	books, err := Playbooks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range books {
+		for _, texts := range []map[string]string{b.Name, b.Offer, b.Hints, b.Never} {
+			if texts["ja"] == "" || texts["en"] == "" {
+				t.Errorf("%s: want everything in Japanese and English", b.ID)
+			}
+		}
+		for _, id := range b.Templates {
+			if !slices.ContainsFunc(templates(t), func(x casework.Template) bool { return x.ID == id }) {
+				t.Errorf("%s: there is no template %s", b.ID, id)
+			}
+		}
+		for _, c := range b.Clocks {
+			if c.Text["ja"] == "" || c.Text["en"] == "" {
+				t.Errorf("%s: a clock wants both languages", b.ID)
+			}
+		}
+	}
+}
