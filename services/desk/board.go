@@ -73,7 +73,9 @@ func (c *call) board() error {
 func (c *call) rowsOf(hits []search.Hit) []rowView {
 	var out []rowView
 	for i := range hits {
-		out = append(out, c.row(&hits[i], "/queue?view=all&case="+string(hits[i].ID)))
+		r := c.row(&hits[i], "/queue?view=all&case="+string(hits[i].ID))
+		r.Due = c.l.at(hits[i].DueAt) // a report is owed also while we wait for the customer
+		out = append(out, r)
 	}
 	return out
 }

@@ -179,10 +179,36 @@ func (c *call) moment(text string) (time.Time, error) {
 // saveDraft stores what stands in the composer.
 func (c *call) saveDraft() error {
 	s, r, err := c.store()
+	if c.part() == "autosave" {
+		return c.autosaved(&s, err)
+	}
 	if err != nil {
 		return c.refused(err, caseOptions{mode: "reply", composer: r})
 	}
 	return c.done(s, nil, c.l.say("done.draft"), "")
+}
+
+// autosaved answers the script that stores what is typed by itself: with the
+// version it has now, or why it could not be stored.
+func (c *call) autosaved(s *casework.State, err error) error {
+	v := &savedView{}
+	if refused, ok := errors.AsType[*casework.Refused](err); ok {
+		v.Text = c.refusal(refused)
+		return c.show(refusalStatus(refused.Code), "case", "autosaved", v)
+	}
+	if err != nil {
+		return err
+	}
+	if d := s.Draft; d != nil {
+		v.Version, v.Text = d.Version, c.l.say("composer.draft", c.who(d.Author), c.l.at(d.At).Ago())
+	}
+	return c.show(http.StatusOK, "case", "autosaved", v)
+}
+
+// savedView tells how a draft is stored.
+type savedView struct {
+	Version int
+	Text    string
 }
 
 // store writes the composer's content as the case's draft, unless the draft is

@@ -273,7 +273,7 @@ func TestTriageByKeyboard(t *testing.T) {
 	w.run(chromedp.Navigate(b.server.URL + "/queue"))
 	at := func(n int) string { return fmt.Sprintf(`document.querySelector("#case")?.dataset.id === %q`, ids[n]) }
 	count := func(n int) string {
-		return fmt.Sprintf(`document.querySelector("#bulk [data-count]")?.textContent === "%d" && document.querySelectorAll("#rows .pick input:checked").length === %[1]d`, n)
+		return fmt.Sprintf(`document.querySelector("#bulk [data-count]")?.textContent === "%d" && document.querySelectorAll("#rows .row-pick input:checked").length === %[1]d`, n)
 	}
 
 	w.key("j")
@@ -363,4 +363,33 @@ func TestAContactNoteIsHeardWhileItIsWritten(t *testing.T) {
 	v.want(v.post("/note/check", "brand", "kumo", "text", "営業時間を聞かれた"), 200, "!This sounds like")
 	hoshi := b.as("hana", []string{"hoshi"}, identity.Agent)
 	hoshi.want(hoshi.post("/note/check", "brand", "kumo", "text", "x"), 403)
+}
+
+func TestAReplyIsStoredWhileItIsWritten(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	m := b.angry()
+	w := b.window(t, b.as("aya", everywhere, identity.Agent))
+	w.run(chromedp.Navigate(b.server.URL + "/queue?mode=reply&case=" + string(m.ID)))
+	w.until(`!!document.querySelector("#c-text")`)
+	w.run(chromedp.Focus("#c-text"))
+	w.key("We are sorry to hear this")
+	w.until(`document.querySelector("#autosaved").innerText.includes("Draft by Aya")`)
+	s := b.now(m.ID)
+	if s.Draft == nil || s.Draft.Text != "We are sorry to hear this" || s.Draft.Author != "aya" || s.Draft.Version != 1 {
+		t.Fatalf("stored %+v", s.Draft)
+	}
+	w.key(", and look into it")
+	w.until(`document.querySelector('#c-form [name="version"]').value === "2"`)
+	if s = b.now(m.ID); s.Draft.Text != "We are sorry to hear this, and look into it" {
+		t.Errorf("stored %q", s.Draft.Text)
+	}
+	// Somebody takes the case over: what is typed then is refused, and stays.
+	bob := b.as("bob", everywhere, identity.Agent)
+	bob.want(bob.post("/cases/"+string(m.ID)+"/claim", "take", "yes"), 303)
+	w.key(" now")
+	w.until(`document.querySelector("#autosaved")?.classList.contains("warn") || document.querySelector("#flash").innerText.includes("Bob")`)
+	if got := fmt.Sprint(w.eval(`document.querySelector("#c-text")?.value ?? sessionStorage.getItem("earshot:` + string(m.ID) + `:reply")`)); !strings.HasSuffix(got, "look into it now") {
+		t.Errorf("what was typed became %q", got)
+	}
+	w.eval(`{ const el = document.querySelector("#c-text"); if (el) el.defaultValue = el.value; 1 }`) // or the browser asks
 }

@@ -26,7 +26,7 @@
       ready(el);
       if (el.id === "flash" && !el.hidden) { say(el.textContent.trim()); fade(el); }
     }
-    for (const el of $$("#rows .pick input")) if (chosen.has(el.value)) el.checked = true;
+    for (const el of $$("#rows .row-pick input")) if (chosen.has(el.value)) el.checked = true;
     counted();
     if (focus && document.activeElement === document.body) document.getElementById(focus)?.focus();
   }
@@ -99,17 +99,17 @@
   }
 
   // Choosing many. Boxes belong to the form of the bar above the list.
-  const chosenBoxes = () => $$("#rows .pick input:checked");
+  const chosenBoxes = () => $$("#rows .row-pick input:checked");
   let anchor = null;
   function counted() {
     const el = $("#bulk [data-count]");
     if (el) el.textContent = chosenBoxes().length.toLocaleString();
   }
   function choose(row, range) {
-    const box = row && $(".pick input", row);
+    const box = row && $(".row-pick input", row);
     if (!box) return;
     const all = rows(), from = all.indexOf(anchor?.isConnected ? anchor : document.getElementById(anchor?.id)), to = all.indexOf(row);
-    if (range && from >= 0) for (const r of all.slice(Math.min(from, to), Math.max(from, to) + 1)) $(".pick input", r).checked = true;
+    if (range && from >= 0) for (const r of all.slice(Math.min(from, to), Math.max(from, to) + 1)) $(".row-pick input", r).checked = true;
     else { box.checked = !box.checked; anchor = row; }
     counted();
   }
@@ -192,6 +192,24 @@
   function dirty() { return $$("[data-keep]").some((el) => el.value !== el.defaultValue); }
   function forget(form) { for (const el of $$("[data-keep]", form)) { sessionStorage.removeItem(keepKey(el)); el.defaultValue = el.value; } }
 
+  // A reply is stored while it is written, so that a crash or a colleague who takes
+  // the case over loses nothing. What the server refuses stays in the browser.
+  const autosave = later(4000, async (form) => {
+    const text = $('[data-keep="reply"]', form), note = $("#autosaved", form);
+    if (!note?.dataset.autosave || !text.isConnected || text.value === text.defaultValue || !text.value.trim()) return;
+    const sent = text.value;
+    try {
+      const got = await load(note.dataset.autosave, "autosave", { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      const saved = got && new DOMParser().parseFromString(got.html, "text/html").getElementById("autosaved");
+      if (!saved || !text.isConnected) return;
+      note.textContent = saved.textContent;
+      note.classList.toggle("warn", !got.ok);
+      if (!got.ok) return;
+      form.elements.version.value = saved.dataset.version;
+      text.defaultValue = sent;
+      if (text.value === sent) sessionStorage.removeItem(keepKey(text)); else autosave(form);
+    } catch (err) { /* it is kept in the browser, and stored with the next letter */ }
+  });
   const check = later(280, async (form) => {
     try {
       const got = await load(form.dataset.composer, "preview", { method: "POST", body: new URLSearchParams(new FormData(form)) });
@@ -277,6 +295,7 @@
 
   document.addEventListener("input", (e) => {
     const el = e.target;
+    if (el.dataset.keep === "reply") autosave(el.form);
     if (el.dataset.keep) { sessionStorage.setItem(keepKey(el), el.value); if (Date.now() - typed > 20000) setTimeout(sign, 100); typed = Date.now(); }
     if (e.isComposing) return;
     if (el.dataset.words && el.value) document.getElementById(el.dataset.words).checked = true;
@@ -316,7 +335,7 @@
   });
 
   document.addEventListener("click", (e) => {
-    if (!e.target.matches?.(".pick input")) return;
+    if (!e.target.matches?.(".row-pick input")) return;
     const row = e.target.closest(".row");
     if (e.shiftKey) { e.target.checked = !e.target.checked; choose(row, true); } else { anchor = row; counted(); }
   });
@@ -411,7 +430,7 @@
     "?": () => $("#sheet")?.showModal(),
     g: () => { going = true; setTimeout(() => { going = false; }, 1500); },
     x: () => choose(current() ?? document.activeElement?.closest(".row") ?? rows()[0]), X: () => choose(current() ?? rows()[0], true),
-    "*": () => { for (const el of $$("#rows .pick input")) el.checked = true; const all = $('#bulk [name="all"]'); if (all) all.checked = true; counted(); },
+    "*": () => { for (const el of $$("#rows .row-pick input")) el.checked = true; const all = $('#bulk [name="all"]'); if (all) all.checked = true; counted(); },
     z: () => ($("#bulk-result:not([hidden]) [data-bulk-undo] button") ?? $("#flash:not([hidden]) [data-undo] button") ?? $('#case [data-key="z"]'))?.click(),
     r: () => compose("reply", "r"), n: () => compose("note", "n"),
   };
