@@ -173,7 +173,11 @@ func (c *call) escalationHistory(s *escalation.State) []eventView {
 			return
 		}
 		if m.By == escalation.System && key == "resolved" {
-			out = append(out, eventView{At: l.at(m.At), Who: "Earshot", What: l.say("esc_event.heard"), System: true})
+			what := "heard"
+			if s.Origin == escalation.ByQuota {
+				what = "filled"
+			}
+			out = append(out, eventView{At: l.at(m.At), Who: "Earshot", What: l.say("esc_event." + what), System: true})
 			return
 		}
 		what := l.say("esc_event." + key)

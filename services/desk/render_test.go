@@ -166,6 +166,9 @@ func TestEveryWordOfTheDomainHasAText(t *testing.T) {
 	add("rung.", texts(mention.Rungs)...)
 	add("state.", texts(casework.Statuses)...)
 	add("outcome.", casework.Outcomes...)
+	for _, o := range []escalation.Outcome{escalation.Sending, escalation.Sent, escalation.Delivered, escalation.Failed, escalation.Refused} {
+		add("esc_event.", string(o))
+	}
 	add("role.", texts(identity.Roles)...)
 	add("scope.", texts(identity.Scopes)...)
 	add("policy.", texts(escalation.Urgencies)...)

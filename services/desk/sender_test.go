@@ -57,7 +57,7 @@ func TestTheIntakeTakesSignedRequests(t *testing.T) {
 	for _, key := range []string{first, second} { // while the sender changes over
 		v.want(v.signed(path, key, "evt-1", `{"text":"I love kumo"}`), 202, `"status":"duplicate"`)
 	}
-	v.want(v.signed(path, first, "evt.3", `{"text":"x"}`), 401, "webhook-id")
+	v.want(v.signed(path, first, strings.Repeat("e", 201), `{"text":"x"}`), 401, "webhook-id")
 	v.want(v.signed(path+"x", first, "evt-3", `{"text":"x"}`), 401, "sender")
 	v.want(v.signed("/api/v1/mentions", first, "evt-3", `{"text":"x"}`), 401, "sender")
 	v.want(v.signed("/api/v1/cases/aaaa/claim?sender="+token.ID, first, "evt-3", ""), 401) // only what is brought in is signed
