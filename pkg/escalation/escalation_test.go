@@ -197,7 +197,7 @@ func TestRedact(t *testing.T) {
 	check("alone, after the purge", []Event{r})
 	check("with what it replaces, before the purge", append(d.events[:len(d.events):len(d.events)], r))
 	again := Redact([]Event{r})
-	again.Escalation, again.Seq = "esc", r.Seq+1
+	again.Escalation, again.Seq, again.At = "esc", r.Seq+1, d.now
 	check("redacted twice", []Event{again})
 
 	t.Run("paging goes on", func(t *testing.T) {
