@@ -66,7 +66,9 @@ func (f *fakeReddit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/user/care/comments":
 		list(func(d map[string]any) bool { return d["author"] == "care" && d["body"] != nil })
 	case r.URL.Path == "/api/info":
-		list(func(d map[string]any) bool { return slices.Contains(strings.Split(q.Get("id"), ","), d["name"].(string)) })
+		list(func(d map[string]any) bool {
+			return slices.Contains(strings.Split(q.Get("id"), ","), d["name"].(string))
+		})
 	case r.Method == "POST" && r.URL.Path == "/api/comment" && f.refuse != "":
 		fmt.Fprintf(w, `{"json": {"errors": [[%q, "that is why", "field"]]}}`, f.refuse)
 	case r.Method == "POST" && r.URL.Path == "/api/comment" && r.FormValue("api_type") == "json":
