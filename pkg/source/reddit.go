@@ -257,11 +257,11 @@ func (s *reddit) post(t redditThing) (mention.Post, error) {
 
 // Reply answers a post or a comment.
 func (s *reddit) Reply(ctx context.Context, r Reply) (Sent, error) {
-	if err := s.signedIn(ctx, r); err != nil {
-		return Sent{}, err
-	}
 	if !redditLimit.Fits(r.Text) {
 		return Sent{}, TooLong.refuse("reddit: the reply has %d characters, Reddit takes %d", redditLimit.Count(r.Text), redditLimit.Max)
+	}
+	if err := s.signedIn(ctx, r); err != nil {
+		return Sent{}, err
 	}
 	in := url.Values{"api_type": {"json"}, "raw_json": {"1"}, "thing_id": {r.To.ReplyRef}, "text": {r.Text}}
 	var out struct {
