@@ -280,6 +280,61 @@ func TestEachServiceCanDoItsWork(t *testing.T) {
 			return bus.Mentions.Publish(ctx, c, &again)
 		}},
 		{"replier", "says that a reply was sent", func(ctx context.Context, c *bus.Conn) error { return appendTo(ctx, c, cases, "two") }},
+		{"fetcher", "keeps what a connector wants", func(ctx context.Context, c *bus.Conn) error {
+			_, err := bus.Kept.Update(ctx, c, "x.token", "sealed", 0)
+			return err
+		}},
+		{"replier", "renews it", func(ctx context.Context, c *bus.Conn) error {
+			var kept string
+			rev, err := bus.Kept.Get(ctx, c, "x.token", &kept)
+			if err == nil {
+				_, err = bus.Kept.Update(ctx, c, "x.token", "renewed", rev)
+			}
+			return err
+		}},
+		{"fetcher", "hears of its canaries", func(ctx context.Context, c *bus.Conn) error {
+			ctx, heard := context.WithCancel(ctx)
+			defer heard()
+			if err := bus.Hear(ctx, c, "canary", func(string, []mention.ID) { heard() }); err != nil {
+				return err
+			}
+			for ctx.Err() == nil { // who listens too late tries again
+				if err := conn["indexer"].Tell("canary", []mention.ID{"a"}); err != nil {
+					return err
+				}
+				select {
+				case <-ctx.Done():
+				case <-time.After(50 * time.Millisecond):
+				}
+			}
+			if !errors.Is(ctx.Err(), context.Canceled) {
+				return ctx.Err()
+			}
+			return nil
+		}},
+		{"pager", "looks at the canaries", func(ctx context.Context, c *bus.Conn) error {
+			var v any
+			if _, err := bus.Cursors.Get(ctx, c, "source._canary", &v); !errors.Is(err, bus.ErrNotFound) {
+				return err
+			}
+			return nil
+		}},
+		{"desk", "hands pushes to the fetcher", func(ctx context.Context, c *bus.Conn) error {
+			if err := bus.Answer(ctx, conn["fetcher"], "fetcher", "push", func(context.Context, int) (int, error) { return 1, nil }); err != nil {
+				return err
+			}
+			for {
+				n, err := bus.Ask[int, int](ctx, c, "fetcher", "push", 0)
+				if errors.Is(err, bus.ErrAbsent) && ctx.Err() == nil {
+					time.Sleep(20 * time.Millisecond)
+					continue
+				}
+				if err == nil && n != 1 {
+					err = fmt.Errorf("answered %d", n)
+				}
+				return err
+			}
+		}},
 		{"fetcher", "asks what is known", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c, "known") }},
 		{"operator", "asks a service", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c, "reindex") }},
 		{"desk", "asks a service", func(ctx context.Context, c *bus.Conn) error { return ask(ctx, conn["indexer"], c, "status") }},
