@@ -166,7 +166,7 @@ func (c *call) connectionForm(s family, v connected, kind *kindView, wrong map[s
 	}
 	general := []field{{Name: "name", Label: say("connect.name"), Value: v.name, Required: true, Error: wrong["name"]}}
 	if s.brand {
-		brand := field{Name: "brand", Label: say("connect.brand"), Type: "select", Hint: say("connect.brand_hint"), Required: true}
+		brand := field{Name: "brand", Label: say("connect.brand"), Type: "select", Hint: say("connect.brand_hint"), Plain: true}
 		brand.Options = append(brand.Options, option{Value: "", Label: say("connect.any_brand"), On: v.brand == ""})
 		brand.Options = append(brand.Options, c.brandOptions(identity.Configure, v.brand)...)
 		general = append(general, brand)

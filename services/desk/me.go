@@ -27,7 +27,7 @@ func (c *call) showMe(status int, wrong map[string]string) error {
 	for _, l := range langs {
 		lang.Options = append(lang.Options, option{Value: l, Label: c.pages.words[l].say("lang.own"), On: l == c.l.lang})
 	}
-	zone := field{Name: "zone", Label: say("me.zone"), Type: "select", Required: true}
+	zone := field{Name: "zone", Label: say("me.zone"), Type: "select", Plain: true}
 	zone.Options = []option{{Value: "", Label: say("me.zone_machine", time.Local.String()), On: c.look.Zone == ""}}
 	offered := zones
 	if c.look.Zone != "" && !slices.Contains(zones, c.look.Zone) {

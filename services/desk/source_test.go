@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"golang.org/x/oauth2"
 
 	"github.com/earshot/earshot/pkg/bus"
@@ -125,7 +126,7 @@ func newParlour(t *testing.T) (*bench, string) {
 		if r.URL.Path == "/authorize" { // a person presses yes
 			challenge = r.FormValue("code_challenge")
 			if r.FormValue("code_challenge_method") != "S256" || r.FormValue("redirect_uri") != "https://desk.example/sources/consent/callback" {
-				http.Error(w, "no", http.StatusBadRequest)
+				fmt.Fprint(w, "this is not the desk that was registered")
 				return
 			}
 			http.Redirect(w, r, r.FormValue("redirect_uri")+"?code=c0de&state="+url.QueryEscape(r.FormValue("state")), http.StatusFound)
@@ -316,4 +317,25 @@ func TestWhatWasMissedIsTold(t *testing.T) {
 	v.want(v.get("/sources"), 200, "Nobody listens")
 	v.want(v.get("/api/v1/sources"), 200, `"state":"away"`, `"cause":"stopped"`)
 	b.visitor().want(b.visitor().get("/api/v1/sources"), 401)
+}
+
+// TestTryingKeepsWhatIsTyped: in the browser only the preview is exchanged, and
+// the way to the platform is one that the page's policy lets go.
+func TestTryingKeepsWhatIsTyped(t *testing.T) {
+	b, server := newParlour(t)
+	b.Public = "" // the browser comes to the test's own server
+	v := b.as("aya", everywhere, identity.Admin)
+	v.soon("/sources/par", "/hooks/par")
+	w := b.window(t, v)
+	w.run(chromedp.Navigate(b.server.URL + "/sources/new?kind=parlour"))
+	w.run(chromedp.SendKeys(`[name="name"]`, "Try"), chromedp.SendKeys(`[name="config.server"]`, server), chromedp.SendKeys(`[name="config.secret"]`, "hunter2"))
+	w.eval(`window.same = true; document.querySelector("[data-preview]").click()`)
+	w.until(`document.querySelector("#preview").innerText.includes("2 posts read") && window.same && document.querySelector('[name="config.secret"]').value === "hunter2"`)
+	w.run(chromedp.Navigate(b.server.URL + "/sources/par"))
+	w.eval(`document.querySelector("#consent form button").click()`)
+	w.until(`document.querySelector("#consent a.primary")?.href.startsWith(` + fmt.Sprintf("%q", server) + `)`)
+	w.eval(`document.querySelector("#consent a.primary").click()`)
+	// The platform knows the desk under another address and says no; that the
+	// browser is there at all is what counts.
+	w.until(`document.body.innerText.includes("not the desk that was registered")`)
 }
