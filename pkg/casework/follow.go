@@ -142,7 +142,8 @@ func (s *State) answered(e *Event) {
 	if e.Level != ByAuthor || s.Merged != "" || s.Status != WaitingCustomer && s.Status != Done {
 		return
 	}
-	s.Snoozed, s.Status = time.Time{}, New
+	s.resume(e)
+	s.Snoozed, s.WakeOnPost, s.Status = time.Time{}, false, New
 	if s.Holder != "" || s.Draft != nil {
 		s.Status = InHand
 	}

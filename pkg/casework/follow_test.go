@@ -150,7 +150,15 @@ func TestAnAnswerReopens(t *testing.T) {
 			t.Errorf("%s: the same answer twice", tt.name)
 		}
 	}
+	// Our clock, which stood while we waited for the customer, goes on.
 	s := published(t0, First)
+	e, _ := s.AnsweredBy(answer("p2", "u1"))
+	e.Triage.ResolveAt = t0.Add(5 * time.Hour)
+	s.apply(&e)
+	if !s.ResolveAt.Equal(t0.Add(5*time.Hour)) || !s.PausedAt.IsZero() {
+		t.Errorf("to be done by %v, paused at %v", s.ResolveAt, s.PausedAt)
+	}
+	s = published(t0, First)
 	stranger := answer("p2", "u1")
 	stranger.Thread.Parent = "p1"
 	if _, ok := s.AnsweredBy(stranger); ok {

@@ -127,7 +127,7 @@ func (s *State) undo(id string) {
 func (s *State) last() *Event {
 	for i := range slices.Backward(s.History) {
 		switch e := &s.History[i]; {
-		case e.Kind == Noted || e.Kind == Revealed || e.Kind == DeadlineNear || e.Kind == PromiseDue:
+		case slices.Contains([]Kind{Noted, Revealed, DeadlineNear, PromiseDue, LookDue, Looked}, e.Kind):
 		case slices.Contains(undoable, e.Kind):
 			return e
 		default:

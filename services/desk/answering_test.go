@@ -124,9 +124,9 @@ func (b *bench) sent(m *mention.Mention, native string) casework.State {
 	ken := b.staff("ken")
 	_, err := b.Cases.Do(ctx, ken, m.ID, casework.Write{Text: "It does fit.", Account: m.Source})
 	b.put(err)
-	s, err := b.Cases.Do(ctx, ken, m.ID, casework.TakeByHand{Hash: b.hash(m.ID)})
+	_, err = b.Cases.Do(ctx, ken, m.ID, casework.TakeByHand{Hash: b.hash(m.ID)})
 	b.put(err)
-	s, err = b.Cases.Record(ctx, m.ID, func(s *casework.State) (casework.Event, bool) {
+	s, err := b.Cases.Record(ctx, m.ID, func(s *casework.State) (casework.Event, bool) {
 		return casework.Event{Kind: casework.Posted, Draft: &s.ByHand.Draft, URL: "https://social.example/" + native, Native: native, Follow: true}, true
 	})
 	b.put(err)
