@@ -59,7 +59,7 @@ func TestCommands(t *testing.T) {
 		{"tag with nothing", nil, ann, c(Retag{Add: []string{" # "}}), CodeInput},
 		{"tag with a comma", nil, ann, c(Retag{Add: []string{"a,b"}}), CodeInput},
 		{"tag at length", nil, ann, c(Retag{Add: []string{strings.Repeat("長", MaxTag+1)}}), CodeInput},
-		{"tag with what parts sets", nil, ann, c(Retag{Add: []string{"ab"}}), CodeInput},
+		{"tag with what parts sets", nil, ann, c(Retag{Add: []string{"a\x1fb"}}), CodeInput},
 		{"product may not tag", nil, pat, c(Retag{Add: []string{"a"}}), CodeForbidden},
 		{"look at what is masked", nil, ann, c(Reveal{}), Revealed},
 		{"a program does not", nil, program, c(Reveal{}), CodeForbidden},
