@@ -257,19 +257,21 @@
 
   // The picker of templates and agreed answers, opened by / in an empty reply.
   let picked_at;
-  async function pick(url) {
+  async function pick(url, more = false) {
+    const over = () => more && $("#picks")?.hidden !== false; // something was chosen meanwhile
+    if (over()) return;
     picked_at?.abort();
     picked_at = new AbortController();
     try {
       const got = await load(url, "picks", { signal: picked_at.signal });
-      if (!got) return;
+      if (!got || over()) return;
       const had = document.activeElement?.id === "pick-q";
       swap(got.html);
       const q = $("#pick-q");
       if (!had || document.activeElement !== q) { q?.focus(); q?.setSelectionRange(q.value.length, q.value.length); }
     } catch (err) { failed(err); }
   }
-  const pickMore = later(200, (form) => pick(form.getAttribute("action") + "?" + new URLSearchParams(new FormData(form))));
+  const pickMore = later(200, (form) => pick(form.getAttribute("action") + "?" + new URLSearchParams(new FormData(form)), true));
   function picking(e, at) {
     const all = $$("#picks .pick-one"), i = all.indexOf(at);
     if (e.key === "Escape") { $("#picks").replaceChildren(); $("#picks").hidden = true; $("#c-text")?.focus(); }
