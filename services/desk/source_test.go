@@ -132,6 +132,10 @@ func newParlour(t *testing.T) (*bench, string) {
 			http.Redirect(w, r, r.FormValue("redirect_uri")+"?code=c0de&state="+url.QueryEscape(r.FormValue("state")), http.StatusFound)
 			return
 		}
+		if r.URL.Path != "/token" { // browsers look for an icon
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
 		if r.FormValue("code") != "c0de" || oauth2.S256ChallengeFromVerifier(r.FormValue("code_verifier")) != challenge {
 			w.WriteHeader(http.StatusBadRequest)
