@@ -52,14 +52,12 @@ func (s *snapshot) total(rows int, next bool) (n int64, err error) {
 // Counts implements [Engine].
 func (e *SQLite) Counts(ctx context.Context, queries ...Query) ([]int64, error) {
 	counts := make([]int64, len(queries))
-	for i, q := range queries {
-		err := e.read(ctx, q, func(s *snapshot) (err error) {
-			counts[i], err = s.count()
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
+	err := e.readAll(ctx, queries, func(i int, s *snapshot) (err error) {
+		counts[i], err = s.count()
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return counts, nil
 }

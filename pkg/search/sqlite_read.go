@@ -58,18 +58,34 @@ const manyMatches = 2000
 
 // read runs f in a read transaction on q.
 func (e *SQLite) read(ctx context.Context, q Query, f func(*snapshot) error) error {
-	p, err := q.check()
-	if err != nil {
-		return err
-	}
-	match, err := e.match(ctx, p.phrases)
-	if err != nil {
-		return err
+	return e.readAll(ctx, []Query{q}, func(_ int, s *snapshot) error { return f(s) })
+}
+
+// readAll runs f on each of queries, with its place among them, in one read
+// transaction.
+func (e *SQLite) readAll(ctx context.Context, queries []Query, f func(int, *snapshot) error) error {
+	all := make([]snapshot, len(queries))
+	for i, q := range queries {
+		p, err := q.check()
+		if err != nil {
+			return err
+		}
+		match, err := e.match(ctx, p.phrases)
+		if err != nil {
+			return err
+		}
+		all[i] = snapshot{ctx: ctx, plan: p, match: match}
 	}
 	return e.view(ctx, func(tx *sql.Tx, n *names) error {
-		s := &snapshot{ctx: ctx, tx: tx, names: n, plan: p, match: match}
-		s.cond = s.where(p)
-		return f(s)
+		for i := range all {
+			s := &all[i]
+			s.tx, s.names = tx, n
+			s.cond = s.where(s.plan)
+			if err := f(i, s); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -145,15 +161,23 @@ func (s *snapshot) in(f Field, values []string, not string) string {
 	if fields[at].shape == hashedSet {
 		return "seq " + not + "IN (SELECT seq FROM sent WHERE hash IN (" + strings.Join(ids, ",") + "))"
 	}
+	cond := column(f) + " " + not + "IN (" + strings.Join(ids, ",") + ")"
 	if len(ids) == 1 {
 		op := " = "
 		if not != "" {
 			op = " <> "
 		}
-		return column(f) + op + ids[0]
+		cond = column(f) + op + ids[0]
 	}
-	return column(f) + " " + not + "IN (" + strings.Join(ids, ",") + ")"
+	if not == "" && slices.Contains(ownIndex, f) {
+		cond += " AND " + column(f) + " > 0" // else SQLite does not see that its index serves
+	}
+	return cond
 }
+
+// ownIndex are the fields that have an index of their own, of those documents
+// that have the field.
+var ownIndex = []Field{FieldStory, FieldAuthor, FieldParent, FieldNumber}
 
 // from returns the FROM and WHERE of the documents of the plan, led by its
 // text if it has one, else read from index.
@@ -161,8 +185,8 @@ func (s *snapshot) from(cond, index string) (string, []any) {
 	switch {
 	case s.match != "":
 		return " FROM fts CROSS JOIN doc d ON d.seq = fts.rowid WHERE fts MATCH ? AND " + cond, []any{s.match}
-	case strings.Contains(cond, "f_story") || strings.Contains(cond, "f_author") || strings.Contains(cond, "f_number"):
-		return " FROM doc d WHERE " + cond, nil // these have an index of their own
+	case slices.ContainsFunc(ownIndex, func(f Field) bool { return strings.Contains(cond, column(f)+" > 0") }), strings.Contains(cond, "FROM sent"):
+		return " FROM doc d WHERE " + cond, nil
 	}
 	return " FROM doc d INDEXED BY " + index + " WHERE " + cond, nil
 }

@@ -26,6 +26,8 @@ const (
 	mastodonDeaf  = time.Hour        // how long a server without a stream is polled
 	mastodonPing  = 30 * time.Second // a stream that answers no ping is dead
 	mastodonQuiet = time.Second      // bells within it are one
+	// mastodonSettles is how long a server may take to hear a subscription.
+	mastodonSettles = 5 * time.Second
 	// maxGiven bounds what is remembered of posts for their deletion.
 	maxGiven         = 10_000
 	maxMastodonEvent = 1 << 20
@@ -74,7 +76,7 @@ func (m *mastodonSource) follow(ctx context.Context, cur mastodonCursor, yield f
 		yield(Item{}, fmt.Errorf("mastodon: stream: %w", err))
 		return
 	}
-	bell := time.NewTimer(0)
+	bell, settled := time.NewTimer(0), false
 	for {
 		select {
 		case <-ctx.Done():
@@ -88,7 +90,12 @@ func (m *mastodonSource) follow(ctx context.Context, cur mastodonCursor, yield f
 			if cur, ok = m.catchUp(ctx, cur, yield); !ok || !slices.Equal(tags, m.tags()) {
 				return
 			}
-			bell.Reset(m.cfg.Poll)
+			if settled {
+				bell.Reset(m.cfg.Poll)
+			} else { // what came before the server had heard what we want
+				bell.Reset(mastodonSettles)
+			}
+			settled = true
 		case e := <-events:
 			switch e.Event {
 			case "update", "notification":

@@ -93,7 +93,11 @@ func (x *indexer) retry(ctx context.Context, seq uint64) error {
 		if err != nil {
 			return err
 		}
-		d, gone, err := x.tagged(ctx, &e, docs[e.Value.Mention.ID])
+		waiting, err := x.heard(ctx, []*mention.Tagged{&e.Value})
+		if err != nil {
+			return err
+		}
+		d, gone, err := x.tagged(ctx, &e, docs[e.Value.Mention.ID], waiting)
 		if err != nil || d == nil {
 			return err
 		}

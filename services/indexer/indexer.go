@@ -134,6 +134,17 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 		return err
 	}
 	var answers []*mention.Mention
+	var news []*mention.Tagged
+	for i := range batch {
+		t := &batch[i].Value
+		if m := &t.Mention; batch[i].Err == nil && docs[m.ID] == nil && !m.Deleted && m.Brand != mention.CanaryBrand {
+			news = append(news, t)
+		}
+	}
+	waiting, err := x.heard(ctx, news)
+	if err != nil {
+		return err
+	}
 	for i := range batch {
 		e := &batch[i]
 		if e.Err != nil {
@@ -142,7 +153,7 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 			}
 			continue
 		}
-		d, gone, err := x.tagged(ctx, e, docs[e.Value.Mention.ID])
+		d, gone, err := x.tagged(ctx, e, docs[e.Value.Mention.ID], waiting)
 		if err != nil {
 			return err
 		}
@@ -178,7 +189,7 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 // tagged returns the document of one mention after e, or nil when e changes
 // nothing. Gone tells that its texts must not stay: the platform withdrew it, or
 // it was erased before and has come again.
-func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have *search.Document) (doc *search.Document, gone bool, err error) {
+func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have *search.Document, waiting map[writer]int64) (doc *search.Document, gone bool, err error) {
 	t := &e.Value
 	if have == nil {
 		if t.Mention.Deleted {
@@ -192,11 +203,12 @@ func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have
 			return nil, false, err
 		}
 		size := x.stories.Add(t, x.now())
-		before, err := x.heard(ctx, &t.Mention)
-		if err != nil {
-			return nil, false, err
+		w := writerOf(&t.Mention)
+		triage := x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{Story: int64(size.LastHour), Before: waiting[w]})
+		if _, counted := waiting[w]; counted && triage.Disposition == mention.Answer {
+			waiting[w]++ // for the next of this batch
 		}
-		d := x.ofMention(t, x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{Story: int64(size.LastHour), Before: before}), e.Seq)
+		d := x.ofMention(t, triage, e.Seq)
 		return &d, false, nil
 	}
 	was := mention.Tagged{Mention: mention.Mention{Revision: have.Revision}, Verdict: mention.Verdict{Pass: have.Pass}}

@@ -30,41 +30,72 @@ func (x *indexer) ofCase(s *casework.State) search.Document {
 	return d
 }
 
-// ofAuthor asks for what the author of m wrote on the same platform.
-func ofAuthor(m *mention.Mention) search.Query {
-	return search.Query{Viewer: search.SeesAll(), Where: map[search.Field][]string{
-		search.FieldBrand: {m.Brand}, search.FieldPlatform: {m.Platform}, search.FieldAuthor: {m.Author.ID},
-	}}
-}
+// writer is an author as one brand knows them.
+type writer struct{ brand, platform, author string }
 
-// heard is what else of its author a new mention touches: cases that sleep until
-// the author writes again are woken. It returns how many of the author's
-// mentions still wait for an answer.
-func (x *indexer) heard(ctx context.Context, m *mention.Mention) (waiting int64, err error) {
-	if m.Author.ID == "" || m.Intake == mention.Bulked {
-		return 0, nil
-	}
-	open, asleep := ofAuthor(m), ofAuthor(m)
-	open.Where[search.FieldOpen] = []string{search.Yes}
-	asleep.Where[search.FieldTag] = []string{casework.TagWakes}
-	counts, err := x.index.Counts(ctx, open)
-	if err != nil {
-		return 0, err
-	}
-	found, err := x.index.Search(ctx, asleep)
-	if err != nil {
-		return 0, err
-	}
-	for _, h := range found.Hits {
-		s, err := x.cases.Record(ctx, h.ID, func(s *casework.State) (casework.Event, bool) {
-			return casework.Event{Kind: casework.Woke, Level: casework.OnPost}, s.WakeOnPost && !s.Snoozed.IsZero() && h.ID != m.ID
-		})
-		if err != nil {
-			return 0, err
+func writerOf(m *mention.Mention) writer { return writer{m.Brand, m.Platform, m.Author.ID} }
+
+// heard is what else of their authors new mentions touch: cases that sleep until
+// the author writes again are woken. It returns how many mentions of each author
+// still wait for an answer, of those who want one now.
+func (x *indexer) heard(ctx context.Context, news []*mention.Tagged) (map[writer]int64, error) {
+	waiting, wrote := map[writer]int64{}, map[writer]bool{}
+	var (
+		writers []writer
+		authors []string
+		open    []search.Query
+	)
+	for _, t := range news {
+		m := &t.Mention
+		w := writerOf(m)
+		if w.author == "" || m.Intake == mention.Bulked {
+			continue
 		}
-		x.tellStaff("woke", &s, s.Owner())
+		if !wrote[w] {
+			wrote[w] = true
+			authors = append(authors, w.author)
+		}
+		if _, have := waiting[w]; have || t.Verdict.Disposition != mention.Answer {
+			continue
+		}
+		waiting[w] = 0
+		writers = append(writers, w)
+		open = append(open, search.Query{Viewer: search.SeesAll(), Where: map[search.Field][]string{
+			search.FieldBrand: {w.brand}, search.FieldPlatform: {w.platform}, search.FieldAuthor: {w.author}, search.FieldOpen: {search.Yes},
+		}})
 	}
-	return counts[0], nil
+	if len(authors) == 0 {
+		return waiting, nil
+	}
+	counts, err := x.index.Counts(ctx, open...)
+	if err != nil {
+		return nil, err
+	}
+	for i, w := range writers {
+		waiting[w] = counts[i]
+	}
+	for some := range slices.Chunk(authors, search.MaxValues) {
+		found, err := x.index.Search(ctx, search.Query{Viewer: search.SeesAll(), Limit: search.MaxLimit, Where: map[search.Field][]string{
+			search.FieldAuthor: some, search.FieldTag: {casework.TagWakes},
+		}})
+		if err != nil {
+			return nil, err
+		}
+		for i := range found.Hits {
+			h := &found.Hits[i]
+			if !wrote[writer{h.Brand, h.Platform, h.AuthorID}] {
+				continue
+			}
+			s, err := x.cases.Record(ctx, h.ID, func(s *casework.State) (casework.Event, bool) {
+				return casework.Event{Kind: casework.Woke, Level: casework.OnPost}, s.WakeOnPost && !s.Snoozed.IsZero()
+			})
+			if err != nil {
+				return nil, err
+			}
+			x.tellStaff("woke", &s, s.Owner())
+		}
+	}
+	return waiting, nil
 }
 
 const (
