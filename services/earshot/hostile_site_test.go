@@ -34,6 +34,12 @@ func (s *syncBuffer) Write(p []byte) (int, error) {
 	return s.b.Write(p)
 }
 
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
 // open starts an instance on data and waits until it is ready.
 func open(t *testing.T, data, config string, args ...string) *site {
 	t.Helper()
@@ -59,7 +65,7 @@ func open(t *testing.T, data, config string, args ...string) *site {
 		}
 	}
 	if s.base == "" {
-		t.Fatalf("no desk: %v %s", lines.Err(), s.log.b.String())
+		t.Fatalf("no desk: %v %s", lines.Err(), s.log)
 	}
 	go func() { _, _ = io.Copy(io.Discard, r) }()
 	s.eventually("ready", func() error {

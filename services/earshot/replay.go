@@ -201,6 +201,7 @@ func replayHistory(ctx context.Context, env *app.Env, start time.Time) error {
 			}
 		}
 	}
+	env.Log.Info("the demo's history is told", "cases", len(cases))
 	return nil
 }
 
@@ -269,8 +270,14 @@ func (h *historian) act(ctx context.Context, a *demo.Action) error {
 		cmd = casework.MakePromise{Due: a.Due(h.start)}
 	case demo.Escalate:
 		cmd = casework.Escalate{Why: a.Text}
+	case demo.Facts:
+		cmd = casework.ConfirmFacts{Text: a.Text}
 	case demo.Close:
-		cmd = casework.Close{Outcome: a.Outcome, Why: a.Text}
+		done := casework.Close{Outcome: a.Outcome, Why: a.Text}
+		if a.Cause != "" {
+			done.Measure = &casework.Measure{Cause: a.Cause, Text: a.Measure, Owner: a.By, Due: a.Due(h.start)}
+		}
+		cmd = done
 	default:
 		err = fmt.Errorf("no such deed: %q", a.Do)
 	}

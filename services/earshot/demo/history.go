@@ -18,7 +18,8 @@ const (
 	HandOver Deed = "hand_over"  // To a team; Text is the message
 	Promise  Deed = "promise"    // Due
 	Escalate Deed = "escalate"   // Text says why
-	Close    Deed = "close"      // Outcome; Text is the lesson
+	Facts    Deed = "facts"      // Text says which are confirmed
+	Close    Deed = "close"      // Outcome; Text is what was done; Cause and Measure where it is weighty
 )
 
 // Case is what was done with one post of the day.
@@ -41,6 +42,8 @@ type Action struct {
 	Text     string            `yaml:"text"`
 	To       string            `yaml:"to"` // id of [Teams]
 	Outcome  string            `yaml:"outcome"`
+	Cause    string            `yaml:"cause"`
+	Measure  string            `yaml:"measure"` // what keeps it from coming back; it is due at Due and owned by who acts
 	DueS     int64             `yaml:"due_s"` // seconds before now; negative lies ahead
 }
 

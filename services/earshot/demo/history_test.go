@@ -122,11 +122,11 @@ func (r *replay) step(a Action) {
 		if !slices.Contains(casework.Outcomes, a.Outcome) {
 			fault("outcome " + a.Outcome)
 		}
-	case Note, Watch, NotForUs, Escalate, Claim, Promise:
+	case Note, Watch, NotForUs, Escalate, Claim, Promise, Facts:
 	default:
 		fault("no such deed")
 	}
-	wantsText := []Deed{SendBack, Note, NotForUs, Escalate}
+	wantsText := []Deed{SendBack, Note, NotForUs, Escalate, Facts}
 	if slices.Contains(wantsText, a.Do) && a.Text == "" {
 		fault("says nothing")
 	}
