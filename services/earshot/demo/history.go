@@ -44,7 +44,7 @@ type Action struct {
 	Outcome  string            `yaml:"outcome"`
 	Cause    string            `yaml:"cause"`
 	Measure  string            `yaml:"measure"` // what keeps it from coming back; it is due at Due and owned by who acts
-	DueS     int64             `yaml:"due_s"` // seconds before now; negative lies ahead
+	DueS     int64             `yaml:"due_s"`   // seconds before now; negative lies ahead
 }
 
 // At is when the action was done.
