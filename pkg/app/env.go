@@ -86,8 +86,12 @@ func (e *Env) Instance() string {
 // do.
 var instance = rand.Text()[:8]
 
-// Ready tells the process that the service is up. Once all are, what starting
-// them took goes back to the system.
+// settled is how long after the last service is up the things that starting
+// took are no longer in use.
+const settled = 5 * time.Second
+
+// Ready tells the process that the service is up. Soon after all are, what
+// starting them took goes back to the system.
 func (e *Env) Ready() {
 	e.app.ready.Store(e.Name, struct{}{})
 	for _, s := range e.app.opts.Services {
@@ -95,7 +99,7 @@ func (e *Env) Ready() {
 			return
 		}
 	}
-	go debug.FreeOSMemory()
+	time.AfterFunc(settled, debug.FreeOSMemory)
 }
 
 // Serve hands every request but health and metrics to h.

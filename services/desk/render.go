@@ -7,24 +7,31 @@ import (
 	"html/template"
 	"io/fs"
 	"os"
-	"path"
 	"strings"
+	"sync"
 )
 
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// renderer holds every view's templates in every language.
+// renderer holds the templates of views, each in each language from when it is
+// first shown: all of them together would take 30 MB.
 type renderer struct {
 	words  map[string]*words
 	assets *assets
-	views  map[string]map[string]*template.Template // language, then view
 	// folder, if set, holds the templates on disk, read anew for each page.
 	folder string
+
+	mu       sync.Mutex
+	partials map[string]*template.Template // by language
+	views    map[viewIn]*template.Template
 }
 
-// newRenderer parses all templates. folder is where to read them from while
-// developing; empty means those built in.
+// viewIn is a view in a language.
+type viewIn struct{ lang, view string }
+
+// newRenderer reads the texts and what pages load. folder is where to read
+// templates from while developing; empty means those built in.
 func newRenderer(folder string) (*renderer, error) {
 	words, err := loadWords()
 	if err != nil {
@@ -34,9 +41,9 @@ func newRenderer(folder string) (*renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &renderer{words: words, assets: assets, views: map[string]map[string]*template.Template{}, folder: folder}
+	r := &renderer{words: words, assets: assets, folder: folder, partials: map[string]*template.Template{}, views: map[viewIn]*template.Template{}}
 	for lang := range words {
-		if r.views[lang], err = r.parse(lang); err != nil {
+		if r.partials[lang], err = r.parse(lang); err != nil {
 			return nil, err
 		}
 	}
@@ -50,48 +57,58 @@ func (r *renderer) files() (fs.FS, error) {
 	return fs.Sub(templateFiles, "templates")
 }
 
-// parse reads the partials, whose names start with _, and adds each view to a
-// copy of them.
-func (r *renderer) parse(lang string) (map[string]*template.Template, error) {
+// parse reads the partials, whose names start with _.
+func (r *renderer) parse(lang string) (*template.Template, error) {
 	files, err := r.files()
 	if err != nil {
 		return nil, fmt.Errorf("desk: templates: %w", err)
 	}
-	base := template.New("").Funcs(r.words[lang].funcs(r.assets)).Option("missingkey=error")
-	if base, err = base.ParseFS(files, "_*.html"); err != nil {
-		return nil, fmt.Errorf("desk: templates: %w", err)
-	}
-	names, err := fs.Glob(files, "[a-z]*.html")
+	partials, err := template.New("").Funcs(r.words[lang].funcs(r.assets)).Option("missingkey=error").ParseFS(files, "_*.html")
 	if err != nil {
 		return nil, fmt.Errorf("desk: templates: %w", err)
 	}
-	views := make(map[string]*template.Template, len(names))
-	for _, name := range names {
-		view, err := base.Clone()
-		if err != nil {
-			return nil, fmt.Errorf("desk: template %s: %w", name, err)
+	return partials, nil
+}
+
+// view returns the templates of a view: its own, added to a copy of the
+// partials.
+func (r *renderer) view(v viewIn) (*template.Template, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	partials, view := r.partials[v.lang], r.views[v]
+	if r.folder != "" {
+		var err error
+		if partials, err = r.parse(v.lang); err != nil {
+			return nil, err
 		}
-		if view, err = view.ParseFS(files, name); err != nil {
-			return nil, fmt.Errorf("desk: template %s: %w", name, err)
-		}
-		views[strings.TrimSuffix(path.Base(name), ".html")] = view
+		view = nil
 	}
-	return views, nil
+	if view != nil {
+		return view, nil
+	}
+	files, err := r.files()
+	if err != nil {
+		return nil, fmt.Errorf("desk: templates: %w", err)
+	}
+	if partials == nil || strings.HasPrefix(v.view, "_") {
+		return nil, fmt.Errorf("desk: no view %q in %q", v.view, v.lang)
+	}
+	if view, err = partials.Clone(); err == nil {
+		view, err = view.ParseFS(files, v.view+".html")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("desk: template %s: %w", v.view, err)
+	}
+	r.views[v] = view
+	return view, nil
 }
 
 // render executes one block of a view ("page" for all of it) into memory, so
 // that a page is sent whole or not at all.
 func (r *renderer) render(lang, view, block string, data any) ([]byte, error) {
-	views := r.views[lang]
-	if r.folder != "" {
-		var err error
-		if views, err = r.parse(lang); err != nil {
-			return nil, err
-		}
-	}
-	tmpl, ok := views[view]
-	if !ok {
-		return nil, fmt.Errorf("desk: no view %q in %q", view, lang)
+	tmpl, err := r.view(viewIn{lang, view})
+	if err != nil {
+		return nil, err
 	}
 	var buf bytes.Buffer
 	if err := tmpl.ExecuteTemplate(&buf, block, data); err != nil {
