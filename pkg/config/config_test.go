@@ -64,7 +64,7 @@ func TestEveryValueOfAFullFileArrives(t *testing.T) {
 		},
 		Canary: Canary{Every: time.Minute, Late: 5 * time.Minute},
 		Limits: Limits{
-			Retention: 30 * 24 * time.Hour, Backlog: 512 << 20, IntakeBody: 1e6, FetchBody: 1 << 20, FetchTimeout: 90 * time.Second,
+			Retention: 30 * 24 * time.Hour, Backlog: 512 << 20, IntakeBody: 1e6, IntakeRate: 1200, FetchBody: 1 << 20, FetchTimeout: 90 * time.Second,
 			AllowPrivate: []string{"intranet.example.com", "wiki:8080", "10.1.0.0/16"}, Proxy: "http://proxy:3128",
 		},
 	}
