@@ -67,7 +67,7 @@ var fields = []struct {
 	{FieldWorker, single, false},
 	{FieldRating, small, false},
 	{FieldRung, single, false},
-	{FieldTag, set, false},
+	{FieldTag, set, true},
 	{FieldMedia, flag, false},
 	{FieldTemplate, single, false},
 	{FieldOwner, single, false},
