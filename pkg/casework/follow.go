@@ -1,6 +1,7 @@
 package casework
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func (s *State) AnsweredBy(m *mention.Mention) (Event, bool) {
 		return Event{}, false
 	}
 	level := ByOther
-	if a, b := s.Mention.Author, m.Author; a.ID != "" && a.ID == b.ID || a.ID == "" && a.Handle != "" && strings.EqualFold(a.Handle, b.Handle) {
+	if s.byAuthor(m) {
 		level = ByAuthor
 	}
 	return Event{Kind: Answered, To: string(m.ID), Native: m.Thread.Parent, Level: level}, true
@@ -128,6 +129,34 @@ func (s *State) AnsweredIn(a Answer) (Event, bool) {
 		level = ByAuthor
 	}
 	return Event{Kind: Answered, To: string(a.ID), Native: a.To, Level: level}, true
+}
+
+// WroteAgain returns the event that says that the author wrote once more in the
+// thread of the case, or false when t is by somebody else or elsewhere, when
+// nothing of ours hangs on it, or the case knows that already. An approval or a
+// reply on its way may not fit any longer, and after our reply it is their
+// reaction.
+func (s *State) WroteAgain(t *mention.Tagged) (Event, bool) {
+	m := &t.Mention
+	waits := s.Submitted != "" || s.Approval != nil || s.Outgoing != nil || len(s.Replies) > 0
+	if s.Redacted || s.ReadOnly != "" || m.ID == s.ID || !waits || !s.byAuthor(m) || !s.inThread(m) || !m.PublishedAt.After(s.Mention.PublishedAt) ||
+		slices.ContainsFunc(s.History, func(e Event) bool { return e.Kind == AuthorWrote && e.To == string(m.ID) }) {
+		return Event{}, false
+	}
+	return Event{Kind: AuthorWrote, To: string(m.ID), Level: string(ReactionOf(&t.Verdict))}, true
+}
+
+// byAuthor tells whether m is by the author of the case's post.
+func (s *State) byAuthor(m *mention.Mention) bool {
+	a, b := s.Mention.Author, m.Author
+	return a.ID != "" && a.ID == b.ID || a.ID == "" && a.Handle != "" && strings.EqualFold(a.Handle, b.Handle)
+}
+
+// inThread tells whether m answers the case's post, a reply of ours, or another
+// post of the same conversation.
+func (s *State) inThread(m *mention.Mention) bool {
+	root := func(p *mention.Post) string { return cmp.Or(p.Thread.ID, p.NativeID) }
+	return m.Thread.Parent != "" && (m.Thread.Parent == s.Mention.NativeID || s.published(m.Thread.Parent) || root(&m.Post) == root(&s.Mention.Post))
 }
 
 // published tells whether native is a reply of ours.

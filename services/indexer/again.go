@@ -3,7 +3,6 @@ package indexer
 import (
 	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/earshot/earshot/pkg/casework"
@@ -15,9 +14,7 @@ import (
 // reindex and an import bring up what everybody knows.
 const news = 24 * time.Hour
 
-// wroteAgain tells the open cases of a post's author that they wrote in the thread
-// once more: an approval or a reply on its way may not fit any longer, and after
-// our reply it is their reaction.
+// wroteAgain tells the cases of a post's author that they wrote once more.
 func (x *indexer) wroteAgain(ctx context.Context, t *mention.Tagged) error {
 	m := &t.Mention
 	author := cmp.Or(m.Author.ID, m.Author.Handle)
@@ -34,12 +31,7 @@ func (x *indexer) wroteAgain(ctx context.Context, t *mention.Tagged) error {
 		return err
 	}
 	for i := range res.Hits {
-		_, err := x.cases.Record(ctx, res.Hits[i].ID, func(s *casework.State) (casework.Event, bool) {
-			told := slices.ContainsFunc(s.History, func(e casework.Event) bool { return e.Kind == casework.AuthorWrote && e.To == string(m.ID) })
-			waits := s.Submitted != "" || s.Approval != nil || s.Outgoing != nil || len(s.Replies) > 0
-			return casework.Event{Kind: casework.AuthorWrote, To: string(m.ID), Level: string(casework.ReactionOf(&t.Verdict))},
-				waits && !told && s.ID != m.ID && s.ReadOnly == "" && !s.Redacted && m.PublishedAt.After(s.Mention.PublishedAt)
-		})
+		_, err := x.cases.Record(ctx, res.Hits[i].ID, func(s *casework.State) (casework.Event, bool) { return s.WroteAgain(t) })
 		if err != nil {
 			return err
 		}

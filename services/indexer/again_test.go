@@ -34,6 +34,7 @@ func TestAnAuthorWhoWritesAgain(t *testing.T) {
 	post("q1", "somebody else", "p1", mention.Live)
 	post("q2", "u1", "", mention.Live)
 	post("q3", "u1", "p1", mention.Bulked)
+	post("q5", "u1", "a post of another thread", mention.Live)
 	if s := b.get(id); s.Status != casework.AwaitingApproval {
 		t.Fatalf("%s though its author wrote nothing in the thread", s.Status)
 	}
