@@ -50,6 +50,17 @@ func Invalid(key, format string, args ...any) error {
 	return e
 }
 
+// At returns err as the mistake of key: a [FieldError] that was made without
+// knowing the key keeps its words.
+func At(key string, err error) error {
+	if e, ok := errors.AsType[*FieldError](err); ok && e.Key == "" {
+		at := *e
+		at.Key = key
+		return &at
+	}
+	return Invalid(key, "%v", err)
+}
+
 func (e *FieldError) say(format string, args ...any) {
 	e.Problem, e.Format, e.Args = fmt.Sprintf(format, args...), format, args
 }

@@ -164,7 +164,7 @@ func (s *Store) seal(kind string, raw json.RawMessage, fields []config.Field) (j
 		}
 		sealed, err := s.sealText(kind, text)
 		if err != nil {
-			return nil, config.Invalid(f.Key, "%v", err)
+			return nil, config.At(f.Key, err)
 		}
 		values[f.Key], changed = sealed, true
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/mention"
 	"golang.org/x/text/encoding/japanese"
 	"golang.org/x/text/encoding/unicode"
@@ -90,7 +91,7 @@ func (im Import) Read(r io.Reader) iter.Seq2[Received, error] {
 		return im.lines(br, dec, im.tweet)
 	}
 	return func(yield func(Received, error) bool) {
-		yield(Received{}, fmt.Errorf("unknown format %q; one of %s", im.Format, strings.Join(Formats, ", ")))
+		yield(Received{}, config.Invalid("", "unknown format %q; one of %s", im.Format, strings.Join(Formats, ", ")))
 	}
 }
 
@@ -155,8 +156,8 @@ func ascii[T string | []byte](s T) bool {
 }
 
 var (
-	errEncoding = errors.New("neither UTF-8 nor Shift_JIS")
-	errNotUTF8  = errors.New("not UTF-8, as the lines before are")
+	errEncoding = config.Invalid("", "neither UTF-8 nor Shift_JIS")
+	errNotUTF8  = config.Invalid("", "not UTF-8, as the lines before are")
 )
 
 func (d *decoder) text(raw string) (string, error) {
@@ -210,7 +211,7 @@ func give(rec Received, n int, yield func(Received, error) bool) bool {
 	return yield(rec, nil)
 }
 
-var errLongLine = fmt.Errorf("longer than %d bytes", maxLine)
+var errLongLine = config.Invalid("", "longer than %d bytes; is a quote not closed?", maxLine)
 
 // readLine returns the next line; of one that is too long it reads all but
 // keeps nothing.
@@ -240,9 +241,11 @@ func (im Import) csv(br *bufio.Reader, dec *decoder) iter.Seq2[Received, error] 
 		head, err := cr.Read()
 		if err != nil {
 			if errors.Is(err, io.EOF) {
-				err = errors.New("the file is empty")
+				err = config.Invalid("", "the first line must name the columns: the file is empty")
+			} else {
+				err = fmt.Errorf("the first line must name the columns: %w", err)
 			}
-			yield(Received{}, fmt.Errorf("the first line must name the columns: %w", err))
+			yield(Received{}, err)
 			return
 		}
 		fields, err := im.columnsOf(head, dec)
@@ -260,7 +263,7 @@ func (im Import) csv(br *bufio.Reader, dec *decoder) iter.Seq2[Received, error] 
 			if pe, ok := errors.AsType[*csv.ParseError](err); ok {
 				n, rec.Err = pe.StartLine, pe.Err
 				if errors.Is(err, csv.ErrFieldCount) {
-					rec.Err = fmt.Errorf("%d columns, but the first line names %d; put text with commas in double quotes", len(row), len(head))
+					rec.Err = config.Invalid("", "%d columns, but the first line names %d; put text with commas in double quotes", len(row), len(head))
 				}
 			} else if err != nil {
 				yield(Received{}, fmt.Errorf("after line %d: %w", at, err))
@@ -283,10 +286,10 @@ func (im Import) row(fields, row []string, dec *decoder) Received {
 	for i, f := range fields {
 		v, err := dec.text(row[i])
 		if err != nil {
-			return Received{Err: fmt.Errorf("column %d: %w", i+1, err)}
+			return Received{Err: config.At(fmt.Sprintf("column %d", i+1), err)}
 		}
 		if err := in.set(f, strings.TrimSpace(v), im.Location); err != nil {
-			return Received{Err: fmt.Errorf("%s: %w", f, err)}
+			return Received{Err: config.At(f, err)}
 		}
 	}
 	return im.take(&in)
@@ -314,7 +317,7 @@ func (in *intakePost) set(field, v string, loc *time.Location) (err error) {
 		n, e := strconv.ParseInt(v, 10, 64)
 		in.Author.Followers = &n
 		if e != nil {
-			err = fmt.Errorf("%q is not a whole number", clip(v, 40))
+			err = config.Invalid("", "%q is not a whole number", clip(v, 40))
 		}
 	case "rating":
 		if stars := strings.Count(v, "★"); stars > 0 {
@@ -322,7 +325,7 @@ func (in *intakePost) set(field, v string, loc *time.Location) (err error) {
 		} else if f, e := strconv.ParseFloat(v, 64); e == nil && f >= 0 && f <= 5 {
 			in.Rating = int(f + 0.5)
 		} else {
-			err = fmt.Errorf("%q is not a rating from 1 to 5", clip(v, 40))
+			err = config.Invalid("", "%q is not a rating from 1 to 5", clip(v, 40))
 		}
 	}
 	return err
@@ -336,7 +339,7 @@ type recordLimit struct {
 
 func (l *recordLimit) Read(p []byte) (int, error) {
 	if l.left <= 0 {
-		return 0, fmt.Errorf("a record is %w; is a quote not closed?", errLongLine)
+		return 0, errLongLine
 	}
 	n, err := l.r.Read(p[:min(len(p), 32<<10)])
 	l.left -= n

@@ -264,7 +264,7 @@ func (t *jsonTime) UnmarshalJSON(raw []byte) error {
 	}
 	parsed, err := parseTime(text, time.UTC)
 	if err != nil || raw[0] == '"' && !strings.Contains(text, "-") {
-		return fmt.Errorf("%s is not a time; write it as 2026-01-31T09:30:00+09:00", clip(string(raw), 60))
+		return config.Invalid("", "%q is not a time; write it as 2026-01-31T09:30:00+09:00", clip(text, 60))
 	}
 	t.Time = parsed
 	return nil
@@ -290,7 +290,7 @@ func parseTime(text string, loc *time.Location) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is not a time; write it as 2026-01-31T09:30:00+09:00", clip(text, 60))
+	return time.Time{}, config.Invalid("", "%q is not a time; write it as 2026-01-31T09:30:00+09:00", clip(text, 60))
 }
 
 // decodeStrict decodes one JSON object. Its errors name the field.
@@ -313,8 +313,8 @@ func decodeStrict(raw []byte, into any) error {
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return config.Invalid(strings.Trim(clip(name, 100), `"`), "unknown field")
 	}
-	if strings.Contains(err.Error(), "is not a time") {
-		return config.Invalid("published_at or edited_at", "%v", err)
+	if _, ok := errors.AsType[*config.FieldError](err); ok { // of jsonTime
+		return config.At("published_at or edited_at", err)
 	}
 	return config.Invalid("", "not valid JSON: %v", err)
 }

@@ -350,31 +350,32 @@ func (l *locale) mistakes(err error) map[string]string {
 // err is about something else.
 func (l *locale) mistaken(err error, named func(key string) string) map[string]string {
 	var out map[string]string
-	var walk func(error)
-	walk = func(err error) {
-		if f, ok := err.(*config.FieldError); ok {
-			if out == nil {
-				out = map[string]string{}
-			}
-			key := named(f.Key)
-			text := l.problem(f)
-			if f.Problem == "required" {
-				text = l.say("form.required")
-			}
-			out[key] = strings.TrimSpace(out[key] + " " + text)
-			return
+	for _, f := range fieldErrors(err) {
+		if out == nil {
+			out = map[string]string{}
 		}
-		switch u := err.(type) {
-		case interface{ Unwrap() []error }:
-			for _, e := range u.Unwrap() {
-				walk(e)
-			}
-		case interface{ Unwrap() error }:
-			walk(u.Unwrap())
-		}
+		key := named(f.Key)
+		out[key] = strings.TrimSpace(out[key] + " " + l.problem(f))
 	}
-	walk(err)
 	return out
+}
+
+// fieldErrors are the mistakes within err.
+func fieldErrors(err error) []*config.FieldError {
+	if f, ok := err.(*config.FieldError); ok {
+		return []*config.FieldError{f}
+	}
+	switch u := err.(type) {
+	case interface{ Unwrap() []error }:
+		var out []*config.FieldError
+		for _, e := range u.Unwrap() {
+			out = append(out, fieldErrors(e)...)
+		}
+		return out
+	case interface{ Unwrap() error }:
+		return fieldErrors(u.Unwrap())
+	}
+	return nil
 }
 
 // withoutSecrets is a configuration that can be opened for a look: nothing

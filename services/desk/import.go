@@ -47,6 +47,7 @@ type importJob struct {
 	ID       string    `json:"id"`
 	Name     string    `json:"name"` // of the file
 	By       string    `json:"by"`
+	Lang     string    `json:"lang"` // what is wrong is told in it
 	Made     time.Time `json:"made"`
 	Size     int64     `json:"size"`
 	Format   string    `json:"format"`
@@ -68,7 +69,7 @@ type importFound struct {
 	Unmatched int             `json:"unmatched,omitempty"` // about no brand
 	Refused   int             `json:"refused,omitempty"`
 	Problems  []importProblem `json:"problems,omitempty"`
-	Error     string          `json:"error,omitempty"` // what ended it; English
+	Error     string          `json:"error,omitempty"` // what ended it
 
 	preview []mention.Mention
 }
@@ -215,7 +216,7 @@ func (c *call) readImport(j *importJob) map[string]string {
 
 // uploadImport keeps the file and leads to what is in it.
 func (c *call) uploadImport() error {
-	j := &importJob{ID: newID(), By: c.viewer.Actor(), Made: c.l.now.UTC()}
+	j := &importJob{ID: newID(), By: c.viewer.Actor(), Lang: c.l.lang, Made: c.l.now.UTC()}
 	wrong := c.readImport(j)
 	file, head, err := c.r.FormFile("file")
 	switch {
@@ -423,9 +424,10 @@ func (d *Desk) bringIn(ctx context.Context, j importJob, v identity.Viewer) {
 // over, and tells now and then how far it is. What the index has already, with
 // the same words, is a duplicate.
 func (d *Desk) importing(ctx context.Context, j *importJob, v identity.Viewer, forReal bool, tell func(int64, importFound)) (found importFound) {
+	w := d.pages.words[cmp.Or(j.Lang, langs[0])]
 	file, err := d.openImport(j)
 	if err != nil {
-		found.Error = "the file is no longer here: upload it again"
+		found.Error = w.say("import.gone")
 		return found
 	}
 	defer file.Close()
@@ -466,12 +468,12 @@ func (d *Desk) importing(ctx context.Context, j *importJob, v identity.Viewer, f
 		}
 		if bad, ok := errors.AsType[*source.LineError](err); ok {
 			if found.Refused++; len(found.Problems) < maxProblems {
-				found.Problems = append(found.Problems, importProblem{bad.Line, strings.ReplaceAll(bad.Err.Error(), "\n", "; ")})
+				found.Problems = append(found.Problems, importProblem{bad.Line, w.why(bad.Err)})
 			}
 			continue
 		}
 		if err != nil {
-			found.Error = err.Error()
+			found.Error = w.why(err)
 			break
 		}
 		about := d.importedAs(&got, j.Brand, v)

@@ -55,10 +55,31 @@ func loadWords() (map[string]*words, error) {
 // problem is what is wrong with a field, in the language where it has the
 // words.
 func (w *words) problem(e *config.FieldError) string {
+	if e.Problem == "required" {
+		return w.say("form.required")
+	}
 	if text, ok := w.mistakes[e.Format]; ok {
 		return fill(text, e.Args)
 	}
 	return w.say("form.invalid", upperFirst(e.Problem))
+}
+
+// why is err in the language, as far as it is about fields: each with its name.
+func (w *words) why(err error) string {
+	all := fieldErrors(err)
+	if len(all) == 0 {
+		return err.Error()
+	}
+	parts := make([]string, len(all))
+	for i, e := range all {
+		if parts[i] = e.Problem; w.mistakes != nil {
+			parts[i] = w.problem(e)
+		}
+		if e.Key != "" {
+			parts[i] = e.Key + ": " + parts[i]
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // has tells whether the language has a text for key.
