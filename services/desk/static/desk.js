@@ -113,7 +113,7 @@
     else { box.checked = !box.checked; anchor = row; }
     counted();
   }
-  function unpick() { $("#bulk")?.reset(); for (const el of chosenBoxes()) el.checked = false; counted(); }
+  function unpick() { $("#bulk")?.reset(); counted(); }
   const pieces = 25;
   async function many(form, button, ids) {
     const bar = $("#bulk progress"), data = new FormData(form, button);
@@ -341,7 +341,7 @@
     const row = e.target.closest(".row");
     if (e.shiftKey) { e.target.checked = !e.target.checked; choose(row, true); } else { anchor = row; counted(); }
   });
-  document.addEventListener("reset", (e) => { if (e.target.matches("#bulk")) setTimeout(() => { for (const el of chosenBoxes()) el.checked = false; counted(); }); });
+  document.addEventListener("reset", (e) => { if (e.target.matches("#bulk")) setTimeout(counted); });
   document.addEventListener("click", async (e) => {
     if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
     const copy = e.target.closest("[data-copy-from]");
