@@ -8,7 +8,6 @@ import (
 
 	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
-	"github.com/earshot/earshot/pkg/bus/bustest"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/mention"
@@ -24,9 +23,6 @@ import (
 // for what they leave.
 func TestCanariesComeThroughAndLeaveNothing(t *testing.T) {
 	t.Parallel()
-	cfg := config.Default()
-	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
-	cfg.Canary.Every = 200 * time.Millisecond
 	envs := make(chan *app.Env, 1)
 	probe := app.Service{Name: "probe", Run: func(ctx context.Context, env *app.Env) error {
 		envs <- env
@@ -34,11 +30,7 @@ func TestCanariesComeThroughAndLeaveNothing(t *testing.T) {
 		return nil
 	}}
 	services := []app.Service{fetcher.Service, classifier.Service, indexer.Service, pager.Service, probe}
-	a, err := app.Start(t.Context(), app.Options{Config: cfg, Services: services, Version: "test", Log: bustest.Log(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Stop() })
+	begin(t, services, func(cfg *config.File) { cfg.Canary.Every = 200 * time.Millisecond })
 	env := <-envs
 	index, err := env.Index(t.Context())
 	if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/earshot/earshot/pkg/bus/bustest"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/classify"
-	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
@@ -24,23 +22,8 @@ import (
 // TestCorrectionsAreWhatTrainReads writes what people said, beside a running
 // instance and from its folder, and reads it as earshot train does.
 func TestCorrectionsAreWhatTrainReads(t *testing.T) {
-	cfg := config.Default()
-	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
-	a, err := app.Start(t.Context(), app.Options{Config: cfg, Services: []app.Service{indexer.Service}, Version: "test", Log: bustest.Log(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Stop() })
+	a, cfg, must := begin(t, []app.Service{indexer.Service}, nil, "acme", "zenith")
 	ctx, env := t.Context(), a.Env("test")
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, id := range []string{"acme", "zenith"} {
-		must(settings.Brands.Put(ctx, env.Settings(), "cli", id, 0, settings.Brand{ID: id, Name: id, Query: id}))
-	}
 	must(settings.Sources.Put(ctx, env.Settings(), "cli", "fedi", 0, settings.Source{ID: "fedi", Name: "fedi", Kind: "mastodon", Config: []byte(`{"server":"https://social.example"}`)}))
 	index, err := env.Index(ctx)
 	must(err)

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/bus/bustest"
 	"github.com/earshot/earshot/pkg/casework"
@@ -23,21 +22,8 @@ import (
 // TestErasureLeavesNothingOnDisk erases a mention, an author and a source by
 // the command line, and then reads every file of the installation.
 func TestErasureLeavesNothingOnDisk(t *testing.T) {
-	cfg := config.Default()
-	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
-	a, err := app.Start(t.Context(), app.Options{Config: cfg, Services: services, Version: "test", Log: bustest.Log(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Stop() })
+	a, cfg, must := begin(t, services, nil, "acme")
 	ctx, env := t.Context(), a.Env("test")
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(settings.Brands.Put(ctx, env.Settings(), "cli", "acme", 0, settings.Brand{ID: "acme", Name: "Acme", Query: "acme"}))
 	photo, err := env.Bus().PutFile(ctx, bytes.Repeat([]byte("領収書の写真 "), 5000))
 	must(err)
 
@@ -150,21 +136,8 @@ func TestAPostThatIsGoneOnItsPlatformIsGoneHere(t *testing.T) {
 		fmt.Fprint(w, "[]")
 	}))
 	t.Cleanup(platform.Close)
-	cfg := config.Default()
-	cfg.Data, cfg.Listen, cfg.Limits.AllowPrivate = t.TempDir(), "127.0.0.1:0", []string{"127.0.0.1"}
-	a, err := app.Start(t.Context(), app.Options{Config: cfg, Services: services, Version: "test", Log: bustest.Log(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Stop() })
+	a, cfg, must := begin(t, services, func(cfg *config.File) { cfg.Limits.AllowPrivate = []string{"127.0.0.1"} }, "acme")
 	ctx, env := t.Context(), a.Env("test")
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(settings.Brands.Put(ctx, env.Settings(), "cli", "acme", 0, settings.Brand{ID: "acme", Name: "Acme", Query: "acme"}))
 	var all []*mention.Mention
 	for id, text := range map[string]string{"1": "acme 消えた言葉", "2": "acme 残る言葉"} {
 		m := mention.Of("acme", mention.Post{

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/bus/bustest"
 	"github.com/earshot/earshot/pkg/casework"
@@ -20,7 +19,6 @@ import (
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
-	"github.com/earshot/earshot/pkg/settings"
 )
 
 // doubtfulRule makes a word doubtful whatever the model is.
@@ -58,26 +56,15 @@ func TestASecondOpinionComesLate(t *testing.T) {
 	}))
 	t.Cleanup(endpoint.Close)
 
-	cfg := config.Default()
-	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
-	cfg.Limits.AllowPrivate = []string{strings.TrimPrefix(endpoint.URL, "http://")}
-	cfg.Classifier.Rules, cfg.Classifier.Tell = []string{file(t, "zorbly.yaml", doubtfulRule)}, []string{"privacy_breach=0.65"}
-	cfg.Classifier.Opinion.URL, cfg.Classifier.Opinion.Model = endpoint.URL+"/v1", "small"
-	if err := cfg.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	a, err := app.Start(t.Context(), app.Options{Config: cfg, Services: services, Version: "test", Log: bustest.Log(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Stop() })
-	ctx, env := t.Context(), a.Env("test")
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
+	a, cfg, must := begin(t, services, func(cfg *config.File) {
+		cfg.Limits.AllowPrivate = []string{strings.TrimPrefix(endpoint.URL, "http://")}
+		cfg.Classifier.Rules, cfg.Classifier.Tell = []string{file(t, "zorbly.yaml", doubtfulRule)}, []string{"privacy_breach=0.65"}
+		cfg.Classifier.Opinion.URL, cfg.Classifier.Opinion.Model = endpoint.URL+"/v1", "small"
+		if err := cfg.Validate(); err != nil {
 			t.Fatal(err)
 		}
-	}
+	}, "acme")
+	ctx, env := t.Context(), a.Env("test")
 	eventually(t, "it is up", func() bool {
 		res, err := http.Get("http://" + a.Addr() + "/readyz")
 		if err != nil {
@@ -86,7 +73,6 @@ func TestASecondOpinionComesLate(t *testing.T) {
 		defer res.Body.Close()
 		return res.StatusCode == http.StatusOK
 	})
-	must(settings.Brands.Put(ctx, env.Settings(), "cli", "acme", 0, settings.Brand{ID: "acme", Name: "Acme", Query: "acme"}))
 	index, err := env.Index(ctx)
 	must(err)
 	board, err := escalation.OpenBoard(ctx, env.Bus(), env.Log)

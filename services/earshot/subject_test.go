@@ -7,34 +7,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/bus/bustest"
 	"github.com/earshot/earshot/pkg/casework"
-	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
-	"github.com/earshot/earshot/pkg/settings"
 )
 
 // TestAPersonAsksWhatIsHeldAboutThem, and then for its erasure.
 func TestAPersonAsksWhatIsHeldAboutThem(t *testing.T) {
-	cfg := config.Default()
-	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
-	a, err := app.Start(t.Context(), app.Options{Config: cfg, Services: services, Version: "test", Log: bustest.Log(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Stop() })
+	a, cfg, must := begin(t, services, nil, "acme")
 	ctx, env := t.Context(), a.Env("test")
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(settings.Brands.Put(ctx, env.Settings(), "cli", "acme", 0, settings.Brand{ID: "acme", Name: "Acme", Query: "acme"}))
 	post := func(native, id, handle, text string, with ...func(*mention.Post)) *mention.Mention {
 		p := mention.Post{
 			Platform: "mastodon", NativeID: native, Source: "fedi", Kind: mention.KindPost, Intake: mention.Live, Text: text,
