@@ -247,7 +247,7 @@ func hasTag(tags []string, t string) bool {
 type Reveal struct{}
 
 func (Reveal) decide(d *decision) (Event, error) {
-	if err := d.may(identity.Handle); err != nil {
+	if err := d.may(identity.Reveal); err != nil {
 		return Event{}, err
 	}
 	if !d.by.Person() {

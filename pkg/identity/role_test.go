@@ -11,61 +11,75 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata")
 
-// The matrix is a file so that a change of rights is seen in review.
-func TestRightsAreThoseOfTheMatrix(t *testing.T) {
+// The table is a page that operators read, so that a change of rights is seen in
+// review too.
+func TestRightsAreThoseOfTheirPage(t *testing.T) {
 	t.Parallel()
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-10s", "")
-	for _, r := range Roles {
-		fmt.Fprintf(&b, " %-12s", r)
-	}
-	for _, s := range Scopes {
-		fmt.Fprintf(&b, " %-12s", "token:"+string(s))
-	}
-	for _, a := range Actions {
-		fmt.Fprintf(&b, "\n%-10s", a)
-		for _, r := range Roles {
-			fmt.Fprintf(&b, " %-12s", mark(r.Can(a)))
-		}
-		for _, s := range Scopes {
-			fmt.Fprintf(&b, " %-12s", mark(s.Can(a)))
-		}
-	}
-	got := strings.ReplaceAll(b.String(), " \n", "\n") + "\n"
-	for strings.Contains(got, " \n") {
-		got = strings.ReplaceAll(got, " \n", "\n")
-	}
-	const file = "testdata/rights.txt"
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
+	const file, begin, end = "../../docs/run/rights.md", "<!-- rights -->\n", "<!-- end of rights -->\n"
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != string(want) {
-		t.Errorf("rights differ from %s; run with -update if that is meant\n%s", file, got)
+	before, rest, ok := strings.Cut(string(raw), begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		t.Fatalf("%s lacks the marks of its table", file)
 	}
+	want := before + begin + rightsTable() + end + after
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if string(raw) != want {
+		t.Errorf("rights differ from %s; run with -update if that is meant\n%s", file, rightsTable())
+	}
+}
+
+func rightsTable() string {
+	var b strings.Builder
+	b.WriteString("| Right |")
+	for _, r := range Roles {
+		fmt.Fprintf(&b, " %s |", r)
+	}
+	for _, s := range Scopes {
+		fmt.Fprintf(&b, " token: %s |", s)
+	}
+	b.WriteString("\n|---" + strings.Repeat("|:-:", len(Roles)+len(Scopes)) + "|")
+	for _, r := range Rights {
+		fmt.Fprintf(&b, "\n| `%s` |", r.Action)
+		for _, role := range Roles {
+			b.WriteString(mark(role.Can(r.Action)))
+		}
+		for _, s := range Scopes {
+			b.WriteString(mark(s.Can(r.Action)))
+		}
+	}
+	return b.String() + "\n"
 }
 
 func mark(can bool) string {
 	if can {
-		return "yes"
+		return " yes |"
 	}
-	return "-"
+	return " – |"
 }
 
 func TestEveryActionBelongsToSomebody(t *testing.T) {
 	t.Parallel()
-	for _, a := range Actions {
-		if !slices.ContainsFunc(Roles, func(r Role) bool { return r.Can(a) }) {
-			t.Errorf("no role allows %s", a)
+	seen := map[Action]bool{}
+	for _, r := range Rights {
+		if len(r.Roles) == 0 || seen[r.Action] {
+			t.Errorf("%s: nobody has the right, or it stands twice", r.Action)
+		}
+		seen[r.Action] = true
+	}
+	for _, r := range Rights {
+		if Reader.Can(r.Action) && r.Action != View && r.Action != Quality {
+			t.Errorf("who only looks on has the right to %s", r.Action)
 		}
 	}
 	for _, s := range Scopes {
-		if s.Can(Send) || s.Can(Approve) {
+		if s.Can(Send) || s.Can(Approve) || s.Can(Reveal) {
 			t.Errorf("scope %s lets software publish", s)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 // answerRuling are the agreed answers.
 func answerRuling() ruling {
-	r := rulingOf(settings.Answers, writers,
+	r := rulingOf(settings.Answers, identity.Playbook,
 		ofChoice("lang", true, "ja", "en"), ofPicks("brands", brandPicks), ofPhrases("questions"), ofLong("answer", 4), ofLong("internal", 2),
 		ofText("owner"), ofText("review_by"))
 	r.list = func(c *call) []ruled {
@@ -32,7 +32,7 @@ func answerRuling() ruling {
 
 // deputyRuling is who approves while somebody is away.
 func deputyRuling() ruling {
-	r := rulingOf(settings.Deputies, leads, ofStaff("absent"), ofStaff("deputy"), ofText("from"), ofText("to"))
+	r := rulingOf(settings.Deputies, identity.Rule, ofStaff("absent"), ofStaff("deputy"), ofText("from"), ofText("to"))
 	r.list = func(c *call) []ruled {
 		var out []ruled
 		for _, x := range settings.Deputies.List(c.Settings) {

@@ -597,9 +597,9 @@ type apiArguments struct {
 	Due      time.Time         `json:"due"`
 }
 
-// apiCommands are the commands by the last part of their address. Publishing
-// and approving want a person who is signed in; casework refuses them to
-// tokens.
+// apiCommands are the commands by the last part of their address. Each wants
+// the right of the desk's route of that name; publishing and approving want a
+// person who is signed in.
 var apiCommands = map[string]func(a *apiArguments) casework.Command{
 	"claim":     func(a *apiArguments) casework.Command { return casework.Claim{Take: a.Take} },
 	"release":   func(*apiArguments) casework.Command { return casework.Release{} },
@@ -635,11 +635,7 @@ func (a *apiArguments) write() casework.Command {
 }
 
 // apiCommand gives a command and answers with the case after it.
-func (c *call) apiCommand() error {
-	command, ok := apiCommands[c.r.PathValue("command")]
-	if !ok {
-		return errNotFound
-	}
+func (c *call) apiCommand(command func(*apiArguments) casework.Command) error {
 	body, err := io.ReadAll(c.r.Body)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"path"
 	"reflect"
 	"regexp"
 	"slices"
@@ -50,10 +51,11 @@ func TestTheDescriptionHasEveryRouteAndNoOther(t *testing.T) {
 	d := description(t)
 	var want, got []string
 	for _, r := range (&Desk{}).routes() {
-		if r.api() {
+		if _, command := apiCommands[path.Base(r.pattern)]; r.api() && !command && r.pattern != "/api/" {
 			want = append(want, r.pattern)
 		}
 	}
+	want = append(want, "POST /api/v1/cases/{id}/{command}")
 	for path, methods := range d.Paths {
 		for method := range methods {
 			got = append(got, strings.ToUpper(method)+" "+path)

@@ -29,17 +29,21 @@ type route struct {
 	pattern string
 	// need is the right a viewer must have for some brand to get in at all;
 	// what concerns one brand is checked again where the brand is known.
-	// Empty: it is enough to be signed in.
-	need identity.Action
-	// open routes need no signing in.
-	open   bool
+	need   identity.Action
 	handle func(*call) error
+}
+
+// path is the pattern without its method.
+func (r route) path() string {
+	if _, path, ok := strings.Cut(r.pattern, " "); ok {
+		return path
+	}
+	return r.pattern
 }
 
 // api tells whether the route belongs to the HTTP API.
 func (r route) api() bool {
-	_, path, _ := strings.Cut(r.pattern, " ")
-	return strings.HasPrefix(path, "/api/")
+	return strings.HasPrefix(r.path(), "/api/")
 }
 
 // call is one request on its way.
@@ -148,11 +152,13 @@ func (c *call) identify(r route) error {
 
 func (c *call) admit(r route) error {
 	switch {
-	case r.open:
+	case r.need == identity.Anyone:
 		return nil
 	case c.viewer.Actor() == "":
 		return identity.ErrNoSession
-	case r.need != "" && !c.viewer.CanSomewhere(r.need):
+	case r.need == identity.Self && c.staff != nil:
+		return nil
+	case !c.viewer.CanSomewhere(r.need):
 		if c.staff == nil {
 			return tooNarrow(r.need)
 		}
@@ -168,6 +174,9 @@ func tooNarrow(a identity.Action) error {
 		if s.Can(a) {
 			scopes = append(scopes, string(s))
 		}
+	}
+	if len(scopes) == 0 {
+		return fmt.Errorf("%w: this wants a person who is signed in to the desk", errForbidden)
 	}
 	return fmt.Errorf("%w: this wants a token of scope %s", errForbidden, strings.Join(scopes, " or "))
 }

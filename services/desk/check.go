@@ -15,7 +15,7 @@ import (
 // checkRuling are the rules for replies: those that Earshot comes with, and a
 // company's own.
 func checkRuling() ruling {
-	r := rulingOf(settings.Checks, writers,
+	r := rulingOf(settings.Checks, identity.Playbook,
 		ofSpoken("name", 1), ofChoice("lang", false, "", "ja", "en"), ofChoice("pack", false, append([]string{""}, casework.Packs...)...),
 		ofCheck("block"), ofCheck("off"), ofSpoken("why", 2), ofSpoken("turn", 2), ofPhrases("phrases"), ofPhrases("unless"), ofPhrases("unless_text"),
 		ofNumber("more_than"), ofCheck("personal"), ofPhrases("examples"), ofPhrases("counter_examples"))
@@ -61,7 +61,7 @@ func checkRuling() ruling {
 
 // voiceRuling is what brands add to the rules for replies.
 func voiceRuling() ruling {
-	r := rulingOf(settings.Voices, writers,
+	r := rulingOf(settings.Voices, identity.Playbook,
 		ofGroup("words", ofText("avoid"), ofText("prefer")), ofPicks("packs", named("rules.check.pack.is.", casework.Packs)), ofPhrases("contacts"))
 	r.usual = func(c *call, id string) (any, bool) {
 		_, ok := settings.Brands.Get(c.Settings, id)

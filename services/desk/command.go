@@ -345,6 +345,12 @@ func (c *call) ask() error {
 		return err
 	}
 	say, what := c.l.say, c.r.PathValue("what")
+	switch need := c.needs(what); {
+	case need == "":
+		return errNotFound
+	case !c.viewer.Can(need, s.Mention.Brand):
+		return errForbidden
+	}
 	base := "/cases/" + string(s.ID)
 	a := &askView{Action: base + "/" + what, Back: base, Title: say("ask." + what)}
 	why := field{Name: "why", Label: say("ask.why"), Type: "textarea", Rows: 2}

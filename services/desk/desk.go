@@ -109,6 +109,7 @@ type Desk struct {
 	Options
 	pages *renderer
 	live  *hub
+	table []route
 
 	hooks   hooks
 	senders senders
@@ -124,7 +125,7 @@ func New(o Options) (*Desk, error) {
 		return nil, err
 	}
 	d := &Desk{Options: o, pages: pages}
-	d.live = newHub(d)
+	d.live, d.table = newHub(d), d.routes()
 	return d, nil
 }
 
@@ -161,16 +162,14 @@ func newID() string {
 // Handler serves all pages and the API.
 func (d *Desk) Handler() http.Handler {
 	mux := http.NewServeMux()
-	for _, r := range d.routes() {
+	for _, r := range d.table {
 		mux.Handle(r.pattern, d.adapt(r))
 	}
-	mux.Handle("GET /static/", d.pages.assets)
-	mux.HandleFunc("GET /hooks/{source}", d.hook)
-	mux.HandleFunc("POST /hooks/{source}", d.hook)
-	mux.Handle("/api/", d.adapt(route{pattern: "ANY /api/", open: true, handle: func(*call) error { return errNotFound }}))
-	mux.Handle("/", d.adapt(route{open: true, handle: func(*call) error { return errNotFound }}))
+	for pattern, h := range d.bare() {
+		mux.Handle(pattern, h)
+	}
 	guard := http.NewCrossOriginProtection()
-	guard.AddInsecureBypassPattern("POST /hooks/{source}") // no cookie counts there
-	guard.SetDenyHandler(d.adapt(route{open: true, handle: func(*call) error { return errCrossSite }}))
+	guard.AddInsecureBypassPattern(hookPattern) // no cookie counts there
+	guard.SetDenyHandler(d.adapt(route{need: identity.Anyone, handle: func(*call) error { return errCrossSite }}))
 	return guard.Handler(mux)
 }

@@ -111,7 +111,7 @@ func (c *call) escalationRow(s *escalation.State) escalationRow {
 	if s.Owner != "" {
 		r.Holder = c.who(s.Owner)
 	}
-	r.Acknowledge, r.AckAction = s.Acked == nil && s.Resolved == nil, r.Href+"/acknowledge"
+	r.Acknowledge, r.AckAction = s.Acked == nil && s.Resolved == nil && c.viewer.Can(identity.Comment, s.Brand), r.Href+"/acknowledge"
 	return r
 }
 
@@ -139,13 +139,14 @@ func (c *call) escalation() error {
 	if s.Acked != nil {
 		v.AckedBy, v.AckedAt = c.who(s.Acked.By), l.at(s.Acked.At)
 	}
-	if s.Acked == nil && s.Resolved == nil && c.staff != nil {
+	touches := c.staff != nil && c.viewer.Can(identity.Comment, s.Brand)
+	if s.Acked == nil && s.Resolved == nil && touches {
 		v.Acknowledge = href + "/acknowledge"
 	}
 	if s.Resolved == nil && c.viewer.Can(identity.Page, s.Brand) {
 		v.Close = href + "/resolve"
 	}
-	if c.staff != nil {
+	if touches {
 		v.Wrong = href + "/wrong"
 	}
 	if wrongPage(&s) && c.viewer.Can(identity.Handle, s.Brand) {
@@ -241,7 +242,7 @@ func (c *call) mark(done string, decide func(*escalation.State) (escalation.Even
 	if err != nil {
 		return err
 	}
-	if c.staff == nil {
+	if c.staff == nil || !c.viewer.Can(identity.Comment, s.Brand) {
 		return errForbidden
 	}
 	if _, err := c.Board.Record(c.ctx, s.Key, c.viewer.Actor(), c.l.now, decide); err != nil {

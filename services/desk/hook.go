@@ -16,6 +16,7 @@ import (
 )
 
 const (
+	hookPattern = "POST /hooks/{source}"
 	// maxPush bounds what a platform may push at once, in bytes.
 	maxPush = 1 << 20
 	// pushRate and pushBurst bound what is taken for one source, per second:

@@ -22,9 +22,9 @@ import (
 // ruling is a kind of setting that has pages here: who may edit it, what it is
 // made of, and how it is read.
 type ruling struct {
-	kind   string
-	rights []identity.Action // any of these, for all brands
-	parts  []part
+	kind  string
+	right identity.Action // for all brands
+	parts []part
 	// one is what there is one of: its value while nobody has set any.
 	one func() any
 	// usual is the value of id while nobody has set any, of what there is more
@@ -51,9 +51,9 @@ type revised struct {
 	raw map[string]json.RawMessage
 }
 
-func rulingOf[T any](set settings.Set[T], rights []identity.Action, parts ...part) ruling {
+func rulingOf[T any](set settings.Set[T], right identity.Action, parts ...part) ruling {
 	return ruling{
-		kind: set.Kind(), rights: rights, parts: parts, json: set.JSON, last: set.Changed,
+		kind: set.Kind(), right: right, parts: parts, json: set.JSON, last: set.Changed,
 		past: func(ctx context.Context, s *settings.Store, id string) ([]revised, error) {
 			all, err := set.History(ctx, s, id)
 			if err != nil {
@@ -81,21 +81,14 @@ func rulingOf[T any](set settings.Set[T], rights []identity.Action, parts ...par
 	}
 }
 
-// Who may edit what: playbooks are words; who is paged, and what wants a second
-// person, is for those who answer for both.
-var (
-	leads   = []identity.Action{identity.Page, identity.Configure}
-	writers = []identity.Action{identity.Word, identity.Configure}
-)
-
 // rulings are the kinds, in the order of their list.
 func rulings() []ruling {
-	approval := rulingOf(settings.Rules, leads,
+	approval := rulingOf(settings.Rules, identity.Rule,
 		ofGroup("rows", ofPicks("brands", brandPicks), ofPicks("risks", riskPicks), ofPicks("intents", intentPicks), ofChoice("edited", false, "", "true", "false"),
 			ofPicks("roles", named("role.", identity.Roles)), ofCheck("trained"), ofNumber("reach"), ofCheck("needs_approval"), ofCheck("approvers"), ofText("why")))
 	approval.one = func() any { return casework.DefaultRules() }
 
-	policy := rulingOf(settings.Policies, leads,
+	policy := rulingOf(settings.Policies, identity.Rule,
 		ofGroup("rules", ofPicks("brands", brandPicks), ofPicks("categories", riskPicks), ofPicks("origins", originPicks), ofChoice("during", false, "", "open", "closed"),
 			ofNumber("min_reach"), ofChoice("urgency", true, texts(escalation.Urgencies)...)),
 		ofGroup("ladders", ofPicks("brands", brandPicks), ofPicks("urgencies", urgencyPicks), ofPicks("origins", originPicks),
@@ -108,7 +101,7 @@ func rulings() []ruling {
 		ofGroup("limits", ofPicks("brands", brandPicks), ofNumber("reach"), ofNumber("growth"), ofNumber("volume_factor"), ofNumber("volume_min")))
 	policy.one = func() any { return escalation.DefaultPolicy() }
 
-	playbook := rulingOf(settings.Playbooks, writers,
+	playbook := rulingOf(settings.Playbooks, identity.Playbook,
 		ofSpoken("name", 1), ofPicks("risks", riskPicks), ofGroup("steps", ofChoice("phase", true, casework.Phases...), ofText("who"), ofSpoken("text", 3)),
 		ofSpoken("offer", 3), ofSpoken("hints", 3), ofPicks("templates", templatePicks), ofGroup("clocks", ofSpoken("text", 2), ofNumber("hours")),
 		ofSpoken("never", 3), ofSpoken("law", 3))
@@ -124,7 +117,7 @@ func rulings() []ruling {
 		return out
 	}
 
-	team := rulingOf(settings.Teams, leads, ofText("name"), ofPicks("members", staffPicks), ofNumber("capacity"))
+	team := rulingOf(settings.Teams, identity.Rule, ofText("name"), ofPicks("members", staffPicks), ofNumber("capacity"))
 	team.list = func(c *call) []ruled {
 		var out []ruled
 		for _, t := range settings.Teams.List(c.Settings) {
@@ -136,7 +129,7 @@ func rulings() []ruling {
 		}
 		return out
 	}
-	route := rulingOf(settings.Routes, leads, ofText("name"), ofNumber("order"), ofPick("team", teamPicks), ofPicks("brands", brandPicks), ofPicks("risks", riskPicks),
+	route := rulingOf(settings.Routes, identity.Rule, ofText("name"), ofNumber("order"), ofPick("team", teamPicks), ofPicks("brands", brandPicks), ofPicks("risks", riskPicks),
 		ofPicks("intents", intentPicks), ofPicks("languages", langPicks), ofPicks("sources", sourcePicks), ofLines("places"))
 	route.list = func(c *call) []ruled {
 		routes := settings.Routes.List(c.Settings)
@@ -244,7 +237,7 @@ var shortName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 
 // mayEdit tells whether the caller may edit settings of r.
 func (c *call) mayEdit(r *ruling) bool {
-	return slices.ContainsFunc(r.rights, func(a identity.Action) bool { return c.viewer.Can(a, identity.AllBrands) })
+	return c.viewer.Can(r.right, identity.AllBrands)
 }
 
 // ruled lists everything there is.
@@ -421,7 +414,8 @@ func (c *call) ruleHistory(r *ruling, id string) []eventView {
 
 // saveRule stores what was typed, or, when a button of a list was pressed,
 // shows the form with that row added, moved or taken out.
-func (c *call) saveRule() error {
+func (c *call) saveRule(kind string) error {
+	c.r.SetPathValue("kind", kind)
 	r, _, version, err := c.wantedRule()
 	if err != nil {
 		return err
@@ -476,7 +470,8 @@ func (c *call) saveRule() error {
 
 // removeRule takes a setting out of force; of what there is one, the defaults
 // hold again. Its history stays.
-func (c *call) removeRule() error {
+func (c *call) removeRule(kind string) error {
+	c.r.SetPathValue("kind", kind)
 	r, _, version, err := c.wantedRule()
 	if err != nil {
 		return err

@@ -234,7 +234,7 @@ func (c *call) revealed(s *casework.State) bool {
 // private is the way to see what is masked, where anything is.
 func (c *call) private(s *casework.State) *actionView {
 	m := &s.Mention
-	if !c.viewer.Can(identity.Handle, m.Brand) || c.revealed(s) || len(text.Private(m.Content())) == 0 && len(text.Private(m.Thread.ParentText)) == 0 {
+	if !c.viewer.Can(identity.Reveal, m.Brand) || c.revealed(s) || len(text.Private(m.Content())) == 0 && len(text.Private(m.Thread.ParentText)) == 0 {
 		return nil
 	}
 	return &actionView{Name: "reveal", Label: c.l.say("action.reveal"), Key: "v", Action: "/cases/" + string(s.ID) + "/reveal"}

@@ -174,7 +174,10 @@ func (c *call) showWish(status int, w casework.WishCard, version uint64, wrong m
 		return err
 	}
 	tag := url.QueryEscape(casework.WishTag(w.ID))
-	v.CSV, v.Queue = "/wishes/"+w.ID+"/mentions.csv", "/queue?view=all&mark="+tag
+	v.Queue = "/queue?view=all&mark=" + tag
+	if c.viewer.Can(identity.Export, w.Brand) {
+		v.CSV = "/wishes/" + w.ID + "/mentions.csv"
+	}
 	if w.Search != "" {
 		v.Search = "/queue?view=all&q=" + url.QueryEscape(w.Search)
 	}

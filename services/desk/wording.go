@@ -101,7 +101,9 @@ func (c *call) templates() error {
 		to = ""
 	}
 	v.Tabs = append(v.Tabs, chip{Label: say("tmpl.review_due"), Href: withQuery(c.r.URL, map[string]string{"due": to}), Count: dueCount, On: due, Urgent: true})
-	v.Export = "/templates.yaml"
+	if c.viewer.CanSomewhere(identity.Export) {
+		v.Export = "/templates.yaml"
+	}
 	if len(v.Rows) == 0 {
 		v.Notice = &notice{Kind: "empty", Title: say("tmpl.none"), Text: say("tmpl.none_text")}
 	}
@@ -162,7 +164,9 @@ func (c *call) showTemplate(status int, t *casework.Template, wrong error) error
 		v.Notice = &notice{Kind: "stale", Title: say("tmpl.review_past", t.ReviewBy), Text: say("tmpl.review_text")}
 	}
 	if t.ID != "" {
-		v.Export = "/templates.yaml?id=" + t.ID
+		if c.viewer.CanSomewhere(identity.Export) {
+			v.Export = "/templates.yaml?id=" + t.ID
+		}
 		if all, edited := c.used(t.ID); all > 0 {
 			v.Used = say("tmpl.used", all, edited)
 		}
