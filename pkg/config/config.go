@@ -30,6 +30,7 @@ type File struct {
 	Data       string     `yaml:"data" doc:"Folder for everything the process keeps: embedded bus, embedded index, socket of the command line."`
 	Listen     string     `yaml:"listen" doc:"Address of the desk and the HTTP API. Port 0 picks a free one and prints it."`
 	URL        string     `yaml:"url" doc:"Address under which people reach the desk, for the links in pages and e-mails. Empty: made from listen."`
+	SignIn     SignIn     `yaml:"sign_in" doc:"How people sign in to the desk; docs/run/rights.md says more."`
 	Log        Log        `yaml:"log" doc:"Logging, to standard error."`
 	Bus        Bus        `yaml:"bus" doc:"The message bus, NATS JetStream: the only system of record."`
 	Search     Search     `yaml:"search" doc:"The search index. It can be rebuilt from the bus at any time."`
@@ -42,6 +43,28 @@ type File struct {
 type Canary struct {
 	Every time.Duration `yaml:"every" doc:"How often one is sent, at least 10s. 0 for never."`
 	Late  time.Duration `yaml:"late" doc:"After how long without one that came through the administrators are told."`
+}
+
+// SignIn says how people sign in.
+type SignIn struct {
+	Passwords  string        `yaml:"passwords" enum:"everybody,emergency" doc:"Who may sign in by password: everybody, or in an emergency only the administrators listed below, while all others come by openid."`
+	Emergency  []string      `yaml:"emergency" doc:"E-mail addresses of administrators who may always sign in by password, and whose roles no provider takes away."`
+	Invitation time.Duration `yaml:"invitation" doc:"How long an invitation is good."`
+	OpenID     OpenID        `yaml:"openid" doc:"Sign-in by an OpenID Connect provider. Off without issuer. The address to register there is url with /sign-in/openid/callback behind it."`
+}
+
+// OpenID configures sign-in by an OpenID provider.
+type OpenID struct {
+	Issuer      string   `yaml:"issuer" doc:"Address of the provider, exactly as it calls itself, as https://accounts.google.com. http:// is for hosts in limits.allow_private alone."`
+	Client      string   `yaml:"client_id" doc:"Id of the client that was registered at the provider."`
+	Secret      Secret   `yaml:"client_secret" doc:"Secret of the client. Empty for a public client: PKCE is always used."`
+	Label       string   `yaml:"label" doc:"Name of the provider on the sign-in button."`
+	Scopes      []string `yaml:"scopes" doc:"Scopes to ask for beside openid."`
+	TrustEmail  bool     `yaml:"trust_email" doc:"Take the provider's addresses for verified though it doesn't say so. Only for a provider where nobody can choose their own address, as a tenant of Microsoft Entra ID that is yours alone."`
+	Domains     []string `yaml:"domains" doc:"Domains of e-mail addresses whose holders get an account when they first sign in, without an invitation. Empty: nobody does."`
+	DefaultRole string   `yaml:"default_role" doc:"Role of such accounts, as viewer, or as agent@BRAND,BRAND for some brands."`
+	GroupsClaim string   `yaml:"groups_claim" doc:"Claim that lists a person's groups."`
+	Roles       []string `yaml:"roles" doc:"Roles by group, as support=agent or kumo-pr=pr_lead@kumo,hoshi. With any, the provider's groups decide a person's roles at each sign-in."`
 }
 
 // Log configures logging.
@@ -106,6 +129,10 @@ func Default() File {
 	return File{
 		Data:   "./data",
 		Listen: "127.0.0.1:8080",
+		SignIn: SignIn{
+			Passwords: "everybody", Invitation: 7 * 24 * time.Hour,
+			OpenID: OpenID{Label: "OpenID", Scopes: []string{"email", "profile"}, DefaultRole: "viewer", GroupsClaim: "groups"},
+		},
 		Log:    Log{Format: "auto"},
 		Bus:    Bus{Replicas: 1, Sync: time.Second},
 		Search: Search{Engine: "embedded", Prefix: "earshot"},
@@ -158,6 +185,36 @@ func load(raw []byte, env func(string) (string, bool)) (File, error) {
 	return f, err
 }
 
+func (s *SignIn) validate() (errs []error) {
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, Invalid("sign_in."+key, format, args...))
+	}
+	if s.Invitation < time.Hour {
+		bad("invitation", "%s: want at least 1h", s.Invitation)
+	}
+	o := &s.OpenID
+	switch {
+	case o.Issuer == "" && o.Client != "":
+		bad("openid.issuer", "required with openid.client_id")
+	case o.Issuer != "" && !webAddress(o.Issuer):
+		bad("openid.issuer", "must start with https://")
+	case o.Issuer != "" && o.Client == "":
+		bad("openid.client_id", "required with openid.issuer")
+	}
+	if s.Passwords == "emergency" && o.Issuer == "" {
+		bad("passwords", "without openid.issuer nobody else could sign in; set it, or leave passwords at everybody")
+	}
+	if s.Passwords == "emergency" && len(s.Emergency) == 0 {
+		bad("emergency", "name at least one administrator who can come in while the provider is away")
+	}
+	for i, d := range o.Domains {
+		if strings.Contains(d, "@") || !strings.Contains(d, ".") {
+			bad(fmt.Sprintf("openid.domains[%d]", i), "%q: want a domain like example.com", d)
+		}
+	}
+	return errs
+}
+
 // Validate reports what is wrong across fields.
 func (f *File) Validate() error {
 	var errs []error
@@ -171,6 +228,7 @@ func (f *File) Validate() error {
 	if f.URL != "" && !webAddress(f.URL) {
 		bad("url", "must start with http:// or https://")
 	}
+	errs = append(errs, f.SignIn.validate()...)
 	if e := f.Canary.Every; e != 0 && e < 10*time.Second {
 		bad("canary.every", "%s: want at least 10s, or 0 for never", e)
 	}

@@ -51,9 +51,19 @@ func TestEveryValueOfAFullFileArrives(t *testing.T) {
 	if f.Classifier.Opinion.Key.IsZero() {
 		t.Error("classifier.opinion.key is empty")
 	}
-	f.Search.Key, f.Classifier.Opinion.Key = Secret{}, Secret{}
+	if f.SignIn.OpenID.Secret.IsZero() {
+		t.Error("sign_in.openid.client_secret is empty")
+	}
+	f.Search.Key, f.Classifier.Opinion.Key, f.SignIn.OpenID.Secret = Secret{}, Secret{}, Secret{}
 	want := File{
 		Data: "/var/lib/earshot", Listen: "0.0.0.0:8080", URL: "https://desk.example.com",
+		SignIn: SignIn{
+			Passwords: "emergency", Emergency: []string{"aya@example.com"}, Invitation: 48 * time.Hour,
+			OpenID: OpenID{
+				Issuer: "https://id.example.com", Client: "earshot", Label: "Example ID", Scopes: []string{"email", "profile", "groups"}, TrustEmail: true,
+				Domains: []string{"example.com"}, DefaultRole: "agent@kumo", GroupsClaim: "roles", Roles: []string{"support=agent", "cn=pr,dc=example=pr_lead@kumo,hoshi"},
+			},
+		},
 		Log:    Log{Level: slog.LevelDebug, Format: "json"},
 		Bus:    Bus{URL: "nats://a:4222,nats://b:4222", Credentials: "/run/secrets/nats.creds", Replicas: 3},
 		Search: Search{Engine: "meilisearch", URL: "http://meilisearch:7700", Prefix: "acme"},
