@@ -19,6 +19,7 @@ type Directory interface {
 	// StaffByEmail compares by [FoldEmail]; email is folded already.
 	StaffByEmail(email string) (Staff, bool)
 	Credential(staff string) (Credential, bool)
+	Credentials() []Credential
 	Token(id string) (Token, bool)
 	// SetCredential stores c on behalf of an actor.
 	SetCredential(ctx context.Context, actor string, c Credential) error
@@ -36,19 +37,13 @@ type Store interface {
 	Keys(ctx context.Context) ([]string, error)
 }
 
-// A session ends when it was idle for SessionIdle, and in any case after
-// SessionLife.
-const (
-	SessionIdle = 12 * time.Hour
-	SessionLife = 7 * 24 * time.Hour
-	// seenEvery bounds how often a session or token in use is written.
-	seenEvery = 10 * time.Minute
-)
+// seenEvery bounds how often a session or token in use is written.
+const seenEvery = 10 * time.Minute
 
 var (
-	// ErrRefused says that e-mail address and password don't go together, and
-	// not which of the two is wrong.
-	ErrRefused = errors.New("e-mail address or password is wrong")
+	// ErrRefused says that e-mail address, password and code don't go together,
+	// and not which of them is wrong.
+	ErrRefused = errors.New("e-mail address, password or code is wrong")
 	// ErrNoSession says that nobody is signed in under that session.
 	ErrNoSession = errors.New("not signed in")
 	// ErrToken refuses an API token that is malformed, unknown, revoked or too old.
@@ -70,6 +65,9 @@ type Gate struct {
 	// decoy is hashed against for addresses nobody has, so that time doesn't
 	// tell which accounts exist.
 	decoy hash
+	vault Vault
+	// decoySecond is opened for those who have no second factor, likewise.
+	decoySecond string
 
 	mu   sync.Mutex
 	used map[string]time.Time // when each token's use was last written
@@ -85,25 +83,49 @@ func NewGate(dir Directory, store Store, now func() time.Time, log *slog.Logger)
 	}
 }
 
-// SignIn begins a session and returns its secret, for a cookie. The error is
-// [ErrRefused], a [*ThrottledError], or a failure of the store.
-func (g *Gate) SignIn(ctx context.Context, email, password string, from netip.Addr) (session string, err error) {
+// SignIn takes an address and a password. If they are right and no second factor
+// is set up, it begins a session and returns its secret, for a cookie. Else,
+// where anybody here has a second factor, it returns who is to give a code to
+// [Gate.SignInWithCode], whether address and password were right or not: who
+// guesses learns nothing before the code. The error is [ErrRefused], a
+// [*ThrottledError], or a failure of the store.
+func (g *Gate) SignIn(ctx context.Context, email, password string, from netip.Addr, e Entry) (session string, next *Pending, err error) {
+	email = FoldEmail(email)
 	s, err := g.verify(ctx, email, password, from)
-	if err != nil {
-		return "", err
+	c, _ := g.dir.Credential(s.ID)
+	switch {
+	case errors.Is(err, ErrRefused) && g.secondInUse():
+		return "", &Pending{Account: email, At: g.now()}, nil
+	case err != nil:
+		return "", nil, err
 	}
-	return g.Begin(ctx, s.ID)
+	g.throttle.succeeded(g.now(), email, from)
+	if c.Second != nil {
+		return "", &Pending{Account: email, Staff: s.ID, At: g.now()}, nil
+	}
+	session, err = g.Begin(ctx, s.ID, e)
+	return session, nil, err
 }
 
 // ChangePassword sets a new password for whoever knows the old one. All other
 // sessions of the person end; the caller begins a new one. The error may also
 // be one of [CheckPassword].
 func (g *Gate) ChangePassword(ctx context.Context, email, old, password string, from netip.Addr) error {
-	s, err := g.verify(ctx, email, old, from)
+	s, err := g.Verify(ctx, email, old, from)
 	if err != nil {
 		return err
 	}
 	return g.SetPassword(ctx, s.ID, s, password)
+}
+
+// Verify asks somebody who is signed in already for their password again. The
+// errors are those of [Gate.SignIn].
+func (g *Gate) Verify(ctx context.Context, email, password string, from netip.Addr) (Staff, error) {
+	s, err := g.verify(ctx, email, password, from)
+	if err == nil {
+		g.throttle.succeeded(g.now(), FoldEmail(email), from)
+	}
+	return s, err
 }
 
 // SetPassword sets the password of s on behalf of actor and ends all sessions
@@ -116,15 +138,9 @@ func (g *Gate) SetPassword(ctx context.Context, actor string, s Staff, password 
 	if err := g.hash(ctx, func() { text = hashPassword(password, argon2Params) }); err != nil {
 		return err
 	}
-	had, _ := g.dir.Credential(s.ID)
-	set := append(slices.Clone(had.Set[max(0, len(had.Set)-mostSet+1):]), PasswordSet{actor, g.now()})
-	return g.dir.SetCredential(ctx, actor, Credential{Staff: s.ID, Password: text, Since: g.now(), Set: set})
-}
-
-// EndSessions signs a person out everywhere.
-func (g *Gate) EndSessions(ctx context.Context, actor, staff string) error {
-	c, _ := g.dir.Credential(staff)
-	c.Staff, c.Since = staff, g.now()
+	c, _ := g.dir.Credential(s.ID)
+	c.Staff, c.Password, c.Since = s.ID, text, g.now()
+	c.Set = append(slices.Clone(c.Set[max(0, len(c.Set)-mostSet+1):]), PasswordSet{actor, g.now()})
 	return g.dir.SetCredential(ctx, actor, c)
 }
 
@@ -150,7 +166,6 @@ func (g *Gate) verify(ctx context.Context, email, password string, from netip.Ad
 	if !known || !same {
 		return Staff{}, ErrRefused
 	}
-	g.throttle.succeeded(g.now(), email, from)
 	if want.params != argon2Params {
 		g.upgrade(ctx, c, password)
 	}
@@ -179,62 +194,6 @@ func (g *Gate) hash(ctx context.Context, f func()) error {
 	f()
 	return nil
 }
-
-// session is what the store keeps under the hash of a session's secret.
-type session struct {
-	Staff string    `json:"staff"`
-	Began time.Time `json:"began"`
-	Ends  time.Time `json:"ends"` // if it isn't used again
-}
-
-func (s *session) used(now time.Time) {
-	s.Ends = now.Add(SessionIdle)
-	if life := s.Began.Add(SessionLife); life.Before(s.Ends) {
-		s.Ends = life
-	}
-}
-
-// Begin begins a session without asking for a password, for somebody who has
-// just proved to be staff, and returns its secret.
-func (g *Gate) Begin(ctx context.Context, staff string) (secret string, err error) {
-	secret = newSecret()
-	s := session{Staff: staff, Began: g.now()}
-	s.used(s.Began)
-	return secret, g.store.Put(ctx, sessionKey(secret), s)
-}
-
-// Session returns who is signed in under secret, as they are now: a role taken
-// away is gone at once. The error is [ErrNoSession] or a failure of the store.
-func (g *Gate) Session(ctx context.Context, secret string) (Staff, error) {
-	var s session
-	key := sessionKey(secret)
-	revision, err := g.store.Get(ctx, key, &s)
-	if err != nil {
-		return Staff{}, err
-	}
-	now := g.now()
-	who, ok := g.dir.Staff(s.Staff)
-	c, _ := g.dir.Credential(s.Staff)
-	if revision == 0 || !ok || who.Disabled || !now.Before(s.Ends) || s.Began.Before(c.Since) {
-		return Staff{}, ErrNoSession
-	}
-	if before := s.Ends; s.Ends.Sub(now) < SessionIdle-seenEvery {
-		s.used(now)
-		if s.Ends.After(before) {
-			// A conflict is another request that did the same, or a sign-out,
-			// which must not be undone.
-			_, err = g.store.Update(ctx, key, s, revision)
-		}
-	}
-	return who, err
-}
-
-// SignOut ends one session. Ending one that is not there is no error.
-func (g *Gate) SignOut(ctx context.Context, secret string) error {
-	return g.store.Delete(ctx, sessionKey(secret))
-}
-
-func sessionKey(secret string) string { return "session." + digest(secret) }
 
 // use is when a token was last used, give or take seenEvery.
 type use struct {
@@ -304,6 +263,9 @@ func (g *Gate) stale(ctx context.Context, key string) (bool, error) {
 	switch kind {
 	case "used":
 		_, ok := g.dir.Token(rest)
+		return !ok, nil
+	case "code":
+		_, ok := g.dir.Staff(rest)
 		return !ok, nil
 	case "session", "link", "taken":
 		var r struct {

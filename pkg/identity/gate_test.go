@@ -45,14 +45,14 @@ func TestSignIn(t *testing.T) {
 			if tt.edit != nil {
 				tt.edit(b)
 			}
-			session, err := b.SignIn(t.Context(), tt.email, tt.password, office)
+			session, err := b.signIn(t.Context(), tt.email, tt.password, office)
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("SignIn() = %v, want %v", err, tt.want)
 			}
 			if err != nil {
 				return
 			}
-			who, err := b.Session(t.Context(), session)
+			who, _, err := b.Session(t.Context(), session)
 			if err != nil || who.ID != "hana" {
 				t.Errorf("Session() = %s, %v", who.ID, err)
 			}
@@ -65,13 +65,13 @@ func TestSignInUpgradesHashesOfOldCost(t *testing.T) {
 	b := setup(t)
 	since := b.clock.Add(-time.Hour)
 	b.dir.creds["hana"] = Credential{Staff: "hana", Password: hashPassword(goodPassword, cheap), Since: since}
-	if _, err := b.SignIn(t.Context(), hana.Email, "wrong horse battery", office); !errors.Is(err, ErrRefused) {
+	if _, err := b.signIn(t.Context(), hana.Email, "wrong horse battery", office); !errors.Is(err, ErrRefused) {
 		t.Fatal(err)
 	}
 	if c := b.dir.creds["hana"]; !strings.Contains(c.Password, "m=64,") {
 		t.Fatal("a wrong password changed the hash")
 	}
-	if _, err := b.SignIn(t.Context(), hana.Email, goodPassword, office); err != nil {
+	if _, err := b.signIn(t.Context(), hana.Email, goodPassword, office); err != nil {
 		t.Fatal(err)
 	}
 	c := b.dir.creds["hana"]
@@ -126,12 +126,12 @@ func TestSessionEnds(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			session, err := b.SignIn(t.Context(), hana.Email, goodPassword, office)
+			session, err := b.signIn(t.Context(), hana.Email, goodPassword, office)
 			if err != nil {
 				t.Fatal(err)
 			}
 			tt.do(t, b, session)
-			if _, err := b.Session(t.Context(), session); !errors.Is(err, tt.want) {
+			if _, _, err := b.Session(t.Context(), session); !errors.Is(err, tt.want) {
 				t.Errorf("Session() = %v, want %v", err, tt.want)
 			}
 		})
@@ -142,7 +142,7 @@ func TestSessionEnds(t *testing.T) {
 func (b *bench) use(t *testing.T, session string, d time.Duration) {
 	t.Helper()
 	for end := b.clock.Add(d); b.clock.Before(end); b.clock = b.clock.Add(time.Hour) {
-		if _, err := b.Session(t.Context(), session); err != nil {
+		if _, _, err := b.Session(t.Context(), session); err != nil {
 			t.Fatalf("at %v: %v", b.clock, err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestSessionRefusesWhatWasNeverIssued(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, secret := range []string{"", "x", strings.Repeat("A", 43), "../session", strings.Repeat("é", 9000)} {
-		if _, err := b.Session(t.Context(), secret); !errors.Is(err, ErrNoSession) {
+		if _, _, err := b.Session(t.Context(), secret); !errors.Is(err, ErrNoSession) {
 			t.Errorf("Session(%.20q) = %v", secret, err)
 		}
 	}
@@ -161,7 +161,7 @@ func TestSessionRefusesWhatWasNeverIssued(t *testing.T) {
 func TestUseOfASessionDoesNotUndoSigningOut(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	session, err := b.SignIn(t.Context(), hana.Email, goodPassword, office)
+	session, err := b.signIn(t.Context(), hana.Email, goodPassword, office)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,13 +171,13 @@ func TestUseOfASessionDoesNotUndoSigningOut(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := b.Session(t.Context(), session); err != nil {
+	if _, _, err := b.Session(t.Context(), session); err != nil {
 		t.Fatal(err) // it was valid when asked
 	}
 	if b.store.beforeUpdate != nil {
 		t.Fatal("the session was not written")
 	}
-	if _, err := b.Session(t.Context(), session); !errors.Is(err, ErrNoSession) {
+	if _, _, err := b.Session(t.Context(), session); !errors.Is(err, ErrNoSession) {
 		t.Errorf("Session() after signing out = %v", err)
 	}
 }
@@ -191,7 +191,7 @@ func TestChangePasswordAsksForTheOldOne(t *testing.T) {
 	if err := b.ChangePassword(t.Context(), hana.Email, goodPassword, "short", office); err == nil {
 		t.Error("a weak password was taken")
 	}
-	if _, err := b.SignIn(t.Context(), hana.Email, goodPassword, office); err != nil {
+	if _, err := b.signIn(t.Context(), hana.Email, goodPassword, office); err != nil {
 		t.Errorf("the old password is gone: %v", err)
 	}
 }
@@ -324,14 +324,14 @@ func TestSweepKeepsWhatIsInUse(t *testing.T) {
 	if err := b.store.Put(ctx, "of-somebody-else", "text"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.SignIn(ctx, hana.Email, goodPassword, office); err != nil {
+	if _, err := b.signIn(ctx, hana.Email, goodPassword, office); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.IssueLink(ctx, Reset, "hana", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	b.clock = b.clock.Add(SessionIdle)
-	later, err := b.SignIn(ctx, hana.Email, goodPassword, office)
+	later, err := b.signIn(ctx, hana.Email, goodPassword, office)
 	if err != nil {
 		t.Fatal(err)
 	}

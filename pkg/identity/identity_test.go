@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -42,6 +44,12 @@ func (d *directory) Credential(id string) (Credential, bool) {
 	defer d.mu.Unlock()
 	c, ok := d.creds[id]
 	return c, ok
+}
+
+func (d *directory) Credentials() []Credential {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Values(d.creds))
 }
 
 func (d *directory) Token(id string) (Token, bool) {
@@ -157,10 +165,16 @@ func setup(t *testing.T) *bench {
 	return b
 }
 
+// signIn signs somebody in who has no second factor.
+func (b *bench) signIn(ctx context.Context, email, password string, from netip.Addr) (string, error) {
+	session, _, err := b.SignIn(ctx, email, password, from, Entry{})
+	return session, err
+}
+
 func TestNoSecretReachesTheStore(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	session, err := b.SignIn(t.Context(), hana.Email, goodPassword, office)
+	session, err := b.signIn(t.Context(), hana.Email, goodPassword, office)
 	if err != nil {
 		t.Fatal(err)
 	}

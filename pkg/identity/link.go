@@ -2,11 +2,14 @@ package identity
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -19,9 +22,11 @@ type Purpose string
 const (
 	// Setup creates the first administrator; its subject is [SetupSubject].
 	Setup Purpose = "setup"
-	// Reset sets a password, of new staff and of those who forgot; its subject
-	// is the id of the person.
+	// Reset sets a password of those who forgot; its subject is the id of the
+	// person.
 	Reset Purpose = "reset"
+	// Invite makes the account of an [Invitation], whose id is its subject.
+	Invite Purpose = "invite"
 )
 
 // SetupSubject is the subject of the only [Setup] link there is.
@@ -82,6 +87,11 @@ func (g *Gate) Redeem(ctx context.Context, p Purpose, subject, secret string, f 
 	return g.store.Delete(context.WithoutCancel(ctx), linkKey(p, subject))
 }
 
+// Revoke ends a link. Ending one that is not there is no error.
+func (g *Gate) Revoke(ctx context.Context, p Purpose, subject string) error {
+	return g.store.Delete(ctx, linkKey(p, subject))
+}
+
 func linkKey(p Purpose, subject string) string { return "link." + string(p) + "." + subject }
 
 // newSecret has 256 bits.
@@ -122,6 +132,57 @@ func (s *Signer) Sign(p Paged) string {
 
 // Derive returns bytes that only this key and purpose give.
 func (s *Signer) Derive(purpose string) []byte { return s.mac("derive " + purpose) }
+
+// box is what [Signer.Seal] seals.
+type box struct {
+	Ends time.Time       `json:"e"`
+	What json.RawMessage `json:"w"`
+}
+
+// Seal returns v for a browser to keep and bring back: it can neither be read
+// nor changed there, and is good for this purpose until ends. Bringing it back
+// twice is possible.
+func (s *Signer) Seal(purpose string, v any, ends time.Time) (string, error) {
+	what, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	raw, err := json.Marshal(box{ends, what})
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(s.boxes(purpose).Seal(nil, nil, raw, []byte(purpose))), nil
+}
+
+// Unseal reads into v what [Signer.Seal] returned, or returns [ErrLink].
+func (s *Signer) Unseal(purpose, text string, now time.Time, v any) error {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return ErrLink
+	}
+	plain, err := s.boxes(purpose).Open(nil, nil, raw, []byte(purpose))
+	if err != nil {
+		return ErrLink
+	}
+	var b box
+	if err := json.Unmarshal(plain, &b); err != nil || !now.Before(b.Ends) {
+		return ErrLink
+	}
+	return json.Unmarshal(b.What, v)
+}
+
+// boxes takes its nonces by itself; the key has both halves of a derivation.
+func (s *Signer) boxes(purpose string) cipher.AEAD {
+	block, err := aes.NewCipher(append(s.Derive("box "+purpose), s.Derive("box "+purpose+" more")...))
+	if err != nil {
+		panic(err) // 32 bytes are a key
+	}
+	gcm, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(err)
+	}
+	return gcm
+}
 
 // Open returns what [Signer.Sign] was given, or [ErrLink] if the token was not
 // made with this key or has expired at now.

@@ -83,6 +83,25 @@ type Credential struct {
 	// Set is who set the password when, the latest last. What a credential was
 	// before is not kept: a hash must not outlive its password.
 	Set []PasswordSet `json:"set,omitempty"`
+	// Second is the second factor; nil while none is set up.
+	Second *Second `json:"second,omitempty"`
+	// Subjects are the accounts at OpenID providers that are this person's.
+	Subjects []Subject `json:"subjects,omitempty"`
+}
+
+// Second is a second factor: codes by time (RFC 6238), and recovery codes for
+// who has lost what makes them.
+type Second struct {
+	Secret   string    `json:"secret"`             // sealed, see [Vault]
+	Since    time.Time `json:"since"`              // when it was set up
+	Recovery []string  `json:"recovery,omitempty"` // hex SHA-256 of those not used yet
+}
+
+// Subject is an account at an OpenID provider.
+type Subject struct {
+	Issuer  string    `json:"issuer"`
+	Subject string    `json:"subject"`
+	At      time.Time `json:"at"` // when it was linked
 }
 
 // PasswordSet is one change of a password.

@@ -163,20 +163,20 @@ func TestSignInIsThrottled(t *testing.T) {
 	// Cheap hashes: the throttle is tested, not argon2.
 	b.dir.creds["hana"] = Credential{Staff: "hana", Password: hashPassword(goodPassword, cheap)}
 	for range freePerAccount {
-		if _, err := b.SignIn(t.Context(), hana.Email, "wrong horse battery", office); !errors.Is(err, ErrRefused) {
+		if _, err := b.signIn(t.Context(), hana.Email, "wrong horse battery", office); !errors.Is(err, ErrRefused) {
 			t.Fatal(err)
 		}
 	}
-	_, err := b.SignIn(t.Context(), hana.Email, goodPassword, office)
+	_, err := b.signIn(t.Context(), hana.Email, goodPassword, office)
 	throttled, ok := errors.AsType[*ThrottledError](err)
 	if !ok || throttled.Wait != firstWait {
 		t.Fatalf("SignIn() = %v, want to wait %v", err, firstWait)
 	}
 	b.clock = b.clock.Add(firstWait)
-	if _, err := b.SignIn(t.Context(), hana.Email, goodPassword, office); err != nil {
+	if _, err := b.signIn(t.Context(), hana.Email, goodPassword, office); err != nil {
 		t.Errorf("after waiting: %v", err)
 	}
-	if _, err := b.SignIn(t.Context(), hana.Email, goodPassword, office); err != nil {
+	if _, err := b.signIn(t.Context(), hana.Email, goodPassword, office); err != nil {
 		t.Errorf("after a success: %v", err)
 	}
 }

@@ -88,52 +88,88 @@ func openEmail(c emailConfig, d Deps) (Notifier, error) {
 func (n *email) Personal() bool { return len(n.cfg.To) == 0 }
 
 func (n *email) Notify(ctx context.Context, p Page) (Receipt, error) {
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
 	msg, err := n.message(p)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("email: %w", err)
 	}
+	return Receipt{}, n.send(ctx, msg)
+}
+
+// Mail implements [Mailer]; it goes to the person, whatever recipients are fixed
+// for pages.
+func (n *email) Mail(ctx context.Context, l Letter) error {
+	to, err := addressOf(l.To)
+	if err != nil {
+		return fmt.Errorf("email: %w", err)
+	}
+	msg, err := n.blank([]string{to}, l.Key, clean(l.Subject))
+	if err != nil {
+		return fmt.Errorf("email: %w", err)
+	}
+	msg.SetBodyString(mail.TypeTextPlain, l.Text)
+	return n.send(ctx, msg)
+}
+
+func (n *email) send(ctx context.Context, msg *mail.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
 	client, err := n.client(ctx)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("email: %w", err)
+		return fmt.Errorf("email: %w", err)
 	}
 	err = client.DialAndSendWithContext(ctx, msg)
 	// What goes wrong after the server took the message, at parting, is no
 	// reason to send it twice.
 	if err == nil || msg.IsDelivered() {
-		return Receipt{}, nil
+		return nil
 	}
-	return Receipt{}, fmt.Errorf("email: %s: %w", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port)), judgeMail(ctx, err))
+	return fmt.Errorf("email: %s: %w", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port)), judgeMail(ctx, err))
 }
 
-func (n *email) message(p Page) (*mail.Msg, error) {
-	m := compose(p, n.cfg.Quote)
+func addressOf(r Recipient) (string, error) {
+	address, err := netmail.ParseAddress(r.Email)
+	if err != nil {
+		return "", refuse("the recipient has no valid e-mail address")
+	}
+	address.Name = clean(r.Name)
+	return address.String(), nil
+}
+
+// blank is a message without its text.
+func (n *email) blank(to []string, key, subject string) (*mail.Msg, error) {
 	msg := mail.NewMsg(mail.WithEncoding(mail.EncodingB64), mail.WithNoDefaultUserAgent())
 	if err := msg.From(n.cfg.From); err != nil {
 		return nil, refuse("sender: %w", err)
 	}
-	to := n.cfg.To
-	if len(to) == 0 {
-		address, err := netmail.ParseAddress(p.To.Email)
-		if err != nil {
-			return nil, refuse("the recipient has no valid e-mail address")
-		}
-		address.Name = clean(p.To.Name)
-		to = []string{address.String()}
-	}
 	if err := msg.To(to...); err != nil {
 		return nil, refuse("a recipient's address is not valid")
 	}
-	msg.Subject(m.Subject)
+	msg.Subject(subject)
 	msg.SetDateWithValue(n.deps.now())
-	msg.SetMessageIDWithValue(n.id(p.Key))
-	thread := "<" + n.id(p.Escalation) + ">"
-	msg.SetGenHeader(mail.HeaderInReplyTo, thread)
-	msg.SetGenHeader(mail.HeaderReferences, thread)
+	msg.SetMessageIDWithValue(n.id(key))
 	// Out-of-office answers would go to nobody.
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	msg.SetGenHeader("X-Auto-Response-Suppress", "All")
+	return msg, nil
+}
+
+func (n *email) message(p Page) (*mail.Msg, error) {
+	m := compose(p, n.cfg.Quote)
+	to := n.cfg.To
+	if len(to) == 0 {
+		address, err := addressOf(p.To)
+		if err != nil {
+			return nil, err
+		}
+		to = []string{address}
+	}
+	msg, err := n.blank(to, p.Key, m.Subject)
+	if err != nil {
+		return nil, err
+	}
+	thread := "<" + n.id(p.Escalation) + ">"
+	msg.SetGenHeader(mail.HeaderInReplyTo, thread)
+	msg.SetGenHeader(mail.HeaderReferences, thread)
 	if p.Action == escalation.Trigger && p.Urgency == escalation.Wake && !p.Test {
 		msg.SetImportance(mail.ImportanceHigh)
 	}

@@ -68,6 +68,20 @@ type Personal interface {
 	Personal() bool
 }
 
+// Letter is a message to one person that is no page, as an invitation is.
+type Letter struct {
+	Key     string // de-duplication key, as of a [Page]
+	To      Recipient
+	Subject string
+	Text    string
+}
+
+// Mailer is an ability of notifiers that send e-mail. Mail makes one attempt,
+// within [Timeout], with the errors of [Notifier.Notify].
+type Mailer interface {
+	Mail(ctx context.Context, l Letter) error
+}
+
 // IsPersonal tells whether n needs a page for each person.
 func IsPersonal(n Notifier) bool {
 	p, ok := n.(Personal)

@@ -27,6 +27,9 @@ func (d Directory) Credential(staff string) (identity.Credential, bool) {
 	return Credentials.Get(d.Store, staff)
 }
 
+// Credentials implements identity.Directory.
+func (d Directory) Credentials() []identity.Credential { return Credentials.List(d.Store) }
+
 // Token implements identity.Directory.
 func (d Directory) Token(id string) (identity.Token, bool) { return Tokens.Get(d.Store, id) }
 

@@ -3,6 +3,7 @@ package settings
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +35,8 @@ var (
 	Deputies    = Set[Deputy]{"deputy"}
 	Staff       = Set[identity.Staff]{"staff"}
 	Credentials = Set[identity.Credential]{"credential"}
+	Invitations = Set[identity.Invitation]{"invitation"}
+	Accesses    = Set[Access]{"access"} // one, of id "default"
 	Tokens      = Set[identity.Token]{"token"}
 	Teams       = Set[Team]{"team"}
 	Policies    = Set[escalation.Policy]{"policy"} // one, of id "default"
@@ -62,6 +65,8 @@ var kinds = map[string]kind{
 	Deputies.kind:    kindOf("who approves while somebody is away", func(x *Deputy) string { return x.ID }),
 	Staff.kind:       kindOf("who works with Earshot", func(s *identity.Staff) string { return s.ID }),
 	Credentials.kind: kindOf("how staff prove who they are", func(c *identity.Credential) string { return c.Staff }),
+	Invitations.kind: kindOf("who was invited and has not come yet", func(i *identity.Invitation) string { return i.ID }),
+	Accesses.kind:    kindOf("what signing in asks for", func(*Access) string { return Default }),
 	Tokens.kind:      kindOf("programs that may use the API", func(t *identity.Token) string { return t.ID }),
 	Teams.kind:       kindOf("departments that cases are handed to", func(t *Team) string { return t.ID }),
 	Policies.kind:    kindOf("what wakes whom", func(*escalation.Policy) string { return Default }),
@@ -258,6 +263,29 @@ func (n Notifier) sealed(store *Store) (any, error) {
 	var err error
 	n.Config, err = store.seal(Notifiers.kind, n.Config, notify.Kinds[n.index()].Fields())
 	return n, err
+}
+
+// Access says what signing in asks for.
+type Access struct {
+	// SecondFactor are the roles that have to set up a second factor.
+	SecondFactor []identity.Role `json:"second_factor,omitempty"`
+}
+
+// Validate reports everything that is wrong with a.
+func (a *Access) Validate() error {
+	var errs []error
+	for i, r := range a.SecondFactor {
+		if !slices.Contains(identity.Roles, r) {
+			errs = append(errs, config.Invalid(fmt.Sprintf("second_factor[%d]", i), "%q: want one of %v", r, identity.Roles))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// NeedsSecond tells whether one of the roles of p has to have a second factor.
+func (s *Store) NeedsSecond(p *identity.Staff) bool {
+	a, _ := Accesses.Get(s, Default)
+	return slices.ContainsFunc(p.Grants, func(g identity.Grant) bool { return slices.Contains(a.SecondFactor, g.Role) })
 }
 
 // Team is a department that cases can be handed to.

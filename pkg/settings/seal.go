@@ -55,17 +55,9 @@ type Opener struct {
 // publishes its public key. Secrets sealed to a key that was lost have to be
 // entered again.
 func (s *Store) OpenKey(ctx context.Context, dir, service string) (*Opener, error) {
-	name := filepath.Join(dir, service+".key")
-	raw, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		raw, err = makeKey(dir, name)
-	}
+	key, err := loadKey(dir, service)
 	if err != nil {
 		return nil, fmt.Errorf("key of %s: %w", service, err)
-	}
-	key, err := kem.NewPrivateKey(raw)
-	if err != nil {
-		return nil, fmt.Errorf("key of %s: %s: %w", service, name, err)
 	}
 	public := key.PublicKey().Bytes()
 	if have, ok := SealKeys.Get(s, service); !ok || !slices.Equal(have.Public, public) {
@@ -75,6 +67,58 @@ func (s *Store) OpenKey(ctx context.Context, dir, service string) (*Opener, erro
 		}
 	}
 	return &Opener{service, key}, nil
+}
+
+func loadKey(dir, service string) (hpke.PrivateKey, error) {
+	name := filepath.Join(dir, service+".key")
+	raw, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		raw, err = makeKey(dir, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := kem.NewPrivateKey(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return key, nil
+}
+
+// Vault seals what only the service itself reads again. It implements
+// identity.Vault.
+type Vault struct{ key hpke.PrivateKey }
+
+// vaultInfo keeps what a vault holds apart from the secrets of settings.
+var vaultInfo = []byte("earshot vault 1")
+
+// OpenVault loads the private key of a service from dir, or makes one. All
+// processes of the service need the same.
+func OpenVault(dir, service string) (*Vault, error) {
+	key, err := loadKey(dir, service)
+	if err != nil {
+		return nil, fmt.Errorf("key of %s: %w", service, err)
+	}
+	return &Vault{key}, nil
+}
+
+// Seal implements identity.Vault.
+func (v *Vault) Seal(plain string) (string, error) {
+	box, err := hpke.Seal(v.key.PublicKey(), kdf, aead, vaultInfo, []byte(plain))
+	return base64.StdEncoding.EncodeToString(box), err
+}
+
+// Open implements identity.Vault.
+func (v *Vault) Open(sealed string) (string, error) {
+	box, err := base64.StdEncoding.DecodeString(sealed)
+	if err != nil {
+		return "", err
+	}
+	plain, err := hpke.Open(v.key, kdf, aead, vaultInfo, box)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errOtherKey, err)
+	}
+	return string(plain), nil
 }
 
 func makeKey(dir, name string) ([]byte, error) {

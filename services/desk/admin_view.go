@@ -288,6 +288,7 @@ type staffView struct {
 	Rows    []staffRow
 	Tokens  []tokenRow
 	Invited *secretView
+	Open    []invitedRow // invitations
 	May     bool
 	Action  string
 }
@@ -301,6 +302,15 @@ type staffRow struct {
 
 // Initials stand for the person.
 func (r staffRow) Initials() string { return initials(r.Name) }
+
+// invitedRow is somebody who was invited and has not come yet.
+type invitedRow struct {
+	Name, Email, By string
+	Roles           []string
+	At, Ends        moment
+	Sent, Late      bool
+	Resend, Revoke  string
+}
 
 type tokenRow struct {
 	ID, Name      string
@@ -356,6 +366,8 @@ type formView struct {
 	Notice *notice
 	Secret *secretView
 	Danger *actionView
+	More   []actionView // beside Danger
+	Links  []link       // to what belongs to it
 	Back   link
 	Second *formView // another form below, with its own button
 	Try    string    // where what is typed can be tried; empty for not at all
@@ -415,6 +427,13 @@ type signInView struct {
 	Button string
 	Error  string
 	Next   string
+	Hidden []pair
+	Links  []link
+
+	// Provider is the way in by an OpenID provider; nil without one.
+	Provider *link
+	// Folded keeps the form closed: it is for emergencies.
+	Folded bool
 }
 
 // sandboxView is the timeline of the built-in platform, as a stranger would

@@ -55,6 +55,7 @@ type call struct {
 	viewer  identity.Viewer
 	staff   *identity.Staff // nil for tokens and strangers
 	session string
+	place   identity.Session // where the caller is signed in
 	l       *locale
 	look    look
 }
@@ -139,14 +140,14 @@ func (c *call) identify(r route) error {
 	if err != nil {
 		return nil
 	}
-	s, err := c.Gate.Session(c.ctx, cookie.Value)
+	s, place, err := c.Gate.Session(c.ctx, cookie.Value)
 	if errors.Is(err, identity.ErrNoSession) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	c.staff, c.session, c.viewer = &s, cookie.Value, c.Settings.ViewerOf(&s, c.Now())
+	c.staff, c.session, c.place, c.viewer = &s, cookie.Value, place, c.Settings.ViewerOf(&s, c.Now())
 	return nil
 }
 
@@ -158,6 +159,8 @@ func (c *call) admit(r route) error {
 		return identity.ErrNoSession
 	case r.need == identity.Self && c.staff != nil:
 		return nil
+	case c.staff != nil && c.lacksSecond():
+		return errSecond
 	case !c.viewer.CanSomewhere(r.need):
 		if c.staff == nil {
 			return tooNarrow(r.need)
@@ -349,6 +352,8 @@ func (c *call) judge(err error) failure {
 		return failure{http.StatusNotFound, "not_found", say("error.not_found"), say("error.not_found_text"), queue}
 	case errors.Is(err, errForbidden), errors.Is(err, search.ErrNoViewer):
 		return failure{http.StatusForbidden, "forbidden", say("error.forbidden"), say("error.forbidden_text"), queue}
+	case errors.Is(err, errSecond):
+		return failure{http.StatusForbidden, "second_factor", say("second.must"), say("second.must_text"), []link{{say("second.title"), secondPath}}}
 	case errors.Is(err, errCrossSite):
 		return failure{http.StatusForbidden, "cross_site", say("error.cross"), say("error.cross_text"), queue}
 	case errors.Is(err, identity.ErrNoSession), errors.Is(err, identity.ErrToken):
@@ -388,6 +393,8 @@ func (c *call) fail(r route, err error) {
 			next = c.r.URL.RequestURI()
 		}
 		http.Redirect(c.w, c.r, "/sign-in?next="+url.QueryEscape(next), http.StatusSeeOther)
+	case errors.Is(err, errSecond) && c.part() == "":
+		http.Redirect(c.w, c.r, secondPath, http.StatusSeeOther)
 	case c.part() != "":
 		if err := c.show(f.status, "error", "flash", &flash{Text: f.text, Error: true}); err != nil {
 			c.Log.Error("error not shown", "error", err)

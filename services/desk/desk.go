@@ -19,6 +19,7 @@ import (
 	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/outbound"
@@ -45,10 +46,18 @@ func run(ctx context.Context, env *app.Env) error {
 	if err != nil {
 		return err
 	}
+	vault, err := settings.OpenVault(filepath.Join(env.Config().Data, "keys"), "desk")
+	if err == nil {
+		err = env.Gate().UseVault(vault)
+	}
+	if err != nil {
+		return err
+	}
 	d, err := New(Options{
 		Bus: env.Bus(), Index: index, Cases: env.Cases(index), Board: board, Settings: env.Settings(), Gate: env.Gate(), Signer: signer,
 		HTTP: env.HTTP(), Log: env.Log, Now: env.Now, URL: env.URL(), Public: strings.TrimSuffix(env.Config().URL, "/"), Version: env.Version(),
-		Data: env.Config().Data, Sandbox: env.Sandbox(), MaxBody: int64(env.Config().Limits.IntakeBody), IntakeRate: env.Config().Limits.IntakeRate, Templates: os.Getenv("EARSHOT_DEV_TEMPLATES"),
+		Data: env.Config().Data, Sandbox: env.Sandbox(), MaxBody: int64(env.Config().Limits.IntakeBody), IntakeRate: env.Config().Limits.IntakeRate,
+		SignIn: env.Config().SignIn, Templates: os.Getenv("EARSHOT_DEV_TEMPLATES"),
 	})
 	if err != nil {
 		return err
@@ -99,6 +108,7 @@ type Options struct {
 	// IntakeRate is how many posts a minute the intake takes from each token;
 	// 0 for any number.
 	IntakeRate int
+	SignIn     config.SignIn
 	// Templates is a folder to read templates from at every request, for
 	// those who work on them; empty for the ones built in.
 	Templates string
@@ -110,6 +120,8 @@ type Desk struct {
 	pages *renderer
 	live  *hub
 	table []route
+
+	provider *provider // nil without one
 
 	hooks   hooks
 	senders senders
@@ -124,7 +136,11 @@ func New(o Options) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Desk{Options: o, pages: pages}
+	provider, err := newProvider(&o)
+	if err != nil {
+		return nil, err
+	}
+	d := &Desk{Options: o, pages: pages, provider: provider}
 	d.live, d.table = newHub(d), d.routes()
 	return d, nil
 }

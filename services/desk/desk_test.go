@@ -266,7 +266,7 @@ func TestPeopleAreInvited(t *testing.T) {
 	b := newBench(t)
 	v := b.as("aya", everywhere, identity.Admin)
 	a := v.want(v.post("/staff/new", "name", "Ken", "email", "ken@kumo.example", "roles", "agent", "brands", "kumo"), 200, "Invitation for Ken")
-	link := regexp.MustCompile(`http://desk\.test(/welcome/[^<"]+)`).FindStringSubmatch(a.body)[1]
+	link := regexp.MustCompile(`http://desk\.test(/invitation/[^<"]+)`).FindStringSubmatch(a.body)[1]
 	k := b.visitor()
 	k.want(k.get(link), 200, "Welcome to Earshot")
 	k.want(k.post(link, "password", "a long enough sentence"), 303)

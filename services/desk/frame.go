@@ -77,6 +77,7 @@ type field struct {
 	Type                            string // text, password, email, url, number, date, textarea, select, check
 	Options                         []option
 	Required, Wide, Mono            bool
+	Digits                          bool // brings up the keys for figures
 	Plain                           bool // neither asked for nor called optional
 	Rows                            int
 	Auto                            string // autocomplete

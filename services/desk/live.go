@@ -218,7 +218,7 @@ func (c *call) ended() bool {
 	if c.session == "" {
 		return false
 	}
-	s, err := c.Gate.Session(c.ctx, c.session)
+	s, _, err := c.Gate.Session(c.ctx, c.session)
 	if err != nil {
 		return true
 	}

@@ -60,11 +60,20 @@ func (c *call) showMe(status int, wrong map[string]string) error {
 			check("pictures", "me.pictures", "me.pictures_fold", c.look.FoldPictures),
 		}},
 	}
+	second := "me.second_off"
+	cred, _ := settings.Credentials.Get(c.Settings, c.staff.ID)
+	if cred.Second != nil {
+		second = "me.second_on"
+	}
+	v.Links = []link{{say(second), secondPath}, {say("places.title"), "/me/places"}}
+	v.Danger = &actionView{Label: say("me.sign_out_everywhere"), Action: "/me/sign-out-everywhere"}
+	if !c.byPassword(c.staff.Email) || cred.Password == "" && len(cred.Subjects) > 0 {
+		return c.show(status, "form", "page", v)
+	}
 	v.Second = &formView{Action: "/me/password", Button: say("me.password_change"), Groups: []fieldGroup{{Label: say("me.password"), Fields: []field{
 		{Name: "old", Label: say("me.password_now"), Type: "password", Required: true, Auto: "current-password", Error: wrong["old"]},
 		{Name: "password", Label: say("me.password_new"), Type: "password", Required: true, Auto: "new-password", Hint: say("me.password_hint"), Error: wrong["password"]},
 	}}}}
-	v.Danger = &actionView{Label: say("me.sign_out_everywhere"), Action: "/me/sign-out-everywhere"}
 	return c.show(status, "form", "page", v)
 }
 
@@ -132,5 +141,5 @@ func (c *call) changePassword() error {
 		return err
 	}
 	c.flash(&flash{Text: c.l.say("done.saved")})
-	return c.enter(c.staff.ID, "/me")
+	return c.enter(c.staff.ID, "/me", c.place.Via)
 }

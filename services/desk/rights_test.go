@@ -32,7 +32,7 @@ func TestEveryRouteHoldsItsRight(t *testing.T) {
 	cookie := func(id string, roles ...identity.Role) func(*http.Request) {
 		b.as(id, everywhere, roles...)
 		return func(r *http.Request) {
-			secret, err := b.Gate.Begin(t.Context(), id) // one each: some routes end it
+			secret, err := b.Gate.Begin(t.Context(), id, identity.Entry{}) // one each: some routes end it
 			b.put(err)
 			r.AddCookie(&http.Cookie{Name: sessionCookie, Value: secret})
 		}

@@ -154,7 +154,9 @@ func rulings() []ruling {
 		}
 		return out
 	}
-	return []ruling{policy, approval, checkRuling(), voiceRuling(), answerRuling(), playbook, team, route, deputyRuling()}
+	access := rulingOf(settings.Accesses, identity.Manage, ofPicks("second_factor", named("role.", identity.Roles)))
+	access.one = func() any { return settings.Access{} }
+	return []ruling{policy, approval, checkRuling(), voiceRuling(), answerRuling(), playbook, team, route, deputyRuling(), access}
 }
 
 func texts[S ~string](list []S) []string {

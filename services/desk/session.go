@@ -63,18 +63,30 @@ func (c *call) signIn() error {
 }
 
 func (c *call) showSignIn(status int, email, wrong, next string) error {
-	return c.show(status, "signin", "page", &signInView{
+	v := &signInView{
 		frame: c.frame(c.l.say("signin.title"), "/sign-in"), Action: "/sign-in", Button: c.l.say("signin.button"), Error: wrong, Next: next,
+		Provider: c.providerButton(next), Folded: c.SignIn.Passwords == "emergency" && email == "",
 		Fields: []field{
 			{Name: "email", Label: c.l.say("signin.email"), Type: "email", Value: email, Required: true, Auto: "username"},
 			{Name: "password", Label: c.l.say("signin.password"), Type: "password", Required: true, Auto: "current-password"},
 		},
-	})
+	}
+	if c.r.URL.Query().Get("out") != "" && c.provider != nil {
+		v.Lead = c.l.say("signin.out")
+		if page := c.provider.id.SignOutPage(); page != "" {
+			v.Links = []link{{c.l.say("signin.out_too", c.providerLabel()), page}}
+		}
+	}
+	return c.show(status, "signin", "page", v)
 }
 
 func (c *call) doSignIn() error {
 	email, next := c.form("email"), c.form("next")
-	secret, err := c.Gate.SignIn(c.ctx, email, c.r.PostFormValue("password"), c.from())
+	account := email
+	if !c.byPassword(email) {
+		account = "not by password " + email // takes as long, and is nobody's
+	}
+	secret, pending, err := c.Gate.SignIn(c.ctx, account, c.r.PostFormValue("password"), c.from(), c.entry(identity.ByPassword))
 	if _, slow := errors.AsType[*identity.ThrottledError](err); slow {
 		return c.showSignIn(http.StatusTooManyRequests, email, c.l.say("signin.slow"), next)
 	}
@@ -84,9 +96,17 @@ func (c *call) doSignIn() error {
 	if err != nil {
 		return err
 	}
+	if pending != nil {
+		return c.askCode(pending, next)
+	}
 	c.learnZone()
 	c.setSession(secret)
 	return c.back(next)
+}
+
+// entry is how the caller comes in.
+func (c *call) entry(via identity.Via) identity.Entry {
+	return identity.Entry{Agent: c.r.UserAgent(), Via: via}
 }
 
 // learnZone keeps the time zone that the browser told while signing in, unless
@@ -120,6 +140,9 @@ func (c *call) signOut() error {
 		}
 	}
 	c.setSession("")
+	if c.place.Via == identity.ByOpenID {
+		return c.back("/sign-in?out=yes") // which offers to sign out there too
+	}
 	return c.back("/sign-in")
 }
 
@@ -201,12 +224,12 @@ func (c *call) doSetup() error {
 	if err != nil {
 		return c.deadLink(err, "setup.used", "setup.used_text")
 	}
-	return c.enter(s.ID, "/queue")
+	return c.enter(s.ID, "/queue", identity.ByPassword)
 }
 
 // enter signs in somebody who has just proved who they are.
-func (c *call) enter(staff, next string) error {
-	secret, err := c.Gate.Begin(c.ctx, staff)
+func (c *call) enter(staff, next string, via identity.Via) error {
+	secret, err := c.Gate.Begin(c.ctx, staff, c.entry(via))
 	if err != nil {
 		return err
 	}
@@ -227,8 +250,8 @@ func staffID(email string) string {
 	return id[:min(len(id), 40)]
 }
 
-// welcome is where an invitation or a forgotten password leads: one chooses a
-// password and is in.
+// welcome is where a forgotten password leads: one chooses another and is in,
+// after the second factor where there is one.
 func (c *call) welcome() error {
 	id := c.r.PathValue("staff")
 	if err := c.Gate.CheckLink(c.ctx, identity.Reset, id, c.r.PathValue("secret")); err != nil {
@@ -239,7 +262,7 @@ func (c *call) welcome() error {
 
 func (c *call) showWelcome(status int, wrong string) error {
 	return c.show(status, "signin", "page", &signInView{
-		frame: c.frame(c.l.say("invite.title"), "/welcome"), Lead: c.l.say("invite.lead"), Action: c.r.URL.Path, Button: c.l.say("invite.button"),
+		frame: c.frame(c.l.say("welcome.title"), "/welcome"), Lead: c.l.say("invite.lead"), Action: c.r.URL.Path, Button: c.l.say("invite.button"),
 		Fields: []field{{Name: "password", Label: c.l.say("me.password_new"), Type: "password", Hint: c.l.say("me.password_hint"), Required: true, Auto: "new-password", Error: wrong}},
 	})
 }
@@ -248,6 +271,9 @@ func (c *call) doWelcome() error {
 	s, ok := settings.Staff.Get(c.Settings, c.r.PathValue("staff"))
 	if !ok || s.Disabled {
 		return errNotFound
+	}
+	if !c.byPassword(s.Email) {
+		return errForbidden
 	}
 	password := c.r.PostFormValue("password")
 	if err := identity.CheckPassword(password, s.Email); err != nil {
@@ -259,5 +285,9 @@ func (c *call) doWelcome() error {
 	if err != nil {
 		return c.deadLink(err, "invite.used", "invite.used_text")
 	}
-	return c.enter(s.ID, "/queue")
+	if cred, _ := settings.Credentials.Get(c.Settings, s.ID); cred.Second != nil {
+		// The link stands for the password alone.
+		return c.askCode(&identity.Pending{Account: identity.FoldEmail(s.Email), Staff: s.ID, At: c.Now()}, "/queue")
+	}
+	return c.enter(s.ID, "/queue", identity.ByPassword)
 }

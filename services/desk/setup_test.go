@@ -38,6 +38,12 @@ type bench struct {
 // among the services that run beside it.
 func newBench(t *testing.T, beside ...app.Service) *bench {
 	t.Helper()
+	return newBenchOf(t, nil, beside...)
+}
+
+// newBenchOf is newBench with another way to sign in.
+func newBenchOf(t *testing.T, edit func(*config.SignIn), beside ...app.Service) *bench {
+	t.Helper()
 	cfg := config.Default()
 	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
 	cfg.Limits.AllowPrivate = []string{"127.0.0.1"}
@@ -70,9 +76,20 @@ func newBench(t *testing.T, beside ...app.Service) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	vault, err := settings.OpenVault(t.TempDir(), "desk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := env.Gate().UseVault(vault); err != nil {
+		t.Fatal(err)
+	}
+	signIn := cfg.SignIn
+	if edit != nil {
+		edit(&signIn)
+	}
 	d, err := New(Options{
 		Bus: env.Bus(), Index: index, Cases: env.Cases(index), Board: board, Settings: env.Settings(), Gate: env.Gate(), Signer: signer,
-		HTTP: client, Log: log, Now: time.Now, URL: "http://desk.test", Data: cfg.Data, Sandbox: true, MaxBody: 1 << 20,
+		HTTP: client, Log: log, Now: time.Now, URL: "http://desk.test", Data: cfg.Data, Sandbox: true, MaxBody: 1 << 20, SignIn: signIn,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +133,7 @@ func (b *bench) as(id string, brands []string, roles ...identity.Role) *visitor 
 		s.Grants = append(s.Grants, identity.Grant{Role: r, Brands: brands})
 	}
 	b.put(settings.Staff.Put(b.t.Context(), b.Settings, "cli", id, settings.Staff.Version(b.Settings, id), s))
-	secret, err := b.Gate.Begin(b.t.Context(), id)
+	secret, err := b.Gate.Begin(b.t.Context(), id, identity.Entry{})
 	b.put(err)
 	v := b.visitor()
 	u, err := url.Parse(b.server.URL)

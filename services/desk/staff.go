@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,8 +11,8 @@ import (
 	"github.com/earshot/earshot/pkg/settings"
 )
 
-// inviteLife is how long an invitation is good.
-const inviteLife = 7 * 24 * time.Hour
+// resetLife is how long the link for another password is good.
+const resetLife = 7 * 24 * time.Hour
 
 // manages wants the right over the whole installation: who may make people
 // could give themselves every brand.
@@ -38,6 +39,16 @@ func (c *call) showPeople(secret *secretView) error {
 			}
 		}
 		v.Rows = append(v.Rows, row)
+	}
+	for _, i := range settings.Invitations.List(c.Settings) {
+		row := invitedRow{
+			Name: i.Name, Email: i.Email, By: c.who(i.By), At: c.l.at(i.At), Ends: c.l.at(i.Ends), Sent: i.Sent, Late: !i.Open(c.l.now),
+			Resend: "/invitations/" + i.ID + "/resend", Revoke: "/invitations/" + i.ID + "/revoke",
+		}
+		for _, g := range i.Grants {
+			row.Roles = append(row.Roles, string(g.Role))
+		}
+		v.Open = append(v.Open, row)
 	}
 	for _, t := range settings.Tokens.List(c.Settings) {
 		row := tokenRow{ID: t.ID, Name: t.Name, Scopes: []string{string(t.Scope)}, Created: c.l.at(t.Created), Action: "/tokens/" + t.ID + "/revoke"}
@@ -108,17 +119,42 @@ func (c *call) showPerson(status int, s identity.Staff, isNew bool, wrong map[st
 		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "brands", Label: say("staff.brands") + " (" + say("staff.all_brands_hint") + ")", Type: "check", Options: options})
 	}
 	if isNew {
-		v.Button = say("staff.make_link")
+		v.Button, v.Lead = say("staff.make_link"), say("staff.invite_lead", int(c.SignIn.Invitation.Hours()/24))
+		teams := field{Name: "teams", Label: say("staff.teams"), Type: "check"}
+		for _, t := range settings.Teams.List(c.Settings) {
+			teams.Options = append(teams.Options, option{Value: t.ID, Label: t.Name, On: slices.Contains(c.r.PostForm["teams"], t.ID)})
+		}
+		if len(teams.Options) > 0 {
+			v.Groups[0].Fields = append(v.Groups[0].Fields, teams)
+		}
+		lang := field{Name: "lang", Label: say("me.lang"), Type: "select", Required: true}
+		for _, l := range langs {
+			lang.Options = append(lang.Options, option{Value: l, Label: c.pages.words[l].say("lang.own"), On: l == cmp.Or(c.form("lang"), c.l.lang)})
+		}
+		v.Groups[0].Fields = append(v.Groups[0].Fields, lang)
 	} else {
 		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "off", Label: say("staff.account"), Type: "check", Options: []option{{Value: "on", Label: say("staff.disable"), On: s.Disabled}}})
 		v.Lead = say("staff.no_password")
-		if cred, _ := settings.Credentials.Get(c.Settings, s.ID); len(cred.Set) > 0 {
+		cred, _ := settings.Credentials.Get(c.Settings, s.ID)
+		if len(cred.Set) > 0 {
 			last := cred.Set[len(cred.Set)-1]
 			v.Lead = say("staff.password_set", c.l.at(last.At).Exact(), c.who(last.By))
 		} else if cred.Password != "" {
 			v.Lead = ""
 		}
-		v.Danger = &actionView{Label: say("staff.new_link"), Action: "/staff/" + s.ID + "/link"}
+		if len(cred.Subjects) > 0 {
+			v.Lead = say("staff.linked", c.issuerName(cred.Subjects[0].Issuer), c.l.at(cred.Subjects[0].At).Exact())
+		}
+		if len(cred.Subjects) > 0 {
+			v.More = append(v.More, actionView{Label: say("openid.unlink", c.issuerName(cred.Subjects[0].Issuer)), Action: "/staff/" + s.ID + "/unlink"})
+		}
+		if cred.Second != nil {
+			v.Lead = sentence(v.Lead, say("staff.second", c.l.at(cred.Second.Since).Exact()))
+			v.More = append(v.More, actionView{Label: say("second.reset"), Action: "/staff/" + s.ID + "/second"})
+		}
+		if c.byPassword(s.Email) {
+			v.Danger = &actionView{Label: say("staff.new_link"), Action: "/staff/" + s.ID + "/link"}
+		}
 	}
 	return c.show(status, "form", "page", v)
 }
@@ -150,13 +186,20 @@ func (c *call) savePerson() error {
 		return c.showPerson(http.StatusUnprocessableEntity, s, isNew, wrong)
 	}
 	if isNew {
-		s.ID = staffID(s.Email)
-		for _, taken := settings.Staff.Get(c.Settings, s.ID); taken; _, taken = settings.Staff.Get(c.Settings, s.ID) {
-			s.ID = staffID(s.Email) + "-" + newID()[:4]
+		s.ID = c.freeID(s.Email)
+		if c.pages.words[c.form("lang")] != nil {
+			s.Lang = c.form("lang")
 		}
 	}
 	if err := s.Validate(); err != nil {
 		return c.showPerson(http.StatusUnprocessableEntity, s, isNew, map[string]string{"name": err.Error()})
+	}
+	if isNew {
+		teams := slices.DeleteFunc(slices.Clone(c.r.PostForm["teams"]), func(id string) bool {
+			_, ok := settings.Teams.Get(c.Settings, id)
+			return !ok
+		})
+		return c.invite(s, teams)
 	}
 	if err := settings.Staff.Put(c.ctx, c.Settings, c.viewer.Actor(), s.ID, settings.Staff.Version(c.Settings, s.ID), s); err != nil {
 		return err
@@ -165,9 +208,6 @@ func (c *call) savePerson() error {
 		if err := c.Gate.EndSessions(c.ctx, c.viewer.Actor(), s.ID); err != nil {
 			return err
 		}
-	}
-	if isNew {
-		return c.showLink(s)
 	}
 	c.flash(&flash{Text: c.l.say("done.saved")})
 	return c.back("/staff")
@@ -185,6 +225,9 @@ func (c *call) personWrong(s *identity.Staff, isNew bool) map[string]string {
 	if ok && (isNew || other.ID != s.ID) {
 		wrong["email"] = c.l.say("form.taken")
 	}
+	if _, ok := c.invitationTo(s.Email); ok && isNew {
+		wrong["email"] = c.l.say("invite.open_already")
+	}
 	if len(s.Grants) == 0 {
 		wrong["roles"] = c.l.say("staff.no_role")
 	}
@@ -197,11 +240,19 @@ func (c *call) personWrong(s *identity.Staff, isNew bool) map[string]string {
 // showLink makes a link by which a person chooses a password, and shows it
 // once.
 func (c *call) showLink(s identity.Staff) error {
-	secret, err := c.Gate.IssueLink(c.ctx, identity.Reset, s.ID, inviteLife)
+	secret, err := c.Gate.IssueLink(c.ctx, identity.Reset, s.ID, resetLife)
 	if err != nil {
 		return err
 	}
-	return c.showPeople(&secretView{c.l.say("staff.invited", s.Name), c.l.say("staff.invited_text"), c.URL + "/welcome/" + s.ID + "/" + secret})
+	return c.showPeople(&secretView{c.l.say("staff.linked_new", s.Name), c.l.say("staff.invited_text"), c.URL + "/welcome/" + s.ID + "/" + secret})
+}
+
+// issuerName is what people call a provider.
+func (c *call) issuerName(issuer string) string {
+	if c.provider != nil && c.provider.cfg.Issuer == issuer {
+		return c.provider.cfg.Label
+	}
+	return issuer
 }
 
 func (c *call) linkPerson() error {
@@ -209,7 +260,7 @@ func (c *call) linkPerson() error {
 	if err != nil {
 		return err
 	}
-	if isNew || s.Disabled {
+	if isNew || s.Disabled || !c.byPassword(s.Email) {
 		return errNotFound
 	}
 	return c.showLink(s)

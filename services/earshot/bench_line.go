@@ -137,7 +137,7 @@ func (b *bench) fill(ctx context.Context, measure bool) (*app.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.session, err = env.Gate().Begin(ctx, benchStaff.ID); err != nil {
+	if b.session, err = env.Gate().Begin(ctx, benchStaff.ID, identity.Entry{}); err != nil {
 		return nil, err
 	}
 	into := func(mentions []*mention.Mention) error {

@@ -113,6 +113,7 @@ func (p *pager) lead(ctx context.Context) error {
 		return casework.Events().Consume(ctx, p.bus, casesConsumer, bus.Each(p.happened))
 	})
 	g.Go(func() error { return p.climb(ctx) })
+	g.Go(func() error { return bus.Answer(ctx, p.bus, "pager", "mail", p.mail) })
 	g.Go(func() error { return p.listen(ctx) })
 	return g.Wait()
 }
