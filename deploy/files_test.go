@@ -144,7 +144,7 @@ func TestCompose(t *testing.T) {
 			if s.has("/run/secrets/meili-key") != slices.Contains([]string{"indexer", "desk", "operator"}, name) {
 				t.Errorf("%s: has the key of the index, or lacks it", name)
 			}
-			if s.has("/data/keys/"+name+".key") != slices.Contains([]string{"fetcher", "pager", "replier"}, name) {
+			if s.has("/data/keys/"+name+".key") != slices.Contains([]string{"fetcher", "pager", "replier", "desk"}, name) {
 				t.Errorf("%s: has a key to open secrets in settings, or lacks it", name)
 			}
 		} else if len(s.Healthcheck.Test) == 0 {

@@ -100,7 +100,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.settings = store
-	a.gate = identity.NewGate(settings.Directory{Store: store}, sessions{a.bus}, o.Now, a.log)
+	a.gate = Gate(a.bus, store, o.Now, a.log)
 	if err := a.openKeys(run); err != nil {
 		cancel(nil)
 		a.close()

@@ -136,6 +136,11 @@ func (e *Env) Index(ctx context.Context) (search.Engine, error) {
 // Gate is where viewers come from, one for the process: it counts attempts.
 func (e *Env) Gate() *identity.Gate { return e.app.gate }
 
+// Gate is [Env.Gate] for whoever has only a connection.
+func Gate(c *bus.Conn, store *settings.Store, now func() time.Time, log *slog.Logger) *identity.Gate {
+	return identity.NewGate(settings.Directory{Store: store}, sessions{c}, now, log)
+}
+
 // sessions keeps what identity remembers in its bucket.
 type sessions struct{ c *bus.Conn }
 

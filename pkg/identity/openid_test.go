@@ -1,161 +1,21 @@
 package identity
 
 import (
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"maps"
-	"math/big"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/earshot/earshot/pkg/identity/identitytest"
 )
-
-// issuer is an OpenID provider as OpenID Connect Core 1.0 and Discovery 1.0 have
-// it: discovery, keys, an authorization endpoint that asks nobody, and a token
-// endpoint that checks the client, the redirect and the PKCE verifier.
-type issuer struct {
-	*httptest.Server
-	mu     sync.Mutex
-	key    *rsa.PrivateKey
-	kid    string
-	claims map[string]any // over those of a good token
-	info   map[string]any // of the userinfo endpoint
-	codes  map[string]url.Values
-	keys   int // how often they were asked for
-}
-
-func newIssuer(t *testing.T) *issuer {
-	t.Helper()
-	i := &issuer{codes: map[string]url.Values{}}
-	i.rotate(t, "one")
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		i.json(w, map[string]any{
-			"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token", "jwks_uri": i.URL + "/keys",
-			"userinfo_endpoint": i.URL + "/userinfo", "end_session_endpoint": i.URL + "/bye",
-			"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"}, "id_token_signing_alg_values_supported": []string{"RS256"},
-		})
-	})
-	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
-		i.mu.Lock()
-		i.keys++
-		key := map[string]string{
-			"kty": "RSA", "use": "sig", "alg": "RS256", "kid": i.kid,
-			"n": base64.RawURLEncoding.EncodeToString(i.key.N.Bytes()), "e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(i.key.E)).Bytes()),
-		}
-		i.mu.Unlock()
-		i.json(w, map[string]any{"keys": []any{key}})
-	})
-	mux.HandleFunc("GET /authorize", func(w http.ResponseWriter, r *http.Request) {
-		q := r.URL.Query()
-		if q.Get("response_type") != "code" || q.Get("client_id") != "earshot" || !slices.Contains(strings.Fields(q.Get("scope")), "openid") || q.Get("code_challenge_method") != "S256" {
-			http.Error(w, "invalid_request", http.StatusBadRequest)
-			return
-		}
-		code := rand.Text()
-		i.mu.Lock()
-		i.codes[code] = q
-		i.mu.Unlock()
-		back, _ := url.Parse(q.Get("redirect_uri"))
-		back.RawQuery = url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {i.URL}}.Encode()
-		http.Redirect(w, r, back.String(), http.StatusFound)
-	})
-	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
-		id, secret, _ := r.BasicAuth()
-		code := r.FormValue("code")
-		i.mu.Lock()
-		asked, ok := i.codes[code]
-		delete(i.codes, code)
-		i.mu.Unlock()
-		sum := sha256.Sum256([]byte(r.FormValue("code_verifier")))
-		if id != "earshot" || secret != "s3cret" || r.FormValue("grant_type") != "authorization_code" || !ok ||
-			asked.Get("redirect_uri") != r.FormValue("redirect_uri") || asked.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(sum[:]) {
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusBadRequest)
-			_, _ = w.Write([]byte(`{"error":"invalid_grant"}`))
-			return
-		}
-		i.json(w, map[string]any{"access_token": "access", "token_type": "Bearer", "expires_in": 60, "id_token": i.token(t, asked.Get("nonce"))})
-	})
-	mux.HandleFunc("GET /userinfo", func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer access" {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		i.mu.Lock()
-		defer i.mu.Unlock()
-		i.json(w, i.info)
-	})
-	i.Server = httptest.NewServer(mux)
-	t.Cleanup(i.Close)
-	return i
-}
-
-func (i *issuer) json(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v)
-}
-
-// issuerKeys are made once: that takes a while.
-var issuerKeys = sync.OnceValue(func() map[string]*rsa.PrivateKey {
-	keys := map[string]*rsa.PrivateKey{}
-	for _, kid := range []string{"one", "two"} {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			panic(err)
-		}
-		keys[kid] = key
-	}
-	return keys
-})
-
-func (i *issuer) rotate(t *testing.T, kid string) {
-	t.Helper()
-	i.mu.Lock()
-	i.key, i.kid = issuerKeys()[kid], kid
-	i.mu.Unlock()
-}
-
-// token is an ID token signed with RS256.
-func (i *issuer) token(t *testing.T, nonce string) string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	now := time.Now()
-	claims := map[string]any{
-		"iss": i.URL, "aud": "earshot", "sub": "248289761001", "nonce": nonce, "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
-		"email": "Hana.Sato@example.com", "email_verified": true, "name": "佐藤花",
-	}
-	maps.Copy(claims, i.claims)
-	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
-	part := func(v any) string {
-		raw, err := json.Marshal(v)
-		if err != nil {
-			t.Error(err)
-		}
-		return base64.RawURLEncoding.EncodeToString(raw)
-	}
-	body := part(map[string]string{"alg": "RS256", "kid": i.kid}) + "." + part(claims)
-	sum := sha256.Sum256([]byte(body))
-	sig, err := rsa.SignPKCS1v15(nil, i.key, crypto.SHA256, sum[:])
-	if err != nil {
-		t.Error(err)
-	}
-	return body + "." + base64.RawURLEncoding.EncodeToString(sig)
-}
 
 const redirect = "https://desk.example/sign-in/openid/callback"
 
-func (i *issuer) openID(set ...func(*OpenIDOptions)) *OpenID {
+// openID is a client of i.
+func openID(i *identitytest.Issuer, set ...func(*OpenIDOptions)) *OpenID {
 	o := OpenIDOptions{
 		Issuer: i.URL, Client: "earshot", Secret: func() (string, error) { return "s3cret", nil }, Scopes: []string{"email", "profile"},
 		Groups: "groups", HTTP: i.Client(), Now: time.Now,
@@ -164,23 +24,6 @@ func (i *issuer) openID(set ...func(*OpenIDOptions)) *OpenID {
 		f(&o)
 	}
 	return NewOpenID(o)
-}
-
-// visit goes to the provider's page and returns what it sends back.
-func (i *issuer) visit(t *testing.T, page string) url.Values {
-	t.Helper()
-	c := *i.Client()
-	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	resp, err := c.Get(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	to, err := resp.Location()
-	if err != nil {
-		t.Fatalf("the provider answers %s: %v", resp.Status, err)
-	}
-	return to.Query()
 }
 
 func TestOpenIDSignIn(t *testing.T) {
@@ -226,17 +69,17 @@ func TestOpenIDSignIn(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			i := newIssuer(t)
-			i.claims, i.info = tt.claims, tt.info
-			o := i.openID()
+			i := identitytest.NewIssuer(t)
+			i.Say(tt.claims, tt.info)
+			o := openID(i)
 			if tt.set != nil {
-				o = i.openID(tt.set)
+				o = openID(i, tt.set)
 			}
 			page, f, err := o.Start(t.Context(), redirect)
 			if err != nil {
 				t.Fatal(err)
 			}
-			back := i.visit(t, page)
+			back := i.Visit(t, page).Query()
 			if tt.spoil != nil {
 				tt.spoil(&f, back)
 			}
@@ -256,14 +99,14 @@ func TestOpenIDSignIn(t *testing.T) {
 
 func TestAProvidersNewKeyIsFetched(t *testing.T) {
 	t.Parallel()
-	i := newIssuer(t)
-	o := i.openID()
+	i := identitytest.NewIssuer(t)
+	o := openID(i)
 	in := func() error {
 		page, f, err := o.Start(t.Context(), redirect)
 		if err != nil {
 			return err
 		}
-		_, err = o.Finish(t.Context(), f, redirect, i.visit(t, page))
+		_, err = o.Finish(t.Context(), f, redirect, i.Visit(t, page).Query())
 		return err
 	}
 	for range 2 {
@@ -271,10 +114,10 @@ func TestAProvidersNewKeyIsFetched(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if i.keys != 1 {
-		t.Errorf("keys were fetched %d times", i.keys)
+	if n := i.KeysAsked(); n != 1 {
+		t.Errorf("keys were fetched %d times", n)
 	}
-	i.rotate(t, "two")
+	i.Rotate("two")
 	if err := in(); err != nil {
 		t.Errorf("after a rotation: %v", err)
 	}
@@ -285,7 +128,7 @@ func TestAProvidersNewKeyIsFetched(t *testing.T) {
 
 func TestAProviderMayBeAwayAtFirst(t *testing.T) {
 	t.Parallel()
-	i := newIssuer(t)
+	i := identitytest.NewIssuer(t)
 	away := true
 	c := *i.Client()
 	next := c.Transport
@@ -295,7 +138,7 @@ func TestAProviderMayBeAwayAtFirst(t *testing.T) {
 		}
 		return next.RoundTrip(r)
 	})
-	o := i.openID(func(o *OpenIDOptions) { o.HTTP = &c })
+	o := openID(i, func(o *OpenIDOptions) { o.HTTP = &c })
 	if _, _, err := o.Start(t.Context(), redirect); err == nil {
 		t.Error("a provider that is away was asked")
 	}

@@ -156,6 +156,21 @@ func TestEmailRecipients(t *testing.T) {
 			t.Errorf("to:\n%s", got)
 		}
 	})
+	t.Run("a letter goes to its person, whatever recipients are fixed for pages", func(t *testing.T) {
+		n := open(t, "email", f.addr, map[string]any{"to": []string{"pr@kumo.example"}})
+		f.answer(take)
+		l := Letter{Key: "invitation.ken.1", To: Recipient{Name: "Ken\r\nBcc: everyone@example.com", Email: "ken@kumo.example"}, Subject: "Earshotへの招待\r\nBcc: everyone@example.com", Text: "https://desk.example/invitation/ken/x"}
+		if err := n.(Mailer).Mail(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.requests()[0]; !strings.Contains(got, "<ken@kumo.example>\n") || strings.Contains(got, "pr@") || strings.Contains(got, "\nBcc") || !strings.Contains(got, l.Text) {
+			t.Errorf("letter:\n%s", got)
+		}
+		l.To.Email = "not an address"
+		if err := n.(Mailer).Mail(t.Context(), l); !permanent(err) {
+			t.Errorf("to nobody: %v", err)
+		}
+	})
 	t.Run("a person without an address is refused for good", func(t *testing.T) {
 		p := samplePage("ja")
 		p.To.Email = "not an address"

@@ -126,6 +126,9 @@ func (c *call) saveMe() error {
 }
 
 func (c *call) changePassword() error {
+	if !c.byPassword(c.staff.Email) {
+		return errForbidden
+	}
 	old, password := c.r.PostFormValue("old"), c.r.PostFormValue("password")
 	if err := identity.CheckPassword(password, c.staff.Email); err != nil {
 		return c.showMe(http.StatusUnprocessableEntity, map[string]string{"password": c.l.say("form.password", identity.MinPassword)})
