@@ -111,6 +111,10 @@ func (d *Desk) routes() []route {
 		{"POST /wishes/{id}/merge", comment, false, (*call).mergeWish},
 		{"GET /wishes/{id}/mentions.csv", view, false, (*call).wishCSV},
 
+		{"GET /figures", view, false, (*call).figuresPage},
+		{"POST /figures/export", view, false, (*call).exportFigures},
+		{"POST /figures/history", identity.Lead, false, (*call).exportHistory},
+
 		{"GET /quality", quality, false, (*call).quality},
 		{"GET /quality/cases", quality, false, (*call).qualityCases},
 

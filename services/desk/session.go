@@ -47,7 +47,7 @@ func (c *call) nav(path string) []navGroup {
 			groups = append(groups, g)
 		}
 	}
-	add("nav.work", item("queue", "q", identity.View, false), item("escalations", "e", identity.View, true), item("board", "l", identity.View, false), item("shift", "h", identity.View, false), item("outbox", "u", identity.View, true), item("note", "n", identity.Comment, false))
+	add("nav.work", item("queue", "q", identity.View, false), item("escalations", "e", identity.View, true), item("board", "l", identity.View, false), item("shift", "h", identity.View, false), item("figures", "k", identity.View, false), item("outbox", "u", identity.View, true), item("note", "n", identity.Comment, false))
 	add("nav.library", item("templates", "t", identity.View, false), item("wishes", "w", identity.View, false), item("brands", "b", identity.View, false))
 	var sandbox []navItem
 	if c.Sandbox {

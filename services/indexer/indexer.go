@@ -237,7 +237,7 @@ func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have
 		d2 := x.ofMention(t, x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{}), e.Seq)
 		d2.Tagged, d2.Seq, d2.SeenAt = d.Tagged, seq, have.SeenAt
 		if have.DueAt.After(time.Time{}) && !d2.DueAt.IsZero() && have.DueAt.Before(d2.DueAt) {
-			d2.DueAt = have.DueAt // an edit doesn't put the deadline off
+			d2.DueAt, d2.AnswerBy = have.DueAt, have.DueAt // an edit doesn't put the deadline off
 		}
 		d = d2
 	}
