@@ -281,6 +281,31 @@ func (c Escalate) decide(d *decision) (Event, error) {
 	return Event{Kind: Escalated, Text: c.Why}, nil
 }
 
+// KeepPromise says that we have reported, otherwise than by a reply. A promise that
+// repeats begins anew.
+type KeepPromise struct{ How string }
+
+func (c KeepPromise) decide(d *decision) (Event, error) { return d.promised(PromiseKept, c.How) }
+
+// EndPromise says that no report is owed any more, and why.
+type EndPromise struct{ Why string }
+
+func (c EndPromise) decide(d *decision) (Event, error) { return d.promised(PromiseEnded, c.Why) }
+
+// promised is an event about the promise that runs.
+func (d *decision) promised(k Kind, text string) (Event, error) {
+	if err := d.may(identity.Handle); err != nil {
+		return Event{}, err
+	}
+	switch {
+	case d.state.Promise == nil:
+		return Event{}, refuse(CodeState, "no report is owed")
+	case strings.TrimSpace(text) == "":
+		return Event{}, refuse(CodeInput, "say how it was reported, or why no report is owed any more")
+	}
+	return Event{Kind: k, Text: strings.TrimSpace(text)}, nil
+}
+
 // MakePromise records by when we report, once or again and again.
 type MakePromise struct {
 	Due   time.Time

@@ -51,6 +51,8 @@ const (
 	Escalated    Kind = "escalated" // by hand
 	Promised     Kind = "promised"  // we report by Until
 	PromiseDue   Kind = "promise_due"
+	PromiseKept  Kind = "promise_kept"  // reported otherwise than by a reply; a repeated one goes on
+	PromiseEnded Kind = "promise_ended" // no report is owed any more; Text says why
 	DeadlineNear Kind = "deadline_warned"
 	Redacted     Kind = "redacted"  // replaces everything before it, without outsiders' words
 	Judged       Kind = "judged"    // a person said what the labels are
@@ -84,7 +86,7 @@ var Kinds = []Kind{
 	Opened, Claimed, Released, ClaimLapsed, Drafted, Submitted, Approved, SentBack, ApprovalLost,
 	SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, ByHand, Posted, LookDue, Looked, Answered, Noted, HandedOver, Returned,
 	Snoozed, Woke, Watched, Excluded, Closed, Reopened, Revised, MergedInto, Absorbed, Escalated,
-	Promised, PromiseDue, DeadlineNear, Assigned, PassedOn, Retagged, Linked, Unlinked, Revealed, Undone, Judged, Unjudged, FactsConfirmed, Measured, MeasureDone, Ticked, Unticked,
+	Promised, PromiseDue, PromiseKept, PromiseEnded, DeadlineNear, Assigned, PassedOn, Retagged, Linked, Unlinked, Revealed, Undone, Judged, Unjudged, FactsConfirmed, Measured, MeasureDone, Ticked, Unticked,
 	HarassmentDecided, ApprovalReviewed, SendHastened, AuthorWrote, Wished, Unwished, Redacted, Archived, Restored,
 }
 

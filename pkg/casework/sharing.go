@@ -106,7 +106,7 @@ func (s *State) resume(e *Event) {
 
 // undoable are the kinds of event that can be taken back as if they had not
 // been.
-var undoable = []Kind{Watched, Excluded, Closed, Snoozed, Assigned, PassedOn, Released, Retagged, HandedOver}
+var undoable = []Kind{Watched, Excluded, Closed, Snoozed, Assigned, PassedOn, Released, Retagged, HandedOver, PromiseKept, PromiseEnded}
 
 // undo sets back what the event with that id has set.
 func (s *State) undo(id string) {

@@ -342,6 +342,15 @@ func (s *State) happen(e *Event) {
 		s.Promise = &Promise{By: e.Actor, Made: e.At, Due: e.Until, Every: e.Every, Ahead: s.Draft != nil}
 	case PromiseDue:
 		s.promiseTold(e)
+	case PromiseKept:
+		if p := s.Promise; p != nil && p.Every > 0 {
+			next := p.next(e.At)
+			s.Promise = &next
+		} else {
+			s.Promise = nil
+		}
+	case PromiseEnded:
+		s.Promise = nil
 	case DeadlineNear:
 		if e.Level == ToResolve {
 			s.WarnedDone = true

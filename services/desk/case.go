@@ -183,6 +183,9 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	if p := s.Promise; p != nil {
 		v.DueWhat = l.say("case.due_promise")
 		v.Promise = &promiseView{By: l.at(p.Due)}
+		if c.viewer.Can(identity.Handle, m.Brand) && s.ReadOnly == "" && !s.Redacted {
+			v.Promise.Kept, v.Promise.End = v.Href+"/ask/kept", v.Href+"/ask/unpromise"
+		}
 		if p.Every > 0 {
 			v.Promise.Every = l.say("case.every", int(p.Every/time.Hour))
 			if p.Every%(24*time.Hour) == 0 {
@@ -523,6 +526,8 @@ func (c *call) actions(s *casework.State) []actionView {
 	add(work && !closed, "exclude", "-", more)
 	add(may(identity.Handle), "tag", "t", path("ask/tag"), asks, more)
 	add(work && !closed && s.Promise == nil, "promise", "d", path("ask/promise"), asks, more)
+	add(may(identity.Handle) && s.Promise != nil, "kept", "d", path("ask/kept"), asks, more)
+	add(may(identity.Handle) && s.Promise != nil, "unpromise", "", path("ask/unpromise"), asks, more)
 	add(work && !closed, "merge", "m", path("ask/merge"), asks, more)
 	add(work && !closed && mine, "pass", "b", path("pass"), more)
 	add(mine && s.Holder == me, "release", "c", more)

@@ -77,6 +77,8 @@ func (d *Desk) routes() []route {
 		{"POST /cases/{id}/pass", handle, false, (*call).passOn},
 		{"POST /cases/{id}/tag", handle, false, (*call).retag},
 		{"POST /cases/{id}/promise", handle, false, (*call).promiseByHand},
+		{"POST /cases/{id}/kept", handle, false, (*call).keepPromise},
+		{"POST /cases/{id}/unpromise", handle, false, (*call).endPromise},
 		{"POST /cases/{id}/reveal", handle, false, (*call).reveal},
 		{"POST /cases/{id}/link", handle, false, (*call).link},
 		{"POST /cases/{id}/unlink", handle, false, (*call).unlink},

@@ -173,7 +173,7 @@ func sampleCase(l *locale) *caseView {
 	return &caseView{
 		ID: "mfrggzdfmztwq2lknnwg23tpoa", Number: "K-2417", Href: "/cases/x", Revision: 6, State: "in_hand", StateName: l.say("state.in_hand"),
 		Brand: "Kumo Café", Place: "渋谷店", Holder: "佐藤 香織", Mine: true, Due: l.at(sampleNow.Add(-12 * time.Minute)), DueWhat: l.say("case.due_first"),
-		Promise: &promiseView{By: l.at(sampleNow.Add(5 * time.Hour))},
+		Promise: &promiseView{By: l.at(sampleNow.Add(5 * time.Hour)), Every: l.say("case.every_days", 3), Kept: "#", End: "#"},
 		Post:    samplePost(l),
 		Parent:  &postView{Author: "Kumo Café 渋谷", Handle: "kumocafe_shibuya", PlatformName: "X", Lang: "ja", At: at(30 * time.Hour), Body: []span{{Text: "本日より秋のメニューが始まりました。皆さまのお越しをお待ちしております。"}}},
 		Verdict: verdictView{
@@ -200,6 +200,7 @@ func sampleCase(l *locale) *caseView {
 			Action: "/cases/x", Revision: 6, Mode: "reply", Templates: templates, Chosen: &templates[0], Kind: "interim",
 			Kinds:   []option{{Value: "first", Label: l.say("composer.kind_first")}, {Value: "interim", Label: l.say("composer.kind_interim"), On: true}},
 			Promise: field{Name: "promise", Label: l.say("composer.promise"), Type: "datetime-local", Value: "2026-11-20T15:00", Required: true},
+			Every:   field{Name: "every", Label: l.say("ask.promise_every"), Type: "select", Plain: true, Options: []option{{Value: "0", Label: l.say("ask.promise_once")}, {Value: "3", Label: l.say("case.every_days", 3), On: true}}},
 			Slots:   []field{{Name: "slot.name", Label: "お名前", Value: "みどり", Required: true}, {Name: "slot.when", Label: "報告の時刻", Value: "本日15時", Required: true}},
 			Text:    text, Lang: "ja", Account: "@kumocafe", To: "@midori_k", Waits: l.say("composer.waits", l.say("risk.publicity_threat")),
 			Preview: &previewView{Author: "Kumo Café", Handle: "kumocafe", PlatformName: "X", Platform: "x", Text: text, Lang: "ja", Count: 142, Limit: 280, Findings: []findingView{{Words: "確認します", Why: "いつまでにかが書かれていません。", Turn: "本日15時までにご報告します"}}},

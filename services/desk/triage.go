@@ -119,8 +119,18 @@ func (c *call) promiseByHand() error {
 	if err != nil {
 		return c.refused(&casework.Refused{Code: casework.CodeInput, Text: err.Error()}, caseOptions{})
 	}
-	every := time.Duration(atoi(c.form("every"))) * 24 * time.Hour
+	every := time.Duration(atoi(c.form("every"))) * day
 	return c.do(casework.MakePromise{Due: due, Every: every}, c.l.say("done.promise", c.l.at(due).Clock()), "")
+}
+
+// keepPromise says that we reported otherwise than by a reply.
+func (c *call) keepPromise() error {
+	return c.do(casework.KeepPromise{How: c.form("why")}, c.l.say("done.kept"), "undo")
+}
+
+// endPromise says that no report is owed any more.
+func (c *call) endPromise() error {
+	return c.do(casework.EndPromise{Why: c.form("why")}, c.l.say("done.unpromise"), "undo")
 }
 
 // askTriage fills the form of a command of triage in.
@@ -162,15 +172,14 @@ func (c *call) askTriage(what string, s *casework.State, a *askView) {
 		}
 	case "promise":
 		a.Button, a.Text = say("action.promise"), say("ask.promise_text")
-		every := field{Name: "every", Label: say("ask.promise_every"), Type: "select", Plain: true}
-		for _, n := range []int{0, 1, 2, 3, 7} {
-			label := say("ask.promise_once")
-			if n > 0 {
-				label = say("case.every_days", n)
-			}
-			every.Options = append(every.Options, option{Value: itoa(n), Label: label, On: n == 0})
+		a.Fields = []field{{Name: "due", Label: say("composer.promise"), Type: "datetime-local", Required: true, Value: c.usualPromise()}, c.everyField(0)}
+	case "kept", "unpromise":
+		a.Button = say("me.save")
+		why := field{Name: "why", Label: say("ask." + what + "_why"), Required: true}
+		if p := s.Promise; what == "kept" && p != nil && p.Every > 0 {
+			a.Text = say("ask.kept_again", int(p.Every/day))
 		}
-		a.Fields = []field{{Name: "due", Label: say("composer.promise"), Type: "datetime-local", Required: true, Value: c.usualPromise()}, every}
+		a.Fields = []field{why}
 	case "link":
 		a.Button, a.Text = say("action.link"), say("ask.link_text")
 		a.Fields = []field{
