@@ -154,7 +154,7 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 				return state, err
 			}
 		}
-		if e.Kind == Drafted || e.Kind == Reopened || e.Kind == Answered {
+		if e.Kind == Drafted || e.Kind == Reopened || e.Kind == Answered || e.Kind == AuthorWrote {
 			e.Triage.ResolveAt = state.resumed(s.src.Clock(state.Mention.Brand), now)
 		}
 		e.ID, e.At, e.Actor = eventID, now, by.Actor()

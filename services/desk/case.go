@@ -179,6 +179,9 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	if len(s.Replies) > 0 {
 		v.DueWhat = l.say("case.due_resolve")
 	}
+	if s.Asked != nil {
+		v.DueWhat = l.say("case.due_again")
+	}
 	v.Tags = c.tagsOf(s)
 	if p := s.Promise; p != nil {
 		v.DueWhat = l.say("case.due_promise")

@@ -44,6 +44,9 @@ func ofCase(s *casework.State, now time.Time) search.Document {
 			d.Sent = append(d.Sent, r.Native)
 		}
 	}
+	for _, a := range s.Answers {
+		d.Risks = append(d.Risks, a.Risks...)
+	}
 	d.Tags = s.IndexTags()
 	if s.Merged != "" {
 		d.Story = "merged " + string(s.Merged)

@@ -133,7 +133,7 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 	if err != nil {
 		return err
 	}
-	var answers []*mention.Mention
+	var answers []*mention.Tagged
 	var news []*mention.Tagged
 	for i := range batch {
 		t := &batch[i].Value
@@ -160,8 +160,9 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 		if d == nil {
 			continue
 		}
-		if m := &e.Value.Mention; docs[d.ID] == nil && m.Thread.Parent != "" {
-			answers = append(answers, m)
+		// Its first message may come twice, when this process ended in between.
+		if was := docs[d.ID]; e.Value.Mention.Thread.Parent != "" && (was == nil || was.Seq == e.Seq) {
+			answers = append(answers, &e.Value)
 		}
 		docs[d.ID] = d
 		if gone {
@@ -170,7 +171,10 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 			}
 		}
 	}
-	if err := x.linkAnswers(ctx, answers); err != nil {
+	store := func(id mention.ID) error {
+		return x.index.Write(ctx, search.Batch{Upserts: []search.Document{*docs[id]}})
+	}
+	if err := x.linkAnswers(ctx, answers, store); err != nil {
 		return err
 	}
 	last := batch[len(batch)-1].Seq

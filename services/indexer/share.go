@@ -94,8 +94,35 @@ func (x *indexer) heard(ctx context.Context, news []*mention.Tagged) (map[writer
 			}
 			x.tellStaff("woke", &s, s.Owner())
 		}
+		if err := x.awaited(ctx, some, news); err != nil {
+			return nil, err
+		}
 	}
 	return waiting, nil
+}
+
+// awaited tells the cases that wait for one of authors what these wrote, wherever
+// on the platform.
+func (x *indexer) awaited(ctx context.Context, authors []string, news []*mention.Tagged) error {
+	found, err := x.all(ctx, map[search.Field][]string{
+		search.FieldAuthor: authors, search.FieldStatus: {string(casework.WaitingCustomer)}, search.FieldOwner: {string(search.OwnerCase)},
+	})
+	if err != nil {
+		return err
+	}
+	for i := range found {
+		d := &found[i]
+		for _, t := range news {
+			m := &t.Mention
+			if writerOf(m) != (writer{d.Brand, d.Platform, d.AuthorID}) || m.Intake == mention.Bulked || x.now().Sub(m.SeenAt) > fresh {
+				continue
+			}
+			if err := x.authorWrote(ctx, d.ID, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 const (
