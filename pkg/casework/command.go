@@ -30,6 +30,7 @@ type decision struct {
 	triage    func(*mention.Mention, *mention.Verdict) Triage
 	hold      func(account string) time.Duration
 	stopped   func(*State) (string, bool)
+	muted     func(*State) (who string, err error)
 }
 
 // Refused says why a command was not taken. Code is stable, for translation.
@@ -57,6 +58,7 @@ const (
 	CodeApology   = "apology"        // a limited apology is only a bridge
 	CodeMeasure   = "measure"        // a weighty case wants its cause and what keeps it away
 	CodeStopped   = "stopped"        // replies of the brand or story are stopped
+	CodeNoAnswer  = "no_answer"      // the thread is marked as not to be answered
 	CodeReadOnly  = "read_only"      // written by a newer Earshot
 	CodeErased    = "erased"
 )

@@ -119,7 +119,7 @@ type Event struct {
 	Text    string           // noted and every kind that gives a reason; posted: how it reads, if not like the draft
 	Files   []File           // noted: attachments
 	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …; harassment_decided, approval_reviewed
-	Level   string           // promise_due: half, near or due; deadline_warned: resolve; snoozed, woke: post; answered: [ByAuthor] or [ByOther]; approved: emergency; ticked, unticked; author_wrote
+	Level   string           // promise_due: half, near or due; deadline_warned: resolve; snoozed, woke: post; answered: [ByAuthor] or [ByOther]; approved: emergency; ticked, unticked; author_wrote; retagged: [NoAnswer] when that was put on
 	Reason  string           // send_failed: the platform's, as pkg/source names it; empty when Text says all
 	Measure *Measure         // measured, closed
 	History []Event          // redacted, archived, restored

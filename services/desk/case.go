@@ -528,6 +528,8 @@ func (c *call) actions(s *casework.State) []actionView {
 	add(work && s.Status == casework.Watching, "answer", "w", path("reopen"), more)
 	add(work && !closed, "exclude", "-", more)
 	add(may(identity.Handle), "tag", "t", path("ask/tag"), asks, more)
+	add(may(identity.Handle) && s.Muted() == "" && !closed, "mute", "", path("tag"), more, func(a *actionView) { a.Fields = []pair{{"tags", casework.NoAnswer}} })
+	add(may(identity.Page) && s.Muted() != "", "unmute", "", path("tag"), more, func(a *actionView) { a.Fields = []pair{{"off", casework.NoAnswer}} })
 	add(work && !closed && s.Promise == nil, "promise", "d", path("ask/promise"), asks, more)
 	add(may(identity.Handle) && s.Promise != nil, "kept", "d", path("ask/kept"), asks, more)
 	add(may(identity.Handle) && s.Promise != nil, "unpromise", "", path("ask/unpromise"), asks, more)

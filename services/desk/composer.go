@@ -201,8 +201,11 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 		}
 	}
 	v.Picks = o.picking
+	if who := s.Muted(); who != "" {
+		v.Stopped = l.say("refused.no_answer", c.who(who))
+	}
 	if stop, ok := c.Settings.StopOf(s.Mention.Brand, s.Verdict.Story); ok {
-		v.Stopped = l.say("stop.holds", stop.Why)
+		v.Stopped = sentence(v.Stopped, l.say("stop.holds", stop.Why))
 		if t, ok := settings.Templates.Get(c.Settings, stop.Statement); ok {
 			v.Stopped += " " + l.say("stop.statement_is", t.Name)
 		}

@@ -156,7 +156,9 @@ func (c *call) askTriage(what string, s *casework.State, a *askView) {
 		a.Button = say("ask.tag_save")
 		on := field{Name: "off", Label: say("ask.tag_off"), Type: "check"}
 		for _, t := range s.Tags {
-			on.Options = append(on.Options, option{Value: t, Label: c.valueName("tag", t)})
+			if t != casework.NoAnswer || c.viewer.Can(identity.Page, s.Mention.Brand) {
+				on.Options = append(on.Options, option{Value: t, Label: c.valueName("tag", t)})
+			}
 		}
 		add := field{Name: "tags", Label: say("ask.tag_add"), Hint: say("ask.tag_hint"), Plain: true}
 		var known []string
@@ -167,7 +169,7 @@ func (c *call) askTriage(what string, s *casework.State, a *askView) {
 		}
 		add.Hint += " " + say("ask.tag_known", strings.Join(known, ", "))
 		a.Fields = []field{add}
-		if len(s.Tags) > 0 {
+		if len(on.Options) > 0 {
 			a.Fields = append(a.Fields, on)
 		}
 	case "promise":

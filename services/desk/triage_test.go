@@ -393,3 +393,23 @@ func TestAReplyIsStoredWhileItIsWritten(t *testing.T) {
 	}
 	w.eval(`{ const el = document.querySelector("#c-text"); if (el) el.defaultValue = el.value; 1 }`) // or the browser asks
 }
+
+func TestAThreadThatMustNotBeAnswered(t *testing.T) {
+	b := newBench(t)
+	b.account()
+	m := b.question("1", "When do you open?")
+	agent, lead := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.PRLead)
+	path := "/cases/" + string(m.ID)
+	agent.want(agent.get(path), 200, "Do not answer")
+	agent.want(agent.post(path+"/tag", "tags", casework.NoAnswer), 303)
+	agent.want(agent.get(path+"?mode=reply"), 200, "Aya marked this thread as not to be answered", "!Let it be answered")
+	agent.want(agent.get(path+"/ask/tag"), 200, `!name="off"`)
+	agent.want(agent.post(path+"/check", "kind", "first", "version", "0", "text", "We open at 8."), 200)
+	s, _, err := b.Cases.Touched(t.Context(), m.ID)
+	b.put(err)
+	agent.want(agent.post(path+"/send", "hash", s.Hash(s.Draft)), 409, "not to be answered", "We open at 8.")
+	agent.want(agent.post(path+"/tag", "off", casework.NoAnswer), 409)
+	lead.want(lead.get(path), 200, "Let it be answered")
+	lead.want(lead.post(path+"/tag", "off", casework.NoAnswer), 303)
+	agent.want(agent.post(path+"/send", "hash", s.Hash(s.Draft)), 303)
+}
