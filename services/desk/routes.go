@@ -113,6 +113,10 @@ func (d *Desk) routes() []route {
 		{"POST /wishes/{id}/merge", comment, false, (*call).mergeWish},
 		{"GET /wishes/{id}/mentions.csv", view, false, (*call).wishCSV},
 
+		{"GET /notices", view, false, (*call).notices},
+		{"GET /notices/{id}", view, false, (*call).notice},
+		{"POST /notices/read", view, false, (*call).readNotices},
+
 		{"GET /figures", view, false, (*call).figuresPage},
 		{"POST /figures/export", view, false, (*call).exportFigures},
 		{"POST /figures/history", identity.Lead, false, (*call).exportHistory},

@@ -324,67 +324,6 @@ func (c *call) links(s *casework.State, v *caseView) {
 	slices.SortFunc(v.Links, func(a, b linkedView) int { return a.At.at.Compare(b.At.at) })
 }
 
-// told is a word to people on the desk. The indexer says some, too.
-type told struct {
-	Staff []string   `json:"staff"`
-	Case  mention.ID `json:"case"`
-	What  string     `json:"what"`
-	By    string     `json:"by,omitempty"`
-}
-
-// tell says something to somebody who has a page open.
-func (c *call) tell(what string, id mention.ID, staff ...string) {
-	if err := c.Bus.Tell("told", told{Staff: staff, Case: id, What: what, By: c.viewer.Actor()}); err != nil {
-		c.Log.Debug("live notice not sent", "error", err)
-	}
-}
-
-// toldText is what people read of it.
-func (c *call) toldText(t *told) string {
-	by := ""
-	if t.By != "" {
-		by = c.who(t.By)
-	}
-	if key := "told." + t.What; c.l.has(key) {
-		return c.l.say(key, by)
-	}
-	return ""
-}
-
-// notice is a told as an event of the stream: its words and where they lead.
-func (c *call) pushTold(t *told) error {
-	words := c.toldText(t)
-	if words == "" {
-		return nil
-	}
-	docs, err := c.Index.Get(c.ctx, c.sees(), t.Case)
-	if err != nil || len(docs) == 0 {
-		return nil
-	}
-	d := &docs[0]
-	return c.push("told", map[string]string{
-		"id": string(t.Case), "href": "/queue?view=all&case=" + string(t.Case), "text": words,
-		"about": authorOf(d.AuthorHandle, d.AuthorName) + ": " + shorten(text.Mask(d.Content()), 40),
-	})
-}
-
-// hearTold hands on what is told to somebody.
-func (h *hub) tellStaff(t told) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for c := range h.clients {
-		if !slices.Contains(t.Staff, c.staff) {
-			continue
-		}
-		c.mu.Lock()
-		if len(c.told) < mostIDs {
-			c.told = append(c.told, t)
-		}
-		c.mu.Unlock()
-		c.ring()
-	}
-}
-
 // leaveOutView proposes what the brand's query could leave out.
 type leaveOutView struct {
 	Action string

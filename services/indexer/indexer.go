@@ -468,7 +468,7 @@ func (x *indexer) tick(ctx context.Context, id mention.ID) error {
 			return err
 		}
 		if after.Last != before.Last {
-			x.tellDue(&after, before.Last)
+			x.tellDue(ctx, &after, before.Last)
 			return nil
 		}
 	}
