@@ -489,7 +489,7 @@ func TestNobodyCanDoMore(t *testing.T) {
 	subjects := []string{
 		"mention.live.x", "tagged.acme", "case.a", "escalation.a", "setting.staff.a", "setting.sealkey.pager", "archive.acme.202611",
 		"ctl.replier.post", "ctl.indexer.erase", "ctl.indexer.known", "ctl.indexer.stored", "ctl.indexer.replied",
-		"$KV.CURSORS.a", "$KV.CURSORS.opinion", "$JS.API.DIRECT.GET.KV_CURSORS.$KV.CURSORS.source.a", "$KV.OPINIONS.a", "$KV.KEPT.a", "$JS.API.DIRECT.GET.KV_KEPT.$KV.KEPT.a", "$KV.SESSIONS.a", "$KV.LEASES.a",
+		"$KV.CURSORS.a", "$KV.CURSORS.opinion", "$JS.API.DIRECT.GET.KV_CURSORS.$KV.CURSORS.source.a", "$KV.OPINIONS.a", "$KV.NOTICES.a", "$JS.API.DIRECT.GET.KV_NOTICES.$KV.NOTICES.a", "$KV.KEPT.a", "$JS.API.DIRECT.GET.KV_KEPT.$KV.KEPT.a", "$KV.SESSIONS.a", "$KV.LEASES.a",
 		"$JS.API.STREAM.MSG.GET.SETTINGS", "$JS.API.STREAM.MSG.GET.TAGGED", "$JS.API.STREAM.MSG.GET.CASES",
 		"$JS.API.STREAM.MSG.GET.ESCALATIONS", "$JS.API.STREAM.MSG.GET.DEAD", "$JS.API.STREAM.MSG.GET.KV_SESSIONS",
 		"$JS.API.CONSUMER.CREATE.MENTIONS.a", "$JS.API.CONSUMER.CREATE.CASES.a", "$JS.API.CONSUMER.DELETE.MENTIONS.a",

@@ -11,13 +11,14 @@ import (
 )
 
 // buckets are the key-value buckets: cursors, sessions, leases, what connectors
-// keep, and answers that need not be asked for again; nothing that history
+// keep, what people were told, and answers that need not be asked for again; nothing that history
 // depends on.
 var buckets = []jetstream.KeyValueConfig{
 	{Bucket: string(Cursors), Description: "where each source goes on"},
 	{Bucket: string(Sessions), Description: "who is signed in"},
 	{Bucket: string(Leases), Description: "which process runs what runs once"},
 	{Bucket: string(Kept), Description: "what connectors keep between runs, sealed"},
+	{Bucket: string(Notices), Description: "what people were told on the desk", TTL: 7 * 24 * time.Hour},
 	{Bucket: string(Opinions), Description: "answers to questions for a second opinion", TTL: 7 * 24 * time.Hour},
 }
 
@@ -30,6 +31,7 @@ const (
 	Sessions Bucket = "SESSIONS"
 	Leases   Bucket = "LEASES"
 	Kept     Bucket = "KEPT"     // values sealed by their keepers
+	Notices  Bucket = "NOTICES"  // by staff id; forgets after seven days without a change
 	Opinions Bucket = "OPINIONS" // forgets after seven days
 )
 

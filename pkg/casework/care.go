@@ -130,18 +130,6 @@ func (c *Care) measure(e *Event) {
 	c.Measures = append(c.Measures, m)
 }
 
-// authorWrote takes up that the author wrote again: what was to be said may not
-// fit any more, so a person has to look at it again.
-func (s *State) authorWrote(e *Event) {
-	s.unapprove()
-	if s.Outgoing != nil && !s.Outgoing.Calling && !s.Outgoing.Unsure {
-		s.Outgoing = nil
-	}
-	if len(s.Replies) > 0 {
-		s.Care.Reaction = Reaction(e.Level)
-	}
-}
-
 // LimitedOnly tells that we apologised for the trouble only, and that no
 // explanation or full apology has followed.
 func (s *State) LimitedOnly() bool {

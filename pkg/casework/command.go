@@ -30,6 +30,7 @@ type decision struct {
 	triage    func(*mention.Mention, *mention.Verdict) Triage
 	hold      func(account string) time.Duration
 	stopped   func(*State) (string, bool)
+	muted     func(*State) (who string, err error)
 }
 
 // Refused says why a command was not taken. Code is stable, for translation.
@@ -57,6 +58,7 @@ const (
 	CodeApology   = "apology"        // a limited apology is only a bridge
 	CodeMeasure   = "measure"        // a weighty case wants its cause and what keeps it away
 	CodeStopped   = "stopped"        // replies of the brand or story are stopped
+	CodeNoAnswer  = "no_answer"      // the thread is marked as not to be answered
 	CodeReadOnly  = "read_only"      // written by a newer Earshot
 	CodeErased    = "erased"
 )
@@ -279,6 +281,31 @@ func (c Escalate) decide(d *decision) (Event, error) {
 		return Event{}, refuse(CodeInput, "say what PR should know")
 	}
 	return Event{Kind: Escalated, Text: c.Why}, nil
+}
+
+// KeepPromise says that we have reported, otherwise than by a reply. A promise that
+// repeats begins anew.
+type KeepPromise struct{ How string }
+
+func (c KeepPromise) decide(d *decision) (Event, error) { return d.promised(PromiseKept, c.How) }
+
+// EndPromise says that no report is owed any more, and why.
+type EndPromise struct{ Why string }
+
+func (c EndPromise) decide(d *decision) (Event, error) { return d.promised(PromiseEnded, c.Why) }
+
+// promised is an event about the promise that runs.
+func (d *decision) promised(k Kind, text string) (Event, error) {
+	if err := d.may(identity.Handle); err != nil {
+		return Event{}, err
+	}
+	switch {
+	case d.state.Promise == nil:
+		return Event{}, refuse(CodeState, "no report is owed")
+	case strings.TrimSpace(text) == "":
+		return Event{}, refuse(CodeInput, "say how it was reported, or why no report is owed any more")
+	}
+	return Event{Kind: k, Text: strings.TrimSpace(text)}, nil
 }
 
 // MakePromise records by when we report, once or again and again.

@@ -35,7 +35,7 @@ const (
 	Posted       Kind = "posted"       // published by hand at URL
 	LookDue      Kind = "look_due"     // it is time to see how what we published fares
 	Looked       Kind = "looked"       // the platform shows our reply Native, or without it the post, as in Mention
-	Answered     Kind = "answered"     // the mention To answers our reply
+	Answered     Kind = "answered"     // the mention To of somebody else answers our reply
 	Noted        Kind = "noted"
 	HandedOver   Kind = "handed_over" // To another person or department
 	Returned     Kind = "returned"    // back from the other department
@@ -51,6 +51,8 @@ const (
 	Escalated    Kind = "escalated" // by hand
 	Promised     Kind = "promised"  // we report by Until
 	PromiseDue   Kind = "promise_due"
+	PromiseKept  Kind = "promise_kept"  // reported otherwise than by a reply; a repeated one goes on
+	PromiseEnded Kind = "promise_ended" // no report is owed any more; Text says why
 	DeadlineNear Kind = "deadline_warned"
 	Redacted     Kind = "redacted"  // replaces everything before it, without outsiders' words
 	Judged       Kind = "judged"    // a person said what the labels are
@@ -71,7 +73,7 @@ const (
 	HarassmentDecided Kind = "harassment_decided" // Outcome yes or no: customer harassment, Text says why
 	ApprovalReviewed  Kind = "approval_reviewed"  // an emergency approval, afterwards; Outcome right or wrong
 	SendHastened      Kind = "send_hastened"      // a person gave up the time to stop it
-	AuthorWrote       Kind = "author_wrote"       // again, in mention To; Level is how it sounds
+	AuthorWrote       Kind = "author_wrote"       // again, in mention To, which answers our reply Native if that is set; Level is how it sounds
 	Wished            Kind = "wished"             // counts for wish To; Text is the wish in the author's words
 	Unwished          Kind = "unwished"
 
@@ -84,7 +86,7 @@ var Kinds = []Kind{
 	Opened, Claimed, Released, ClaimLapsed, Drafted, Submitted, Approved, SentBack, ApprovalLost,
 	SendAsked, SendStopped, Sending, Sent, SendFailed, SendUnsure, ByHand, Posted, LookDue, Looked, Answered, Noted, HandedOver, Returned,
 	Snoozed, Woke, Watched, Excluded, Closed, Reopened, Revised, MergedInto, Absorbed, Escalated,
-	Promised, PromiseDue, DeadlineNear, Assigned, PassedOn, Retagged, Linked, Unlinked, Revealed, Undone, Judged, Unjudged, FactsConfirmed, Measured, MeasureDone, Ticked, Unticked,
+	Promised, PromiseDue, PromiseKept, PromiseEnded, DeadlineNear, Assigned, PassedOn, Retagged, Linked, Unlinked, Revealed, Undone, Judged, Unjudged, FactsConfirmed, Measured, MeasureDone, Ticked, Unticked,
 	HarassmentDecided, ApprovalReviewed, SendHastened, AuthorWrote, Wished, Unwished, Redacted, Archived, Restored,
 }
 
@@ -98,9 +100,9 @@ type Event struct {
 	Kind  Kind
 
 	Mention *mention.Mention // opened, revised; looked: what was looked at, as it is now
-	Verdict *mention.Verdict // opened, revised; judged: what was told
+	Verdict *mention.Verdict // opened, revised; judged: what was told; author_wrote: of what they wrote, labels alone
 	Tagged  uint64           // opened, revised: the sequence in TAGGED that they were read from
-	Triage  Triage           // opened, revised, judged, unjudged; drafted, reopened: ResolveAt alone, where our clock goes on
+	Triage  Triage           // opened, revised, judged, unjudged; author_wrote: what an answer to our reply wants; drafted, reopened, answered, author_wrote: ResolveAt, where our clock goes on
 	Labels  *mention.Verdict // judged: what a person says of it
 	Sample  string           // judged: the [Sample] it was judged for, blind; else empty
 	Draft   *Draft           // drafted, send_asked, by_hand, posted: the reply as it stood
@@ -109,7 +111,7 @@ type Event struct {
 	Until   time.Time        // claimed, approved, send_asked, sending, by_hand, snoozed, promised; send_failed: when the platform takes another
 	Every   time.Duration    // promised: and again after this long, until reported
 	URL     string           // sent, posted
-	Native  string           // sent, posted, looked, answered: the platform's id of our reply
+	Native  string           // sent, posted, looked, answered, author_wrote: the platform's id of our reply
 	Follow  bool             // sent, posted: the platform can be asked how Native fares
 	To      string           // handed_over, merged_into, absorbed, answered, assigned, linked, unlinked, undone, measure_done, ticked, unticked, author_wrote, wished, unwished
 	Tags    []string         // retagged
@@ -117,7 +119,7 @@ type Event struct {
 	Text    string           // noted and every kind that gives a reason; posted: how it reads, if not like the draft
 	Files   []File           // noted: attachments
 	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …; harassment_decided, approval_reviewed
-	Level   string           // promise_due: half, near or due; deadline_warned: resolve; snoozed, woke: post; answered: [ByAuthor] or [ByOther]; approved: emergency; ticked, unticked; author_wrote
+	Level   string           // promise_due: half, near or due; deadline_warned: resolve; snoozed, woke: post; answered: [ByAuthor] or [ByOther]; approved: emergency; ticked, unticked; author_wrote; retagged: [NoAnswer] when that was put on
 	Reason  string           // send_failed: the platform's, as pkg/source names it; empty when Text says all
 	Measure *Measure         // measured, closed
 	History []Event          // redacted, archived, restored

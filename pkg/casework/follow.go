@@ -11,7 +11,8 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 )
 
-// Levels of the event answered.
+// Levels of the event answered. An answer of the author has been the event
+// author_wrote since that says what they wrote.
 const (
 	ByAuthor = "author" // by whom we answered
 	ByOther  = "other"
@@ -104,46 +105,81 @@ func sameMetrics(a, b mention.Metrics) bool {
 	return same(a.Likes, b.Likes) && same(a.Reposts, b.Reposts) && same(a.Replies, b.Replies)
 }
 
-// AnsweredBy returns the event that says that m answers our reply, or false
-// when it doesn't, or the case knows that already.
+// AnsweredBy returns the event that says that m, of somebody else than whom we
+// answered, answers our reply, or false when it doesn't, or the case knows that
+// already.
 func (s *State) AnsweredBy(m *mention.Mention) (Event, bool) {
-	if s.Redacted || s.ReadOnly != "" || m.ID == s.ID || m.Deleted || !s.published(m.Thread.Parent) || s.published(m.NativeID) ||
-		slices.ContainsFunc(s.Answers, func(a Answer) bool { return a.ID == m.ID }) {
+	if s.Redacted || s.ReadOnly != "" || m.ID == s.ID || m.Deleted || s.byAuthor(m) || !s.published(m.Thread.Parent) || s.published(m.NativeID) || s.answeredBy(m.ID) {
 		return Event{}, false
 	}
-	level := ByOther
-	if s.byAuthor(m) {
-		level = ByAuthor
-	}
-	return Event{Kind: Answered, To: string(m.ID), Native: m.Thread.Parent, Level: level}, true
+	return Event{Kind: Answered, To: string(m.ID), Native: m.Thread.Parent, Level: ByOther}, true
 }
 
-// AnsweredIn is AnsweredBy for the case that the one with the reply was merged
-// into.
-func (s *State) AnsweredIn(a Answer) (Event, bool) {
-	if s.Redacted || s.ReadOnly != "" || slices.ContainsFunc(s.Answers, func(b Answer) bool { return b.ID == a.ID }) {
+// Heard returns the event by which s heard of the answer id to our reply.
+func (s *State) Heard(id mention.ID) (Event, bool) {
+	for _, e := range slices.Backward(s.History) {
+		if (e.Kind == Answered || e.Kind == AuthorWrote) && e.To == string(id) && e.Native != "" {
+			return e, true
+		}
+	}
+	return Event{}, false
+}
+
+// Hears is the event e of another case that was merged into this one, as this one
+// hears it, or false when it knows that already.
+func (s *State) Hears(e *Event) (Event, bool) {
+	if s.Redacted || s.ReadOnly != "" || s.answeredBy(mention.ID(e.To)) {
 		return Event{}, false
 	}
-	level := ByOther
-	if a.ByAuthor {
-		level = ByAuthor
-	}
-	return Event{Kind: Answered, To: string(a.ID), Native: a.To, Level: level}, true
+	return Event{Kind: e.Kind, To: e.To, Native: e.Native, Level: e.Level, Verdict: e.Verdict, Triage: e.Triage}, true
 }
 
-// WroteAgain returns the event that says that the author wrote once more in the
-// thread of the case, or false when t is by somebody else or elsewhere, when
-// nothing of ours hangs on it, or the case knows that already. An approval or a
-// reply on its way may not fit any longer, and after our reply it is their
-// reaction.
+func (s *State) answeredBy(id mention.ID) bool {
+	return slices.ContainsFunc(s.Answers, func(a Answer) bool { return a.ID == id })
+}
+
+// WroteAgain returns the event that says that the author wrote once more: an
+// answer to our reply; in the thread of the case, where something of ours hangs
+// on it; or anywhere on the platform while we wait for them. It is false when t is
+// none of that, or the case knows of it already. An approval or a reply on its way
+// may not fit any longer, and after our reply it is their reaction.
 func (s *State) WroteAgain(t *mention.Tagged) (Event, bool) {
 	m := &t.Mention
-	waits := s.Submitted != "" || s.Approval != nil || s.Outgoing != nil || len(s.Replies) > 0
-	if s.Redacted || s.ReadOnly != "" || m.ID == s.ID || !waits || !s.byAuthor(m) || !s.inThread(m) || !m.PublishedAt.After(s.Mention.PublishedAt) ||
-		slices.ContainsFunc(s.History, func(e Event) bool { return e.Kind == AuthorWrote && e.To == string(m.ID) }) {
+	if s.Redacted || s.ReadOnly != "" || m.ID == s.ID || m.Deleted || !s.byAuthor(m) || s.published(m.NativeID) {
 		return Event{}, false
 	}
-	return Event{Kind: AuthorWrote, To: string(m.ID), Level: string(ReactionOf(&t.Verdict))}, true
+	e := Event{Kind: AuthorWrote, To: string(m.ID), Level: string(ReactionOf(&t.Verdict)), Verdict: told(&t.Verdict)}
+	if s.published(m.Thread.Parent) {
+		e.Native = m.Thread.Parent
+		return e, !s.answeredBy(m.ID)
+	}
+	if slices.ContainsFunc(s.History, func(e Event) bool { return e.Kind == AuthorWrote && e.To == string(m.ID) }) {
+		return Event{}, false
+	}
+	n := len(s.Replies)
+	hangs := s.Submitted != "" || s.Approval != nil || s.Outgoing != nil || n > 0
+	inThread := hangs && s.inThread(m) && m.PublishedAt.After(s.Mention.PublishedAt)
+	awaited := s.Status == WaitingCustomer && n > 0 && m.Platform == s.Mention.Platform && m.PublishedAt.After(s.Replies[n-1].At)
+	return e, inThread || awaited
+}
+
+// told is of v what a case needs of an author's further post: labels, no words.
+func told(v *mention.Verdict) *mention.Verdict {
+	out := &mention.Verdict{Lang: v.Lang, Sentiment: v.Sentiment, Intent: v.Intent, Disposition: v.Disposition, Page: v.Page, PageReason: v.PageReason}
+	for _, r := range v.Risks {
+		out.Risks = append(out.Risks, mention.Risk{Category: r.Category, Score: r.Score, Rung: r.Rung})
+	}
+	return out
+}
+
+// Joins returns the event by which the case, which nobody has worked on, goes on in
+// the case into, whose reply it answers; false when it stands for itself.
+func (s *State) Joins(into mention.ID) (Event, bool) {
+	touched := slices.ContainsFunc(s.History, func(e Event) bool { return person(e.Actor) })
+	if s.Redacted || s.ReadOnly != "" || touched || s.Status == Done || s.ID == into || len(s.Replies) > 0 {
+		return Event{}, false
+	}
+	return Event{Kind: MergedInto, To: string(into)}, true
 }
 
 // byAuthor tells whether m is by the author of the case's post.
@@ -168,13 +204,57 @@ func (s *State) published(native string) bool {
 // the case waits for us.
 func (s *State) answered(e *Event) {
 	s.Answers = append(s.Answers, Answer{ID: mention.ID(e.To), To: e.Native, At: e.At, ByAuthor: e.Level == ByAuthor})
-	if e.Level != ByAuthor || s.Merged != "" || s.Status != WaitingCustomer && s.Status != Done {
+	if e.Level == ByAuthor {
+		s.heard(e, WaitingCustomer, Done)
+	}
+}
+
+// heard opens the case again if it stands as one of these.
+func (s *State) heard(e *Event, from ...Status) {
+	if s.Merged != "" || !slices.Contains(from, s.Status) {
 		return
 	}
 	s.resume(e)
 	s.Snoozed, s.WakeOnPost, s.Status = time.Time{}, false, New
 	if s.Holder != "" || s.Draft != nil {
 		s.Status = InHand
+	}
+}
+
+// authorWrote takes up that the author wrote again: what was to be said may not
+// fit any more, so a person has to look at it again. An answer to our reply belongs
+// to the case: what it carries and wants counts here. Events of before verdicts
+// were told with them leave the case where it stands.
+func (s *State) authorWrote(e *Event) {
+	before := s.History[:len(s.History)-1]
+	if !slices.ContainsFunc(before, func(b Event) bool { return b.Kind == AuthorWrote && b.To == e.To }) {
+		s.unapprove()
+		if s.Outgoing != nil && !s.Outgoing.Calling && !s.Outgoing.Unsure {
+			s.Outgoing = nil
+		}
+	}
+	if len(s.Replies) > 0 {
+		s.Care.Reaction = Reaction(e.Level)
+	}
+	if e.Verdict == nil {
+		return
+	}
+	if e.Native == "" {
+		s.heard(e, WaitingCustomer)
+		return
+	}
+	a := Answer{ID: mention.ID(e.To), To: e.Native, At: e.At, ByAuthor: true}
+	for _, r := range e.Verdict.Risks {
+		a.Risks = append(a.Risks, r.Category)
+	}
+	s.Answers = append(s.Answers, a)
+	if e.Verdict.Page && !s.Verdict.Page {
+		s.Verdict.Page, s.Verdict.PageReason = true, e.Verdict.PageReason
+	}
+	s.Triage.Priority = max(s.Triage.Priority, e.Triage.Priority)
+	s.heard(e, WaitingCustomer, Done)
+	if due := e.Triage.DueAt; !due.IsZero() && s.Merged == "" && (s.Asked == nil || due.Before(s.Asked.DueAt)) {
+		s.Asked, s.Warned = &Triage{DueAt: due, WarnAt: e.Triage.WarnAt}, false
 	}
 }
 

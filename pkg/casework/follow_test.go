@@ -114,10 +114,19 @@ func TestWhatBecameOfAReply(t *testing.T) {
 func TestAnAnswerReopens(t *testing.T) {
 	t.Parallel()
 	t0 := time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC)
-	answer := func(native, author string) *mention.Mention {
-		return &mention.Mention{ID: mention.NewID("acme", "sandbox", native), Post: mention.Post{
-			NativeID: native, Author: mention.Author{ID: author}, Thread: mention.Thread{Parent: "r1"},
-		}}
+	answer := func(native, author string) *mention.Tagged {
+		return &mention.Tagged{
+			Mention: mention.Mention{ID: mention.NewID("acme", "sandbox", native), Post: mention.Post{
+				Platform: "sandbox", NativeID: native, Author: mention.Author{ID: author}, Thread: mention.Thread{Parent: "r1"}, PublishedAt: t0.Add(time.Minute),
+			}},
+			Verdict: mention.Verdict{Sentiment: mention.Negative, Disposition: mention.Answer, Risks: []mention.Risk{{Category: mention.LegalThreat, Start: 3, End: 9}}},
+		}
+	}
+	hear := func(s *State, m *mention.Tagged) (Event, bool) {
+		if e, ok := s.WroteAgain(m); ok {
+			return e, true
+		}
+		return s.AnsweredBy(&m.Mention)
 	}
 	for _, tt := range []struct {
 		name string
@@ -134,7 +143,7 @@ func TestAnAnswerReopens(t *testing.T) {
 		{"somebody else answers when it is done", Final, nil, "u2", Done},
 	} {
 		s := published(t0, tt.kind, tt.more...)
-		e, ok := s.AnsweredBy(answer("p2", tt.by))
+		e, ok := hear(&s, answer("p2", tt.by))
 		if !ok {
 			t.Errorf("%s: no answer", tt.name)
 			continue
@@ -146,26 +155,87 @@ func TestAnAnswerReopens(t *testing.T) {
 		if tt.want == New && !s.Open(t0.Add(time.Hour)) {
 			t.Errorf("%s: nobody sees it", tt.name)
 		}
-		if _, again := s.AnsweredBy(answer("p2", tt.by)); again {
+		if s.Has(mention.LegalThreat) != (tt.by == "u1") {
+			t.Errorf("%s: what the author says counts for the case: %v", tt.name, s.Answers)
+		}
+		if _, again := hear(&s, answer("p2", tt.by)); again {
 			t.Errorf("%s: the same answer twice", tt.name)
 		}
 	}
-	// Our clock, which stood while we waited for the customer, goes on.
+	// Our clock, which stood while we waited for the customer, goes on; and what
+	// they wrote wants its answer by a deadline of its own, until it has one.
 	s := published(t0, First)
-	e, _ := s.AnsweredBy(answer("p2", "u1"))
-	e.Triage.ResolveAt = t0.Add(5 * time.Hour)
+	e, _ := s.WroteAgain(answer("p2", "u1"))
+	e.Triage = Triage{Disposition: mention.Answer, Priority: 700, DueAt: t0.Add(time.Hour), WarnAt: t0.Add(45 * time.Minute), ResolveAt: t0.Add(5 * time.Hour)}
 	s.apply(&e)
-	if !s.ResolveAt.Equal(t0.Add(5*time.Hour)) || !s.PausedAt.IsZero() {
-		t.Errorf("to be done by %v, paused at %v", s.ResolveAt, s.PausedAt)
+	if !s.ResolveAt.Equal(t0.Add(5*time.Hour)) || !s.PausedAt.IsZero() || s.Triage.Priority != 700 {
+		t.Errorf("to be done by %v, paused at %v, priority %d", s.ResolveAt, s.PausedAt, s.Triage.Priority)
+	}
+	if !s.DueAt().Equal(t0.Add(time.Hour)) || !s.warnAt().Equal(t0.Add(45*time.Minute)) {
+		t.Errorf("due at %v, warned at %v", s.DueAt(), s.warnAt())
+	}
+	s.Looked = t0.Add(30 * 24 * time.Hour)
+	if near, ok := Tick(&s, t0.Add(50*time.Minute)); !ok || near.Kind != DeadlineNear || near.Level != "" {
+		t.Errorf("time brings %+v", near)
+	} else {
+		s.apply(&near)
+	}
+	if _, again := Tick(&s, t0.Add(50*time.Minute)); again {
+		t.Error("warned twice")
+	}
+	s.apply(&Event{Kind: Posted, Actor: "ann", At: t0.Add(time.Hour), Draft: &Draft{Text: "はい。", Kind: First}, URL: "https://s.example/r2", Native: "r2"})
+	if s.Asked != nil || s.Status != WaitingCustomer {
+		t.Errorf("answered: %+v, %s", s.Asked, s.Status)
 	}
 	s = published(t0, First)
-	stranger := answer("p2", "u1")
-	stranger.Thread.Parent = "p1"
-	if _, ok := s.AnsweredBy(stranger); ok {
-		t.Error("an answer to the post is none to our reply")
-	}
-	if _, ok := s.AnsweredBy(answer("r1", "us")); ok {
+	if _, ok := hear(&s, answer("r1", "us")); ok {
 		t.Error("our reply answers itself")
+	}
+}
+
+// While we wait for the customer, whatever they post on the platform after our
+// reply opens the case again; an event from before that was known leaves it.
+func TestWhoeverIsWaitedForIsHeardAnywhere(t *testing.T) {
+	t.Parallel()
+	t0 := time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name  string
+		kind  ReplyKind
+		post  mention.Post
+		heard bool
+		want  Status
+	}{
+		{"a post of its own", First, mention.Post{Platform: "sandbox", Author: mention.Author{ID: "u1"}, PublishedAt: t0.Add(time.Minute)}, true, New},
+		{"in the thread", First, mention.Post{Platform: "sandbox", Author: mention.Author{ID: "u1"}, Thread: mention.Thread{Parent: "p1"}, PublishedAt: t0.Add(time.Minute)}, true, New},
+		{"before our reply", First, mention.Post{Platform: "sandbox", Author: mention.Author{ID: "u1"}, PublishedAt: t0.Add(-time.Minute)}, false, WaitingCustomer},
+		{"somebody else", First, mention.Post{Platform: "sandbox", Author: mention.Author{ID: "u2"}, PublishedAt: t0.Add(time.Minute)}, false, WaitingCustomer},
+		{"another platform", First, mention.Post{Platform: "x", Author: mention.Author{ID: "u1"}, PublishedAt: t0.Add(time.Minute)}, false, WaitingCustomer},
+		{"a post of its own, when it is done", Final, mention.Post{Platform: "sandbox", Author: mention.Author{ID: "u1"}, PublishedAt: t0.Add(time.Minute)}, false, Done},
+		{"in the thread, when it is done", Final, mention.Post{Platform: "sandbox", Author: mention.Author{ID: "u1"}, Thread: mention.Thread{Parent: "p1"}, PublishedAt: t0.Add(time.Minute)}, true, Done},
+	} {
+		s := published(t0, tt.kind)
+		tt.post.NativeID = "p2"
+		e, ok := s.WroteAgain(&mention.Tagged{Mention: mention.Mention{ID: mention.NewID("acme", "sandbox", "p2"), Post: tt.post}})
+		if ok != tt.heard {
+			t.Errorf("%s: heard %v", tt.name, ok)
+		}
+		if ok {
+			s.apply(&e)
+			if _, again := s.WroteAgain(&mention.Tagged{Mention: mention.Mention{ID: mention.NewID("acme", "sandbox", "p2"), Post: tt.post}}); again {
+				t.Errorf("%s: heard twice", tt.name)
+			}
+		}
+		if s.Status != tt.want || len(s.Answers) > 0 {
+			t.Errorf("%s: %s, want %s; answers %+v", tt.name, s.Status, tt.want, s.Answers)
+		}
+	}
+	s := published(t0, First, Event{Kind: AuthorWrote, At: t0, To: string(mention.NewID("acme", "sandbox", "p2")), Level: string(Thanked)})
+	if s.Status != WaitingCustomer || s.Care.Reaction != Thanked {
+		t.Errorf("an event of before: %s, %s", s.Status, s.Care.Reaction)
+	}
+	s = published(t0, First, Event{Kind: Answered, At: t0, To: string(mention.NewID("acme", "sandbox", "p2")), Native: "r1", Level: ByAuthor})
+	if s.Status != New || len(s.Answers) != 1 || !s.Answers[0].ByAuthor {
+		t.Errorf("an answer of before: %s, %+v", s.Status, s.Answers)
 	}
 }
 

@@ -212,6 +212,13 @@ func (d *decision) leave() (*Draft, error) {
 	if why, ok := d.stopped(&d.state); ok {
 		return nil, refuse(CodeStopped, "replies are stopped: %s", why)
 	}
+	who, err := d.muted(&d.state)
+	if err != nil {
+		return nil, err
+	}
+	if who != "" {
+		return nil, &Refused{Code: CodeNoAnswer, Text: "the thread is marked as not to be answered; a PR lead can lift that", Who: who}
+	}
 	if draft.Kind == Final && d.state.owes() {
 		stays := *draft
 		stays.Stays = true

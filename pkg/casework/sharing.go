@@ -26,9 +26,24 @@ const (
 	TagPromised = "promised" // a report is owed
 )
 
-// NoAnswer is the tag of what must not be answered. It is shown in the words of
-// each language.
+// NoAnswer is the tag of what must not be answered: nothing leaves, and what waits
+// is taken back, until somebody who runs escalations takes it off. It holds for the
+// case, and for those of the posts that follow in its thread. It is shown in the
+// words of each language.
 const NoAnswer = "no-answer"
+
+// Muted is who said that the case must not be answered; empty when it may.
+func (s *State) Muted() string {
+	if !hasTag(s.Tags, NoAnswer) {
+		return ""
+	}
+	for _, e := range slices.Backward(s.History) {
+		if e.Kind == Retagged && hasTag(e.Tags, NoAnswer) {
+			return e.Actor
+		}
+	}
+	return identity.ActorSystem
+}
 
 // Link says that the author of another case is the same person. People make
 // links; none is inferred.
@@ -81,6 +96,13 @@ func (s *State) remark(e *Event) {
 				s.Tags = append(s.Tags, t)
 			}
 		}
+		if e.Level == NoAnswer {
+			s.unapprove()
+			s.ByHand = nil
+			if s.Outgoing != nil && !s.Outgoing.Calling && !s.Outgoing.Unsure {
+				s.Outgoing = nil
+			}
+		}
 	case Linked:
 		s.Links = append(slices.Clip(s.Links), Link{Case: mention.ID(e.To), By: e.Actor, At: e.At, Basis: e.Text})
 	case Unlinked:
@@ -106,7 +128,7 @@ func (s *State) resume(e *Event) {
 
 // undoable are the kinds of event that can be taken back as if they had not
 // been.
-var undoable = []Kind{Watched, Excluded, Closed, Snoozed, Assigned, PassedOn, Released, Retagged, HandedOver}
+var undoable = []Kind{Watched, Excluded, Closed, Snoozed, Assigned, PassedOn, Released, Retagged, HandedOver, PromiseKept, PromiseEnded}
 
 // undo sets back what the event with that id has set.
 func (s *State) undo(id string) {
@@ -214,7 +236,12 @@ func (c Retag) decide(d *decision) (Event, error) {
 			e.Untags = append(e.Untags, t)
 		}
 	}
+	if hasTag(e.Tags, NoAnswer) {
+		e.Level = NoAnswer
+	}
 	switch {
+	case hasTag(e.Untags, NoAnswer) && !d.by.Can(identity.Page, d.state.Mention.Brand):
+		return Event{}, &Refused{Code: CodeNoAnswer, Text: "only a PR lead can lift that a thread must not be answered", Who: d.state.Muted()}
 	case len(e.Tags)+len(e.Untags) == 0:
 		return Event{}, refuse(CodeState, "the case is there already")
 	case len(d.state.Tags)+len(e.Tags)-len(e.Untags) > MaxTags:

@@ -108,3 +108,35 @@ func TestOurClockStandsWhileWeWaitForTheCustomer(t *testing.T) {
 		t.Errorf("next is %+v", e)
 	}
 }
+
+// What must not be answered isn't: what waits is taken back, and only who runs
+// escalations lifts it, but for a slip that is undone at once.
+func TestWhatMustNotBeAnswered(t *testing.T) {
+	t.Parallel()
+	d := newDesk(complaint("a"))
+	mark, lift := Retag{Add: []string{NoAnswer}}, Retag{Remove: []string{NoAnswer}}
+	run(t, d, does(ann, mark), does(ann, Undo{}))
+	d.write(t, pia, Write{Text: "お調べします。"})
+	run(t, d, does(pia, Send{Hash: d.hash()}), does(bob, mark))
+	if s := d.fold(); s.Outgoing != nil || s.Draft == nil || s.Muted() != "bob" {
+		t.Errorf("on its way %+v, draft %+v, said by %q", s.Outgoing, s.Draft, s.Muted())
+	}
+	for _, c := range []Command{Send{Hash: d.hash()}, TakeByHand{Hash: d.hash()}, MarkPosted{Hash: d.hash(), URL: "https://x.example/1"}} {
+		_, err := d.do(pia, c)
+		refusedAs(t, "what must not be answered", err, CodeNoAnswer)
+	}
+	_, err := d.do(pia, lift)
+	refusedAs(t, "an approver lifts it", err, CodeNoAnswer)
+	_, err = d.do(lea, lift)
+	refusedAs(t, "a PR lead lifts it", err, "")
+	_, err = d.do(pia, Send{Hash: d.hash()})
+	refusedAs(t, "what may be answered again", err, "")
+
+	// Of before it took back what waits, an event leaves that alone.
+	d = newDesk(complaint("a"))
+	d.write(t, pia, Write{Text: "お調べします。"})
+	run(t, d, does(pia, Send{Hash: d.hash()}), happens(Event{Kind: Retagged, Actor: "bob", Tags: []string{NoAnswer}}))
+	if s := d.fold(); s.Outgoing == nil {
+		t.Error("an event of before took a reply back")
+	}
+}

@@ -71,9 +71,12 @@ type State struct {
 	Replies   []Reply
 	Looked    time.Time // when it was last time to see how the replies fare
 	Answers   []Answer  // to our replies
-	Notes     []Note
-	Promise   *Promise
-	Snoozed   time.Time
+	// Asked is by when what the author wrote to our reply wants an answer; nil when
+	// it has one or wants none.
+	Asked   *Triage
+	Notes   []Note
+	Promise *Promise
+	Snoozed time.Time
 	// WakeOnPost tells that a new post of the author ends the snooze.
 	WakeOnPost bool
 	Outcome    string // how it was closed
@@ -148,6 +151,8 @@ type Answer struct {
 	To       string // the platform's id of our reply
 	At       time.Time
 	ByAuthor bool // by whom we answered
+	// Risks that it carries, of an answer by the author.
+	Risks []mention.Category
 }
 
 // Note is a remark among staff.
@@ -342,6 +347,15 @@ func (s *State) happen(e *Event) {
 		s.Promise = &Promise{By: e.Actor, Made: e.At, Due: e.Until, Every: e.Every, Ahead: s.Draft != nil}
 	case PromiseDue:
 		s.promiseTold(e)
+	case PromiseKept:
+		if p := s.Promise; p != nil && p.Every > 0 {
+			next := p.next(e.At)
+			s.Promise = &next
+		} else {
+			s.Promise = nil
+		}
+	case PromiseEnded:
+		s.Promise = nil
 	case DeadlineNear:
 		if e.Level == ToResolve {
 			s.WarnedDone = true
@@ -372,7 +386,7 @@ func (s *State) untouched() Status {
 func (s *State) close(outcome string) {
 	s.free()
 	s.Status, s.Outcome, s.Promise, s.Snoozed, s.WakeOnPost = Done, outcome, nil, time.Time{}, false
-	s.Submitted, s.Approval, s.ByHand = "", nil, nil
+	s.Submitted, s.Approval, s.ByHand, s.Asked = "", nil, nil, nil
 }
 
 // revise takes a new state of the post or of its verdict. What was approved, or
@@ -474,7 +488,7 @@ func (s *State) send(e *Event) {
 
 func (s *State) replied(r Reply) {
 	s.Replies = append(s.Replies, r)
-	s.Outgoing, s.ByHand, s.Draft, s.Submitted, s.Approval = nil, nil, nil, "", nil
+	s.Outgoing, s.ByHand, s.Draft, s.Submitted, s.Approval, s.Asked = nil, nil, nil, "", nil, nil
 	s.report(&r)
 	s.Care.Reaction = ""
 	switch {
@@ -561,7 +575,7 @@ func (s *State) Open(now time.Time) bool {
 }
 
 // DueAt is the deadline that runs: of a report we promised, of the first answer
-// or, once that was given, of the end. It is zero when none does: nothing is
+// or, once that was given, of the next one that the author asked for or of the end. It is zero when none does: nothing is
 // wanted any more, or we wait for the customer.
 func (s *State) DueAt() time.Time {
 	if p := s.Promise; p != nil {
@@ -573,6 +587,9 @@ func (s *State) DueAt() time.Time {
 	switch s.Status {
 	case Done, Watching, WaitingCustomer:
 		return time.Time{}
+	}
+	if s.Asked != nil {
+		return s.Asked.DueAt
 	}
 	if len(s.Replies) > 0 {
 		return s.ResolveAt

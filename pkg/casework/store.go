@@ -136,7 +136,8 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 		d := &decision{
 			by: by, now: now, fold: state, state: state.At(now), templates: s.src.Template,
 			rules: s.src.Rules(), check: s.src.Check, read: s.src.Read, triage: s.src.Triage, stopped: s.src.Stopped,
-			hold: func(account string) time.Duration { return s.src.Hold(state.Mention.Brand, account) },
+			muted: func(state *State) (string, error) { return s.muted(ctx, state) },
+			hold:  func(account string) time.Duration { return s.src.Hold(state.Mention.Brand, account) },
 		}
 		e, err := decide(d)
 		if errors.Is(err, ErrUnknown) {
@@ -154,7 +155,7 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 				return state, err
 			}
 		}
-		if e.Kind == Drafted || e.Kind == Reopened || e.Kind == Answered {
+		if e.Kind == Drafted || e.Kind == Reopened || e.Kind == Answered || e.Kind == AuthorWrote {
 			e.Triage.ResolveAt = state.resumed(s.src.Clock(state.Mention.Brand), now)
 		}
 		e.ID, e.At, e.Actor = eventID, now, by.Actor()
@@ -169,6 +170,26 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 		return state.At(now), nil
 	}
 	return State{}, fmt.Errorf("case %s: %w", id, bus.ErrConflict)
+}
+
+// muted is who said that the thread of a case must not be answered: its own tags,
+// those of the post it answers or those of the first one.
+func (s *Store) muted(ctx context.Context, state *State) (string, error) {
+	if who := state.Muted(); who != "" {
+		return who, nil
+	}
+	m := &state.Mention
+	for _, native := range []string{m.Thread.Parent, m.Thread.ID} {
+		id := mention.NewID(m.Brand, m.Platform, native)
+		if native == "" || id == state.ID {
+			continue
+		}
+		above, ok, err := s.Touched(ctx, id)
+		if who := above.Muted(); err != nil || ok && who != "" {
+			return who, err
+		}
+	}
+	return "", nil
 }
 
 // open appends first, the event that state begins with.

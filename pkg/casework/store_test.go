@@ -306,3 +306,33 @@ func TestMergeIsOneStep(t *testing.T) {
 		t.Errorf("absorbed %d times, want once", absorbed)
 	}
 }
+
+// A thread that must not be answered isn't at any of its posts.
+func TestAThreadIsMuted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	first := complaint("遅い")
+	root := b.tag(first)
+	next := complaint("まだか")
+	next.Mention = mention.Of("acme", next.Mention.Post)
+	next.Mention.NativeID, next.Mention.Thread = "p2", mention.Thread{ID: "p1", Parent: "p9"}
+	next.Mention = mention.Of("acme", next.Mention.Post)
+	id := b.tag(next)
+	if _, err := b.Do(t.Context(), bob, root, Retag{Add: []string{NoAnswer}}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := b.Do(t.Context(), pia, id, Write{Text: "お待ちください。", Template: ""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Do(t.Context(), pia, id, Send{Hash: s.Hash(s.Draft)})
+	if r, ok := errors.AsType[*Refused](err); !ok || r.Code != CodeNoAnswer || r.Who != "bob" {
+		t.Fatalf("sent in a thread that must not be answered: %v", err)
+	}
+	if _, err := b.Do(t.Context(), lea, root, Retag{Remove: []string{NoAnswer}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = b.Do(t.Context(), pia, id, Send{Hash: s.Hash(s.Draft)}); err != nil {
+		t.Error(err)
+	}
+}

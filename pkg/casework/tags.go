@@ -77,6 +77,7 @@ const (
 	TagMeasure   = "measure"     // a countermeasure is open
 	TagEmergency = "emergency"   // an approval in an emergency waits for its review
 	TagEdited    = "edited"      // the last reply differed from its template
+	TagMerged    = "merged"      // it goes on in another case
 )
 
 // WishTag marks the mentions that count for a wish.

@@ -167,13 +167,18 @@ func (s *State) warnAt() time.Time {
 	switch {
 	case due.IsZero() || s.Promise != nil:
 		return time.Time{}
-	case len(s.Replies) > 0 && s.WarnedDone, len(s.Replies) == 0 && s.Warned:
+	case s.toResolve() && s.WarnedDone, !s.toResolve() && s.Warned:
 		return time.Time{}
+	case s.Asked != nil && !s.Asked.WarnAt.IsZero():
+		return s.Asked.WarnAt
 	case len(s.Replies) == 0 && !s.Triage.WarnAt.IsZero():
 		return s.Triage.WarnAt
 	}
 	return due.Add(-due.Sub(s.Mention.SeenAt) / 4)
 }
+
+// toResolve tells that the deadline that runs is the one of the end.
+func (s *State) toResolve() bool { return len(s.Replies) > 0 && s.Asked == nil }
 
 // promiseAt is half of the promised time, then shortly before its end, then its
 // end.
@@ -212,7 +217,7 @@ func Tick(s *State, now time.Time) (Event, bool) {
 	case due(s.Snoozed):
 		return Event{Kind: Woke}, true
 	case due(s.warnAt()):
-		if len(s.Replies) > 0 {
+		if s.toResolve() {
 			return Event{Kind: DeadlineNear, Level: ToResolve}, true
 		}
 		return Event{Kind: DeadlineNear}, true
@@ -232,10 +237,12 @@ func Tick(s *State, now time.Time) (Event, bool) {
 	return Event{}, false
 }
 
-// Has tells whether the mention carries any of the categories, by its verdict or
-// by what a person says of it: a correction must not loosen what a risk asks
+// Has tells whether the mention, or what its author answered us, carries any of the
+// categories, by its verdict or by what a person says of it: a correction must not loosen what a risk asks
 // for.
 func (s *State) Has(categories ...mention.Category) bool {
 	v := s.InForce()
-	return slices.ContainsFunc(categories, func(c mention.Category) bool { return s.Verdict.Has(c) || v.Has(c) })
+	return slices.ContainsFunc(categories, func(c mention.Category) bool {
+		return s.Verdict.Has(c) || v.Has(c) || slices.ContainsFunc(s.Answers, func(a Answer) bool { return slices.Contains(a.Risks, c) })
+	})
 }

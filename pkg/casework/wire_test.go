@@ -136,6 +136,8 @@ func golden(k Kind) Event {
 		e.To, e.Level, e.Actor = string(mention.NewID("acme", "sandbox", "p2")), "thanked", "system"
 	case Wished, Unwished:
 		e.To, e.Text = "mute", "通知を夜だけ止めたい"
+	case PromiseKept, PromiseEnded:
+		e.Text = "電話で伝えた"
 	case PromiseDue:
 		e.Level = "half"
 	case Assigned:

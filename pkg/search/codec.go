@@ -12,7 +12,7 @@ import (
 // A document is kept as one blob: a version byte and its fields in the order of
 // coder.document, integers as varints, strings with their length before them.
 
-const codecVersion = 3
+const codecVersion = 4
 
 var errBlob = errors.New("search: a stored document is damaged")
 
@@ -81,6 +81,8 @@ func (c *coder) document(d *Document) {
 	c.flag(&d.Open)
 	num(c, &d.Priority)
 	c.time(&d.DueAt)
+	c.time(&d.AnswerBy)
+	c.time(&d.AnsweredAt)
 	c.time(&d.PublishedAt)
 	c.time(&d.SeenAt)
 	c.time(&d.NextAt)

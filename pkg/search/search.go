@@ -143,6 +143,8 @@ type Document struct {
 	Open        bool
 	Priority    int // 0 to 1000; higher is earlier in the queue
 	DueAt       time.Time
+	AnswerBy    time.Time // deadline of the first answer, whatever became of it; zero for none
+	AnsweredAt  time.Time // when our first reply was out; zero while there is none
 	PublishedAt time.Time
 	SeenAt      time.Time
 	// NextAt is the next moment at which time alone changes the document; zero

@@ -44,6 +44,7 @@ var (
 	Views       = Set[View]{"view"}
 	Shifts      = Set[Shift]{"shift"}
 	Exclusions  = Set[Exclusion]{"exclusion"}
+	Exports     = Set[Export]{"export"}
 	SealKeys    = Set[SealKey]{"sealkey"} // by service
 )
 
@@ -74,6 +75,7 @@ var kinds = map[string]kind{
 	Views.kind:       kindOf("searches that people keep", func(v *View) string { return v.ID }),
 	Shifts.kind:      kindOf("what one shift hands to the next", func(s *Shift) string { return s.ID }),
 	Exclusions.kind:  kindOf("what brands' queries should leave out; proposed by staff", func(e *Exclusion) string { return e.ID }),
+	Exports.kind:     kindOf("what was taken out as a file, and by whom; written by Earshot", func(e *Export) string { return e.ID }),
 	SealKeys.kind:    kindOf[SealKey]("what secrets are sealed with; written by the services", nil),
 }
 

@@ -165,7 +165,9 @@ func TestTheThreadOfACase(t *testing.T) {
 	v.want(v.get(path), 200, "Our reply is no longer there", "saw that our reply is no longer there")
 	// An answer to our reply is a mention of its own, and stands in both.
 	answer := b.asks("2", "masto", func(p *mention.Post) { p.Text, p.Thread.Parent = "Kumo it does not fit at all", "r1" })
-	record(func(s *casework.State) (casework.Event, bool) { return s.AnsweredBy(&answer) })
+	record(func(s *casework.State) (casework.Event, bool) {
+		return s.WroteAgain(&mention.Tagged{Mention: answer, Verdict: mention.Verdict{Disposition: mention.Answer}})
+	})
 	v.want(v.get(path), 200, "Kumo it does not fit at all", "answers us", "/cases/"+string(answer.ID), "heard an answer to our reply")
 	v.want(v.get("/cases/"+string(answer.ID)), 200, "In answer to our reply", "It does fit.", path)
 	var got struct {

@@ -445,7 +445,7 @@ func (c *call) refusal(r *casework.Refused) string {
 	switch {
 	case !c.l.has(key):
 		return r.Text
-	case r.Code == casework.CodeHeld:
+	case r.Code == casework.CodeHeld, r.Code == casework.CodeNoAnswer:
 		return c.l.say(key, c.who(r.Who))
 	case c.l.lang == "en" && (r.Code == casework.CodeInput || r.Code == casework.CodeState || r.Code == casework.CodeApproval):
 		return upperFirst(r.Text) + "."

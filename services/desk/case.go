@@ -179,10 +179,16 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	if len(s.Replies) > 0 {
 		v.DueWhat = l.say("case.due_resolve")
 	}
+	if s.Asked != nil {
+		v.DueWhat = l.say("case.due_again")
+	}
 	v.Tags = c.tagsOf(s)
 	if p := s.Promise; p != nil {
 		v.DueWhat = l.say("case.due_promise")
 		v.Promise = &promiseView{By: l.at(p.Due)}
+		if c.viewer.Can(identity.Handle, m.Brand) && s.ReadOnly == "" && !s.Redacted {
+			v.Promise.Kept, v.Promise.End = v.Href+"/ask/kept", v.Href+"/ask/unpromise"
+		}
 		if p.Every > 0 {
 			v.Promise.Every = l.say("case.every", int(p.Every/time.Hour))
 			if p.Every%(24*time.Hour) == 0 {
@@ -522,7 +528,11 @@ func (c *call) actions(s *casework.State) []actionView {
 	add(work && s.Status == casework.Watching, "answer", "w", path("reopen"), more)
 	add(work && !closed, "exclude", "-", more)
 	add(may(identity.Handle), "tag", "t", path("ask/tag"), asks, more)
+	add(may(identity.Handle) && s.Muted() == "" && !closed, "mute", "", path("tag"), more, func(a *actionView) { a.Fields = []pair{{"tags", casework.NoAnswer}} })
+	add(may(identity.Page) && s.Muted() != "", "unmute", "", path("tag"), more, func(a *actionView) { a.Fields = []pair{{"off", casework.NoAnswer}} })
 	add(work && !closed && s.Promise == nil, "promise", "d", path("ask/promise"), asks, more)
+	add(may(identity.Handle) && s.Promise != nil, "kept", "d", path("ask/kept"), asks, more)
+	add(may(identity.Handle) && s.Promise != nil, "unpromise", "", path("ask/unpromise"), asks, more)
 	add(work && !closed, "merge", "m", path("ask/merge"), asks, more)
 	add(work && !closed && mine, "pass", "b", path("pass"), more)
 	add(mine && s.Holder == me, "release", "c", more)

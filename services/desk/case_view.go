@@ -137,7 +137,8 @@ type riskView struct {
 type promiseView struct {
 	By    moment
 	Every string
-	Kept  bool
+	// Kept and End are where it is said that we reported, and that none is owed.
+	Kept, End string
 }
 
 // stepView is one step of a playbook.
@@ -253,6 +254,7 @@ type composerView struct {
 	Kind      string // first, interim, final
 	Kinds     []option
 	Promise   field
+	Every     field // how often, of a promise
 	Slots     []field
 	Text      string
 	Lang      string

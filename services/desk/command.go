@@ -251,26 +251,33 @@ func (c *call) checkReply() error {
 		}
 		return c.done(s, nil, c.l.say("done.submit"), "")
 	}
-	return c.showCase(http.StatusOK, &s, caseOptions{confirm: c.confirm(&s, r.promise), back: "/queue"}, nil)
+	return c.showCase(http.StatusOK, &s, caseOptions{confirm: c.confirm(&s, r), back: "/queue"}, nil)
 }
 
 // submitReply asks for approval of the stored draft.
 func (c *call) submitReply() error { return c.do(casework.Submit{}, c.l.say("done.submit"), "") }
 
 // confirm says what will happen, where and as whom.
-func (c *call) confirm(s *casework.State, promise string) *confirmView {
+func (c *call) confirm(s *casework.State, r *reply) *confirmView {
 	say := c.l.say
 	_, name, can := c.account(s, s.Draft.Account)
 	hash := s.Hash(s.Draft)
 	base := "/cases/" + string(s.ID)
 	v := &confirmView{
 		Title: say("confirm.title"), Action: base + "/send", Text: s.Draft.Text, Lang: langOf(s.Draft.Lang),
-		Button: say("confirm.publish", name), Back: base + "?mode=reply", Fields: []pair{{"hash", hash}, {"promise", promise}},
+		Button: say("confirm.publish", name), Back: base + "?mode=reply", Fields: []pair{{"hash", hash}, {"promise", r.promise}, {"every", itoa(r.every)}},
 		Facts: []fact{
 			{say("confirm.where"), c.platform(s.Mention.Platform), ""},
 			{say("confirm.to"), authorOf(s.Mention.Author.Handle, s.Mention.Author.Name), s.Mention.URL},
 			{say("confirm.as"), name, ""}, {say("confirm.by"), c.viewer.Name(), ""},
 		},
+	}
+	if due, err := c.moment(r.promise); err == nil && s.Draft.Kind == casework.Interim {
+		by := c.l.at(due).Clock()
+		if r.every > 0 {
+			by += " · " + say("case.every_days", r.every)
+		}
+		v.Facts = append(v.Facts, fact{say("composer.promise"), by, ""})
 	}
 	if old, ok := c.overwritten(s); ok {
 		v.Facts = append(v.Facts, fact{say("confirm.overwrites"), shorten(old.Text, 200), ""})
@@ -298,7 +305,7 @@ func (c *call) promise(id mention.ID) error {
 	if err != nil {
 		return &casework.Refused{Code: casework.CodeInput, Text: err.Error()}
 	}
-	_, err = c.Cases.Do(c.ctx, c.viewer, id, casework.MakePromise{Due: due})
+	_, err = c.Cases.Do(c.ctx, c.viewer, id, casework.MakePromise{Due: due, Every: time.Duration(atoi(c.form("every"))) * day})
 	return err
 }
 
@@ -392,7 +399,7 @@ func (c *call) ask() error {
 		a.Button, a.Danger, a.Text = say("action.escalate"), true, say("ask.escalate_text")
 		why.Required, why.Label = true, say("ask.escalate_why")
 		a.Fields = []field{why}
-	case "assign", "tag", "link", "promise":
+	case "assign", "tag", "link", "promise", "kept", "unpromise":
 		c.askTriage(what, &s, a)
 	case "merge":
 		a.Button, a.Text = say("action.merge"), say("ask.merge_text")

@@ -29,6 +29,7 @@ type reply struct {
 	rendered string // the template's text as it was last filled in
 	slots    map[string]string
 	promise  string // local time by which we report
+	every    int    // and again after so many days; 0 for once
 }
 
 // stored is the composer's content for a case that is only looked at.
@@ -56,7 +57,7 @@ func (c *call) usualKind(s *casework.State) casework.ReplyKind {
 func (c *call) typed() *reply {
 	r := &reply{
 		account: c.form("account"), template: c.form("template"), kind: casework.ReplyKind(c.form("kind")), text: c.form("text"), rendered: c.form("rendered"),
-		slots: map[string]string{}, promise: c.form("promise"),
+		slots: map[string]string{}, promise: c.form("promise"), every: atoi(c.form("every")),
 	}
 	if pick := c.form("pick"); pick != "" {
 		r.template = pick
@@ -200,8 +201,11 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 		}
 	}
 	v.Picks = o.picking
+	if who := s.Muted(); who != "" {
+		v.Stopped = l.say("refused.no_answer", c.who(who))
+	}
 	if stop, ok := c.Settings.StopOf(s.Mention.Brand, s.Verdict.Story); ok {
-		v.Stopped = l.say("stop.holds", stop.Why)
+		v.Stopped = sentence(v.Stopped, l.say("stop.holds", stop.Why))
 		if t, ok := settings.Templates.Get(c.Settings, stop.Statement); ok {
 			v.Stopped += " " + l.say("stop.statement_is", t.Name)
 		}
@@ -215,6 +219,10 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 	}
 	if r.kind == casework.Interim {
 		v.Promise = field{Name: "promise", Label: l.say("composer.promise"), Type: "datetime-local", Required: true, Value: cmp.Or(r.promise, c.usualPromise())}
+		if s.Promise != nil && !c.r.PostForm.Has("every") {
+			r.every = int(s.Promise.Every / day)
+		}
+		v.Every = c.everyField(r.every)
 	}
 	v.Preview = c.preview(s, r)
 	v.Waits = c.waits(s, r)
@@ -294,6 +302,25 @@ func (c *call) slots(s *casework.State, r *reply) []field {
 
 // localTime is how browsers write a time in a form.
 const localTime = "2006-01-02T15:04"
+
+const day = 24 * time.Hour
+
+// everyField asks whether a report is promised again and again.
+func (c *call) everyField(on int) field {
+	f := field{Name: "every", Label: c.l.say("ask.promise_every"), Type: "select", Plain: true}
+	choices := []int{0, 1, 2, 3, 7, 14}
+	if !slices.Contains(choices, on) {
+		choices = append(choices, on)
+	}
+	for _, n := range choices {
+		label := c.l.say("ask.promise_once")
+		if n > 0 {
+			label = c.l.say("case.every_days", n)
+		}
+		f.Options = append(f.Options, option{Value: itoa(n), Label: label, On: n == on})
+	}
+	return f
+}
 
 // usualPromise is the end of the next working day.
 func (c *call) usualPromise() string {

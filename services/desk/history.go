@@ -128,7 +128,9 @@ func (c *call) event(id mention.ID, e *casework.Event) eventView {
 	case casework.HarassmentDecided:
 		key += "_" + e.Outcome
 	case casework.AuthorWrote:
-		v.Href = "/cases/" + e.To
+		if v.Href = "/cases/" + e.To; e.Native != "" {
+			key = "event.answered"
+		}
 	case casework.Measured:
 		if e.Measure != nil {
 			v.Text = e.Measure.Cause + " → " + e.Measure.Text + e.Measure.NoneWhy

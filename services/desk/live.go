@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
@@ -51,7 +52,7 @@ type client struct {
 	mu      sync.Mutex
 	ids     map[mention.ID]bool
 	present map[mention.ID]bool
-	told    []told
+	told    []casework.Notice
 	changed bool
 
 	staff string // who has it open
@@ -80,7 +81,7 @@ func (h *hub) listen(ctx context.Context) error {
 	if err := h.hearSigns(ctx); err != nil {
 		return err
 	}
-	if err := bus.Hear(ctx, h.desk.Bus, "told", func(_ string, t told) { h.tellStaff(t) }); err != nil {
+	if err := bus.Hear(ctx, h.desk.Bus, "told", func(_ string, n casework.Notice) { h.tellStaff(n) }); err != nil {
 		return fmt.Errorf("live: %w", err)
 	}
 	go func() {
@@ -142,7 +143,7 @@ func (c *client) ring() {
 }
 
 // take returns what changed since the last time.
-func (c *client) take() (ids, present []mention.ID, words []told, changed bool) {
+func (c *client) take() (ids, present []mention.ID, words []casework.Notice, changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ids, present, words = slices.Collect(maps.Keys(c.ids)), slices.Collect(maps.Keys(c.present)), c.told
@@ -180,7 +181,7 @@ func (c *call) events() error {
 	if _, err := fmt.Fprint(c.w, "retry: 2000\n\n"); err != nil {
 		return nil
 	}
-	if err := c.push("counts", c.live.counts(c.ctx, c.viewer)); err != nil {
+	if err := c.push("counts", c.counts()); err != nil {
 		return nil
 	}
 	beat := time.NewTicker(heartbeat)
@@ -236,6 +237,9 @@ func (c *call) tellChanges(me *client) error {
 			return err
 		}
 	}
+	if !changed && len(words) > 0 {
+		return c.push("counts", c.counts())
+	}
 	if !changed {
 		return nil
 	}
@@ -245,7 +249,7 @@ func (c *call) tellChanges(me *client) error {
 	if err := c.push("new", struct{}{}); err != nil {
 		return err
 	}
-	return c.push("counts", c.live.counts(c.ctx, c.viewer))
+	return c.push("counts", c.counts())
 }
 
 // pushIDs names those of the mentions that the viewer may see. The index is

@@ -275,3 +275,43 @@ func TestAReplyIsMadeByKeyboard(t *testing.T) {
 	w.run(chromedp.KeyEvent("\r", chromedp.KeyModifiers(2)))
 	w.until(`document.querySelector("#confirm-title") && document.querySelector("#final").innerText.includes("the door")`)
 }
+
+// TestAReportIsPromisedAgainAndAgain until it is reported otherwise or owed no more.
+func TestAReportIsPromisedAgainAndAgain(t *testing.T) {
+	b := newBench(t)
+	b.account()
+	m := b.question("1", "When is it repaired?")
+	v := b.as("aya", everywhere, identity.Agent)
+	path := "/cases/" + string(m.ID)
+	v.want(v.get(path+"?mode=hold"), 200, `name="every"`, "then every 3 days", "!We have reported")
+	due := time.Now().UTC().Add(48 * time.Hour).Format(localTime)
+	v.want(v.post(path+"/check", "kind", "interim", "version", "0", "text", "We look into it and report by Friday.", "promise", due, "every", "3"), 200, "We report by", "then every 3 days", `name="every" value="3"`)
+	state := func() *casework.State {
+		s, _, err := b.Cases.Touched(t.Context(), m.ID)
+		b.put(err)
+		return &s
+	}
+	v.want(v.post(path+"/by-hand", "hash", state().Hash(state().Draft), "promise", due, "every", "3"), 303)
+	v.want(v.post(path+"/posted", "hash", state().Hash(state().Draft), "url", "https://social.example/our/1"), 303)
+	if p := state().Promise; p == nil || p.Every != 3*day || p.Ahead {
+		t.Fatalf("promise %+v", p)
+	}
+	v.want(v.get(path), 200, "then every 3 days", path+"/ask/kept", path+"/ask/unpromise")
+	v.want(v.get(path+"/ask/kept"), 200, "due in 3 days")
+	v.want(v.post(path+"/kept", "why", ""), 422)
+	v.want(v.post(path+"/kept", "why", "by phone"), 303)
+	if p := state().Promise; p == nil || p.Every != 3*day || p.Due.Sub(p.Made) != 3*day {
+		t.Errorf("after a report: %+v", p)
+	}
+	v.want(v.get(path+"?mode=hold"), 200, `<option value="3" selected>`)
+	v.want(v.post(path+"/unpromise", "why", "they found it themselves"), 303)
+	v.want(v.get(path), 200, "no report is owed any more", "they found it themselves", "!"+path+"/ask/kept")
+	v.want(v.post(path+"/undo"), 303)
+	if p := state().Promise; p == nil || p.Every != 3*day {
+		t.Errorf("after undo: %+v", p)
+	}
+	v.want(v.post(path+"/unpromise", "why", "they found it themselves"), 303)
+	v.want(v.post(path+"/kept", "why", "by phone"), 409)
+	rin := b.as("rin", []string{"hoshi"}, identity.Agent)
+	rin.want(rin.post(path+"/kept", "why", "x"), 404)
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
 )
 
@@ -172,7 +173,7 @@ func sampleCase(l *locale) *caseView {
 	return &caseView{
 		ID: "mfrggzdfmztwq2lknnwg23tpoa", Number: "K-2417", Href: "/cases/x", Revision: 6, State: "in_hand", StateName: l.say("state.in_hand"),
 		Brand: "Kumo Café", Place: "渋谷店", Holder: "佐藤 香織", Mine: true, Due: l.at(sampleNow.Add(-12 * time.Minute)), DueWhat: l.say("case.due_first"),
-		Promise: &promiseView{By: l.at(sampleNow.Add(5 * time.Hour))},
+		Promise: &promiseView{By: l.at(sampleNow.Add(5 * time.Hour)), Every: l.say("case.every_days", 3), Kept: "#", End: "#"},
 		Post:    samplePost(l),
 		Parent:  &postView{Author: "Kumo Café 渋谷", Handle: "kumocafe_shibuya", PlatformName: "X", Lang: "ja", At: at(30 * time.Hour), Body: []span{{Text: "本日より秋のメニューが始まりました。皆さまのお越しをお待ちしております。"}}},
 		Verdict: verdictView{
@@ -199,6 +200,7 @@ func sampleCase(l *locale) *caseView {
 			Action: "/cases/x", Revision: 6, Mode: "reply", Templates: templates, Chosen: &templates[0], Kind: "interim",
 			Kinds:   []option{{Value: "first", Label: l.say("composer.kind_first")}, {Value: "interim", Label: l.say("composer.kind_interim"), On: true}},
 			Promise: field{Name: "promise", Label: l.say("composer.promise"), Type: "datetime-local", Value: "2026-11-20T15:00", Required: true},
+			Every:   field{Name: "every", Label: l.say("ask.promise_every"), Type: "select", Plain: true, Options: []option{{Value: "0", Label: l.say("ask.promise_once")}, {Value: "3", Label: l.say("case.every_days", 3), On: true}}},
 			Slots:   []field{{Name: "slot.name", Label: "お名前", Value: "みどり", Required: true}, {Name: "slot.when", Label: "報告の時刻", Value: "本日15時", Required: true}},
 			Text:    text, Lang: "ja", Account: "@kumocafe", To: "@midori_k", Waits: l.say("composer.waits", l.say("risk.publicity_threat")),
 			Preview: &previewView{Author: "Kumo Café", Handle: "kumocafe", PlatformName: "X", Platform: "x", Text: text, Lang: "ja", Count: 142, Limit: 280, Findings: []findingView{{Words: "確認します", Why: "いつまでにかが書かれていません。", Turn: "本日15時までにご報告します"}}},
@@ -230,6 +232,27 @@ func sampleQuality(l *locale, f frame) *qualityView {
 		v.Labels = append(v.Labels, qualityRow{Label: l.say("verdict." + what), Share: share{80, 87}, Wrong: countLink{7, "#"}, Langs: []share{{50, 54}, {30, 33}}})
 	}
 	v.Sample.Labels = v.Labels
+	return v
+}
+
+// sampleFigures are the figures of some days.
+func sampleFigures(l *locale, f frame) *figuresView {
+	v := &figuresView{frame: f, Lead: l.say("figures.lead"), Heads: []string{l.say("figures.by_day"), l.say("figures.of_brand")}, History: &historyForm{true},
+		Fields: []field{{Name: "from", Label: l.say("figures.from"), Type: "date", Value: "2026-11-01", Required: true}, {Name: "to", Label: l.say("figures.to"), Type: "date", Value: "2026-11-30", Required: true}, {Name: "by", Label: l.say("figures.by"), Type: "select", Plain: true, Options: []option{{Value: "day", Label: l.say("figures.by_day")}}}},
+		Codes:  []option{{Value: "utf-8", Label: l.say("export.code_utf-8")}, {Value: "cp932", Label: l.say("export.code_cp932")}},
+		Taken:  []takenView{{By: "佐藤 香織", What: l.say("export.taken", "2026-10-01", "2026-10-31", "1,204"), Note: l.say("export.was_withheld", 7) + " " + l.say("export.was_replaced", 12), At: l.at(sampleNow.Add(-26 * time.Hour))}},
+	}
+	var sum search.Figures
+	for day := range 9 {
+		for i, brand := range []string{"Kumo Café", "Ryoppi"} {
+			x := search.Figures{Received: 1240 - 60*day, Wanted: 300 - 20*day, InTime: 260 - 18*day, Late: 12, Open: 28 - 2*day, Overdue: day % 3, Watched: 500 - 40*day, NotForUs: 440 - i, Joined: i}
+			sum.Add(x)
+			row := l.figuresRow(&x)
+			row.Names = []string{fmt.Sprintf("2026-11-%02d", day+1), brand}
+			v.Rows = append(v.Rows, row)
+		}
+	}
+	v.Sum = l.figuresRow(&sum)
 	return v
 }
 
@@ -342,6 +365,13 @@ func samples(l *locale) map[string]any {
 			{Name: "how", Label: l.say("note.how"), Type: "radio", Options: []option{{Value: "phone", Label: l.say("note.phone"), On: true}, {Value: "visit", Label: l.say("note.visit")}}}, {Name: "who", Label: l.say("note.who"), Hint: l.say("note.who_hint")}, {Name: "text", Label: l.say("note.text"), Hint: l.say("note.text_hint"), Type: "textarea", Rows: 6, Required: true, Error: l.say("form.required")}, {Name: "files", Label: l.say("note.files"), Hint: l.say("note.files_hint"), Type: "file"}}}}},
 		"form-me":      &formView{frame: sheet(l.say("me.title"), "/me"), Action: "/me", Button: l.say("me.save"), Groups: []fieldGroup{{Fields: []field{{Name: "name", Label: l.say("me.name"), Value: "佐藤 香織", Required: true}, {Name: "lang", Label: l.say("me.lang"), Type: "select", Required: true, Options: []option{{Value: "ja", Label: "日本語", On: true}, {Value: "en", Label: "English"}}}}}, {Label: l.say("me.look"), Fields: []field{{Name: "theme", Label: l.say("me.theme"), Type: "radio", Options: []option{{Value: "", Label: l.say("me.theme_system"), On: true}, {Value: "light", Label: l.say("me.theme_light")}, {Value: "dark", Label: l.say("me.theme_dark")}}}, {Name: "keys", Label: l.say("me.keys"), Type: "check", Options: []option{{Value: "on", Label: l.say("me.keys_on"), On: true}}}}}}},
 		"queue-labels": labelled, "queue-sample": blind, "case-judged": judged,
+		"notices": &noticesView{frame: sheet(l.say("nav.notices"), "/notices"), Unread: 1, Rows: []noticeRow{
+			{Href: "#", What: l.say("told.promise_near", ""), About: "@midori_k: 三回電話しても折り返しがない。", At: at(9 * time.Minute), Unread: true},
+			{Href: "#", What: l.say("told.assigned", "M. Okada"), About: "@ravi: Does the Kumo 3 fit the older dock?", At: at(5 * time.Hour)},
+			{What: l.say("told.deadline", ""), About: l.say("notices.gone"), At: at(30 * time.Hour)},
+		}},
+		"notices-empty": &noticesView{frame: sheet(l.say("nav.notices"), "/notices"), Notice: &notice{Kind: "empty", Title: l.say("notices.none"), Text: l.say("notices.none_text")}},
+		"figures":       sampleFigures(l, sheet(l.say("nav.figures"), "/figures")), "figures-empty": &figuresView{frame: sheet(l.say("nav.figures"), "/figures"), Lead: l.say("figures.lead"), Notice: &notice{Kind: "empty", Title: l.say("figures.empty"), Text: l.say("figures.empty_text")}},
 		"quality": sampleQuality(l, sheet(l.say("nav.quality"), "/quality")), "quality-empty": &qualityView{frame: sheet(l.say("nav.quality"), "/quality"), Notice: &notice{Kind: "empty", Title: l.say("quality.none"), Text: l.say("quality.none_text")}},
 		"outbox": &outboxView{frame: sheet(l.say("nav.outbox"), "/outbox"), Which: "measures", Lead: l.say("outbox.measures_lead"),
 			Tabs:  []chip{{Label: l.say("outbox.waiting"), Href: "?", Count: 1}, {Label: l.say("outbox.measures"), Href: "?", Count: 2, On: true}},

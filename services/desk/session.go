@@ -24,7 +24,7 @@ func decides(c *call) identity.Action {
 
 // nav is the rail: the pages the caller has a right to.
 func (c *call) nav(path string) []navGroup {
-	counts := c.Desk.live.counts(c.ctx, c.viewer)
+	counts := c.counts()
 	item := func(name, key string, a identity.Action, urgent bool) []navItem {
 		if a != "" && !c.viewer.CanSomewhere(a) {
 			return nil
@@ -45,7 +45,7 @@ func (c *call) nav(path string) []navGroup {
 			groups = append(groups, g)
 		}
 	}
-	add("nav.work", item("queue", "q", identity.View, false), item("escalations", "e", identity.View, true), item("board", "l", identity.View, false), item("shift", "h", identity.View, false), item("outbox", "u", identity.View, true), item("note", "n", identity.Comment, false))
+	add("nav.work", item("queue", "q", identity.View, false), item("escalations", "e", identity.View, true), item("board", "l", identity.View, false), item("shift", "h", identity.View, false), item("figures", "k", identity.View, false), item("outbox", "u", identity.View, true), item("notices", "i", identity.View, false), item("note", "n", identity.Comment, false))
 	add("nav.library", item("templates", "t", identity.View, false), item("wishes", "w", identity.View, false), item("brands", "b", identity.View, false))
 	var sandbox []navItem
 	if c.Sandbox {

@@ -119,8 +119,18 @@ func (c *call) promiseByHand() error {
 	if err != nil {
 		return c.refused(&casework.Refused{Code: casework.CodeInput, Text: err.Error()}, caseOptions{})
 	}
-	every := time.Duration(atoi(c.form("every"))) * 24 * time.Hour
+	every := time.Duration(atoi(c.form("every"))) * day
 	return c.do(casework.MakePromise{Due: due, Every: every}, c.l.say("done.promise", c.l.at(due).Clock()), "")
+}
+
+// keepPromise says that we reported otherwise than by a reply.
+func (c *call) keepPromise() error {
+	return c.do(casework.KeepPromise{How: c.form("why")}, c.l.say("done.kept"), "undo")
+}
+
+// endPromise says that no report is owed any more.
+func (c *call) endPromise() error {
+	return c.do(casework.EndPromise{Why: c.form("why")}, c.l.say("done.unpromise"), "undo")
 }
 
 // askTriage fills the form of a command of triage in.
@@ -146,7 +156,9 @@ func (c *call) askTriage(what string, s *casework.State, a *askView) {
 		a.Button = say("ask.tag_save")
 		on := field{Name: "off", Label: say("ask.tag_off"), Type: "check"}
 		for _, t := range s.Tags {
-			on.Options = append(on.Options, option{Value: t, Label: c.valueName("tag", t)})
+			if t != casework.NoAnswer || c.viewer.Can(identity.Page, s.Mention.Brand) {
+				on.Options = append(on.Options, option{Value: t, Label: c.valueName("tag", t)})
+			}
 		}
 		add := field{Name: "tags", Label: say("ask.tag_add"), Hint: say("ask.tag_hint"), Plain: true}
 		var known []string
@@ -157,20 +169,19 @@ func (c *call) askTriage(what string, s *casework.State, a *askView) {
 		}
 		add.Hint += " " + say("ask.tag_known", strings.Join(known, ", "))
 		a.Fields = []field{add}
-		if len(s.Tags) > 0 {
+		if len(on.Options) > 0 {
 			a.Fields = append(a.Fields, on)
 		}
 	case "promise":
 		a.Button, a.Text = say("action.promise"), say("ask.promise_text")
-		every := field{Name: "every", Label: say("ask.promise_every"), Type: "select", Plain: true}
-		for _, n := range []int{0, 1, 2, 3, 7} {
-			label := say("ask.promise_once")
-			if n > 0 {
-				label = say("case.every_days", n)
-			}
-			every.Options = append(every.Options, option{Value: itoa(n), Label: label, On: n == 0})
+		a.Fields = []field{{Name: "due", Label: say("composer.promise"), Type: "datetime-local", Required: true, Value: c.usualPromise()}, c.everyField(0)}
+	case "kept", "unpromise":
+		a.Button = say("me.save")
+		why := field{Name: "why", Label: say("ask." + what + "_why"), Required: true}
+		if p := s.Promise; what == "kept" && p != nil && p.Every > 0 {
+			a.Text = say("ask.kept_again", int(p.Every/day))
 		}
-		a.Fields = []field{{Name: "due", Label: say("composer.promise"), Type: "datetime-local", Required: true, Value: c.usualPromise()}, every}
+		a.Fields = []field{why}
 	case "link":
 		a.Button, a.Text = say("action.link"), say("ask.link_text")
 		a.Fields = []field{
@@ -311,67 +322,6 @@ func (c *call) links(s *casework.State, v *caseView) {
 		}
 	}
 	slices.SortFunc(v.Links, func(a, b linkedView) int { return a.At.at.Compare(b.At.at) })
-}
-
-// told is a word to people on the desk. The indexer says some, too.
-type told struct {
-	Staff []string   `json:"staff"`
-	Case  mention.ID `json:"case"`
-	What  string     `json:"what"`
-	By    string     `json:"by,omitempty"`
-}
-
-// tell says something to somebody who has a page open.
-func (c *call) tell(what string, id mention.ID, staff ...string) {
-	if err := c.Bus.Tell("told", told{Staff: staff, Case: id, What: what, By: c.viewer.Actor()}); err != nil {
-		c.Log.Debug("live notice not sent", "error", err)
-	}
-}
-
-// toldText is what people read of it.
-func (c *call) toldText(t *told) string {
-	by := ""
-	if t.By != "" {
-		by = c.who(t.By)
-	}
-	if key := "told." + t.What; c.l.has(key) {
-		return c.l.say(key, by)
-	}
-	return ""
-}
-
-// notice is a told as an event of the stream: its words and where they lead.
-func (c *call) pushTold(t *told) error {
-	words := c.toldText(t)
-	if words == "" {
-		return nil
-	}
-	docs, err := c.Index.Get(c.ctx, c.sees(), t.Case)
-	if err != nil || len(docs) == 0 {
-		return nil
-	}
-	d := &docs[0]
-	return c.push("told", map[string]string{
-		"id": string(t.Case), "href": "/queue?view=all&case=" + string(t.Case), "text": words,
-		"about": authorOf(d.AuthorHandle, d.AuthorName) + ": " + shorten(text.Mask(d.Content()), 40),
-	})
-}
-
-// hearTold hands on what is told to somebody.
-func (h *hub) tellStaff(t told) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for c := range h.clients {
-		if !slices.Contains(t.Staff, c.staff) {
-			continue
-		}
-		c.mu.Lock()
-		if len(c.told) < mostIDs {
-			c.told = append(c.told, t)
-		}
-		c.mu.Unlock()
-		c.ring()
-	}
 }
 
 // leaveOutView proposes what the brand's query could leave out.

@@ -3,6 +3,7 @@ package desk
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -392,4 +393,50 @@ func TestAReplyIsStoredWhileItIsWritten(t *testing.T) {
 		t.Errorf("what was typed became %q", got)
 	}
 	w.eval(`{ const el = document.querySelector("#c-text"); if (el) el.defaultValue = el.value; 1 }`) // or the browser asks
+}
+
+func TestAThreadThatMustNotBeAnswered(t *testing.T) {
+	b := newBench(t)
+	b.account()
+	m := b.question("1", "When do you open?")
+	agent, lead := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.PRLead)
+	path := "/cases/" + string(m.ID)
+	agent.want(agent.get(path), 200, "Do not answer")
+	agent.want(agent.post(path+"/tag", "tags", casework.NoAnswer), 303)
+	agent.want(agent.get(path+"?mode=reply"), 200, "Aya marked this thread as not to be answered", "!Let it be answered")
+	agent.want(agent.get(path+"/ask/tag"), 200, `!name="off"`)
+	agent.want(agent.post(path+"/check", "kind", "first", "version", "0", "text", "We open at 8."), 200)
+	s, _, err := b.Cases.Touched(t.Context(), m.ID)
+	b.put(err)
+	agent.want(agent.post(path+"/send", "hash", s.Hash(s.Draft)), 409, "not to be answered", "We open at 8.")
+	agent.want(agent.post(path+"/tag", "off", casework.NoAnswer), 409)
+	lead.want(lead.get(path), 200, "Let it be answered")
+	lead.want(lead.post(path+"/tag", "off", casework.NoAnswer), 303)
+	agent.want(agent.post(path+"/send", "hash", s.Hash(s.Draft)), 303)
+}
+
+func TestNoticesAreFoundAgain(t *testing.T) {
+	b := newBench(t)
+	m := b.question("1", "When do you open?")
+	lead, aya := b.as("ken", everywhere, identity.Approver), b.as("aya", everywhere, identity.Agent)
+	rin := b.as("rin", []string{"hoshi"}, identity.Agent)
+	path := "/cases/" + string(m.ID)
+	aya.want(aya.get("/notices"), 200, "Nothing was told", `id="count-notices" hidden`)
+	lead.want(lead.post(path+"/assign", "to", "aya"), 303)
+	a := aya.want(aya.get("/notices"), 200, "Assigned to you Ken", "When do you open?", `class="unread"`, `id="count-notices">1<`)
+	aya.want(aya.get("/notices"), 200, `class="unread"`) // looking at the list is not reading
+	lead.want(lead.get("/notices"), 200, "!Assigned to you")
+	to := regexp.MustCompile(`/notices/[A-Z0-9]+`).FindString(a.body)
+	if a := aya.want(aya.get(to), 303); a.Header.Get("Location") != "/queue?view=all&case="+string(m.ID) {
+		t.Errorf("leads to %s", a.Header.Get("Location"))
+	}
+	aya.want(aya.get("/notices"), 200, "Assigned to you Ken", `!class="unread"`)
+	aya.want(aya.post(path+"/claim"), 303)
+	lead.want(lead.post(path+"/claim", "take", "yes"), 303)
+	aya.want(aya.get("/queue"), 200, `id="count-notices">1<`)
+	aya.want(aya.post("/notices/read"), 303)
+	aya.want(aya.get("/notices"), 200, "Taken over by Ken", `!class="unread"`, `!id="count-notices">`)
+	rin.want(rin.get(to), 303)
+	b.put(casework.Notify(t.Context(), b.Bus, casework.Notice{Staff: []string{"rin"}, Case: m.ID, What: "deadline"}, time.Now()))
+	rin.want(rin.get("/notices"), 200, "The deadline is near", "may not see any more", "!When do you open?")
 }

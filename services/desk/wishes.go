@@ -2,7 +2,6 @@ package desk
 
 import (
 	"cmp"
-	"encoding/csv"
 	"errors"
 	"net/http"
 	"net/url"
@@ -353,41 +352,25 @@ func (c *call) wishCSV() error {
 	if err != nil || w.ID == "" {
 		return cmp.Or(err, errNotFound)
 	}
-	var b strings.Builder
-	out := csv.NewWriter(&b)
-	b.WriteString("\ufeff") // spreadsheets take it for UTF-8 then
-	_ = out.Write([]string{"published_at", "platform", "author", "lang", "words", "text", "url", "case"})
-	q := c.evidence(w.ID)
-	for {
-		res, err := c.Index.Search(c.ctx, q)
+	encoding := c.r.URL.Query().Get("encoding")
+	if encoding != "" && !slices.Contains(encodings, encoding) {
+		return &inputError{"encoding: want one of " + strings.Join(encodings, ", ")}
+	}
+	c.download("wish-"+w.ID+".csv", encoding)
+	out := newSheet(c.w, encoding, []string{"published_at", "platform", "author", "lang", "words", "text", "url", "case"})
+	for d, err := range search.All(c.ctx, c.Index, c.evidence(w.ID)) {
 		if err != nil {
-			return err
+			return c.broken(err)
 		}
-		for i := range res.Hits {
-			h := &res.Hits[i]
-			row := []string{h.PublishedAt.Format("2006-01-02T15:04:05Z07:00"), h.Platform, authorOf(h.AuthorHandle, h.AuthorName), h.Lang, text.Mask(c.wishWords(h.ID, w.ID)), text.Mask(h.Content()), h.URL, c.URL + "/cases/" + string(h.ID)}
-			for i := range row {
-				row[i] = plainCell(row[i])
-			}
-			_ = out.Write(row)
+		author, words, said, url := authorOf(d.AuthorHandle, d.AuthorName), text.Mask(c.wishWords(d.ID, w.ID)), text.Mask(d.Content()), d.URL
+		if !mayLeave(c.Settings, d.Platform, d.Source) {
+			author, words, said, url = "", "", "", ""
 		}
-		if q.Cursor = res.Next; q.Cursor == "" {
-			break
+		if err := out.write([]string{d.PublishedAt.Format("2006-01-02T15:04:05Z07:00"), d.Platform, author, d.Lang, words, said, url, c.URL + "/cases/" + string(d.ID)}); err != nil {
+			return c.broken(err)
 		}
 	}
-	out.Flush()
-	h := c.w.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8")
-	h.Set("Content-Disposition", `attachment; filename="wish-`+w.ID+`.csv"`)
-	return c.send(http.StatusOK, []byte(b.String()))
-}
-
-// plainCell is text that a spreadsheet does not take for a formula.
-func plainCell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
+	return c.broken(out.end())
 }
 
 // askWish is the form that counts a mention for a wish: near ones first.

@@ -217,7 +217,7 @@ configured: earshot docs.`,
 // commands are the program's, in the order people meet them.
 var commands = []command{
 	serveCommand, checkCommand, applyCommand, importCommand, classifyCommand, correctionsCommand, trainCommand, qualityCommand, backtestCommand,
-	staffCommand, tokenCommand, reindexCommand, eraseCommand, subjectCommand, deadCommand, benchCommand, healthCommand, docsCommand, versionCommand,
+	staffCommand, tokenCommand, exportCommand, reindexCommand, eraseCommand, subjectCommand, deadCommand, benchCommand, healthCommand, docsCommand, versionCommand,
 }
 
 // terminal tells whether f shows progress well.

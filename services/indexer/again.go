@@ -10,15 +10,16 @@ import (
 	"github.com/earshot/earshot/pkg/search"
 )
 
-// news is how old a post may be to tell a case that its author wrote again: a
+// fresh is how old a post may be to tell a case that its author wrote again: a
 // reindex and an import bring up what everybody knows.
-const news = 24 * time.Hour
+const fresh = 24 * time.Hour
 
-// wroteAgain tells the cases of a post's author that they wrote once more.
+// wroteAgain tells the cases of a post's author that they wrote once more in their
+// thread.
 func (x *indexer) wroteAgain(ctx context.Context, t *mention.Tagged) error {
 	m := &t.Mention
 	author := cmp.Or(m.Author.ID, m.Author.Handle)
-	if author == "" || m.Thread.Parent == "" || m.Intake != mention.Live || x.now().Sub(m.SeenAt) > news {
+	if author == "" || m.Thread.Parent == "" || m.Intake != mention.Live || x.now().Sub(m.SeenAt) > fresh {
 		return nil
 	}
 	res, err := x.index.Search(ctx, search.Query{
@@ -31,10 +32,22 @@ func (x *indexer) wroteAgain(ctx context.Context, t *mention.Tagged) error {
 		return err
 	}
 	for i := range res.Hits {
-		_, err := x.cases.Record(ctx, res.Hits[i].ID, func(s *casework.State) (casework.Event, bool) { return s.WroteAgain(t) })
-		if err != nil {
+		if err := x.authorWrote(ctx, res.Hits[i].ID, t); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// authorWrote tells case id that its author wrote t, and what that wants of us if
+// it belongs to the case.
+func (x *indexer) authorWrote(ctx context.Context, id mention.ID, t *mention.Tagged) error {
+	_, err := x.cases.Record(ctx, id, func(s *casework.State) (casework.Event, bool) {
+		e, ok := s.WroteAgain(t)
+		if ok && e.Native != "" {
+			e.Triage = x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{})
+		}
+		return e, ok
+	})
+	return err
 }

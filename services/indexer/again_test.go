@@ -47,3 +47,33 @@ func TestAnAuthorWhoWritesAgain(t *testing.T) {
 		t.Errorf("%s %s", e.Kind, e.Level)
 	}
 }
+
+// Whoever we wait for is heard wherever on the platform they write, and what they
+// wrote elsewhere stands for itself.
+func TestWhoeverIsWaitedForIsHeard(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.run()
+	id := b.tag(1, "返事がない")
+	b.indexed()
+	b.do(id, casework.Claim{})
+	b.publish(id, "r1")
+	b.indexed()
+	b.clock.Pass(time.Minute)
+	if s := b.get(id); s.Status != casework.WaitingCustomer {
+		t.Fatalf("%s", s.Status)
+	}
+	elsewhere := b.answer("e1", "", "u9")
+	b.indexed()
+	own := b.answer("e2", "", "u1")
+	s := b.becomes(id, "heard", func(s *casework.State) bool { return s.Status == casework.New })
+	if n := len(s.Answers); n > 0 || s.History[len(s.History)-1].To != string(own) {
+		t.Errorf("%d answers, %+v", n, s.History[len(s.History)-1])
+	}
+	b.indexed()
+	for _, id := range []mention.ID{elsewhere, own} {
+		if _, touched, err := b.cases.Touched(t.Context(), id); touched || err != nil {
+			t.Errorf("%s was touched: %v", id, err)
+		}
+	}
+}

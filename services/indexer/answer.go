@@ -55,6 +55,7 @@ func (x *indexer) answer(ctx context.Context) error {
 		bus.Answer(ctx, x.bus, "indexer", "stored", x.stored),
 		bus.Answer(ctx, x.bus, "indexer", "replied", x.replied),
 		bus.Answer(ctx, x.bus, "indexer", "subject", x.subject),
+		bus.Answer(ctx, x.bus, "indexer", "published", x.published),
 		bus.Answer(ctx, x.bus, "indexer", "reindex", reindex),
 		bus.Answer(ctx, x.bus, "indexer", "status", func(ctx context.Context, _ struct{}) (Status, error) { return x.status(ctx) }),
 		bus.AnswerRetries(ctx, x.bus, "indexer", x.retry),

@@ -16,7 +16,7 @@ func ofMention(t *mention.Tagged, triage casework.Triage, seq uint64) search.Doc
 	if triage.Disposition == mention.Watch {
 		d.Status = string(casework.Watching)
 	}
-	d.Open, d.DueAt = triage.Disposition == mention.Answer, triage.DueAt
+	d.Open, d.DueAt, d.AnswerBy = triage.Disposition == mention.Answer, triage.DueAt, triage.DueAt
 	return d
 }
 
@@ -28,7 +28,10 @@ func ofCase(s *casework.State, now time.Time) search.Document {
 	at := s.At(now)
 	d.Status, d.Holder, d.Team, d.Worker = string(at.Status), at.Owner(), at.Team, s.Worker()
 	d.Open, d.DueAt, d.NextAt = at.Open(now), at.DueAt(), s.NextAt()
-	d.Disposition = at.Triage.Disposition
+	d.Disposition, d.AnswerBy = at.Triage.Disposition, at.Triage.DueAt
+	if len(s.Replies) > 0 {
+		d.AnsweredAt = s.Replies[0].At
+	}
 	d.Tagged = s.Tagged
 	if len(s.Tagged) > 0 {
 		d.Seq = s.Tagged[0]
@@ -41,9 +44,13 @@ func ofCase(s *casework.State, now time.Time) search.Document {
 			d.Sent = append(d.Sent, r.Native)
 		}
 	}
+	for _, a := range s.Answers {
+		d.Risks = append(d.Risks, a.Risks...)
+	}
 	d.Tags = s.IndexTags()
 	if s.Merged != "" {
 		d.Story = "merged " + string(s.Merged)
+		d.Tags = append(d.Tags, search.TagJoined)
 	}
 	if s.Redacted {
 		d.Open, d.Status, d.Priority, d.NextAt = false, string(casework.Done), 0, time.Time{}

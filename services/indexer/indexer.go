@@ -133,7 +133,7 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 	if err != nil {
 		return err
 	}
-	var answers []*mention.Mention
+	var answers []*mention.Tagged
 	var news []*mention.Tagged
 	for i := range batch {
 		t := &batch[i].Value
@@ -160,8 +160,9 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 		if d == nil {
 			continue
 		}
-		if m := &e.Value.Mention; docs[d.ID] == nil && m.Thread.Parent != "" {
-			answers = append(answers, m)
+		// Its first message may come twice, when this process ended in between.
+		if was := docs[d.ID]; e.Value.Mention.Thread.Parent != "" && (was == nil || was.Seq == e.Seq) {
+			answers = append(answers, &e.Value)
 		}
 		docs[d.ID] = d
 		if gone {
@@ -170,7 +171,10 @@ func (x *indexer) takeTagged(ctx context.Context, batch []bus.Entry[mention.Tagg
 			}
 		}
 	}
-	if err := x.linkAnswers(ctx, answers); err != nil {
+	store := func(id mention.ID) error {
+		return x.index.Write(ctx, search.Batch{Upserts: []search.Document{*docs[id]}})
+	}
+	if err := x.linkAnswers(ctx, answers, store); err != nil {
 		return err
 	}
 	last := batch[len(batch)-1].Seq
@@ -237,7 +241,7 @@ func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have
 		d2 := x.ofMention(t, x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{}), e.Seq)
 		d2.Tagged, d2.Seq, d2.SeenAt = d.Tagged, seq, have.SeenAt
 		if have.DueAt.After(time.Time{}) && !d2.DueAt.IsZero() && have.DueAt.Before(d2.DueAt) {
-			d2.DueAt = have.DueAt // an edit doesn't put the deadline off
+			d2.DueAt, d2.AnswerBy = have.DueAt, have.DueAt // an edit doesn't put the deadline off
 		}
 		d = d2
 	}
@@ -464,7 +468,7 @@ func (x *indexer) tick(ctx context.Context, id mention.ID) error {
 			return err
 		}
 		if after.Last != before.Last {
-			x.tellDue(&after, before.Last)
+			x.tellDue(ctx, &after, before.Last)
 			return nil
 		}
 	}

@@ -11,12 +11,13 @@ import (
 	"github.com/earshot/earshot/pkg/source"
 )
 
-// linkAnswers tells the cases whose replies these new mentions answer.
-func (x *indexer) linkAnswers(ctx context.Context, mentions []*mention.Mention) error {
+// linkAnswers tells the cases whose replies these new mentions answer; those of
+// the author go on there. Store writes the row of a mention, before its case does.
+func (x *indexer) linkAnswers(ctx context.Context, mentions []*mention.Tagged, store func(mention.ID) error) error {
 	for part := range slices.Chunk(mentions, search.MaxValues) {
 		var parents []string
-		for _, m := range part {
-			parents = append(parents, m.Thread.Parent)
+		for _, t := range part {
+			parents = append(parents, t.Mention.Thread.Parent)
 		}
 		cases, err := x.all(ctx, map[search.Field][]string{search.FieldSent: parents})
 		if err != nil {
@@ -24,9 +25,12 @@ func (x *indexer) linkAnswers(ctx context.Context, mentions []*mention.Mention) 
 		}
 		for i := range cases {
 			d := &cases[i]
-			for _, m := range part {
-				if m.Brand == d.Brand && m.Platform == d.Platform && slices.Contains(d.Sent, m.Thread.Parent) {
-					if err := x.answered(ctx, d.ID, m); err != nil {
+			for _, t := range part {
+				if m := &t.Mention; m.Brand == d.Brand && m.Platform == d.Platform && slices.Contains(d.Sent, m.Thread.Parent) {
+					if err := store(m.ID); err != nil {
+						return err
+					}
+					if err := x.answered(ctx, d.ID, t); err != nil {
 						return err
 					}
 				}
@@ -72,29 +76,58 @@ func (x *indexer) answersTo(ctx context.Context, d, have *search.Document) error
 		return err
 	}
 	for i := range answers {
-		a := &answers[i]
-		m := mention.Mention{ID: a.ID, Brand: a.Brand, Post: mention.Post{
-			Platform: a.Platform, Author: mention.Author{ID: a.AuthorID, Handle: a.AuthorHandle}, Thread: mention.Thread{Parent: a.Parent},
-		}}
-		if err := x.answered(ctx, d.ID, &m); err != nil {
+		if err := x.answered(ctx, d.ID, taggedOf(&answers[i])); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// answered notes in case id that m answers our reply, and in the case that it
-// was merged into, if it was.
-func (x *indexer) answered(ctx context.Context, id mention.ID, m *mention.Mention) error {
+// taggedOf is a mention as far as its row tells.
+func taggedOf(d *search.Document) *mention.Tagged {
+	t := &mention.Tagged{
+		Mention: mention.Mention{ID: d.ID, Brand: d.Brand, Post: mention.Post{
+			Platform: d.Platform, Author: mention.Author{ID: d.AuthorID, Handle: d.AuthorHandle}, Thread: mention.Thread{Parent: d.Parent}, SeenAt: d.SeenAt, PublishedAt: d.PublishedAt,
+		}},
+		Verdict: mention.Verdict{Lang: d.Lang, Sentiment: d.Sentiment, Intent: d.Intent, Disposition: d.Disposition, Page: d.Page},
+	}
+	for _, c := range d.Risks {
+		t.Verdict.Risks = append(t.Verdict.Risks, mention.Risk{Category: c, Score: 1})
+	}
+	return t
+}
+
+// answered notes in case id that t answers our reply, and in the case that it was
+// merged into, if it was. An answer of whom we answered goes on there.
+func (x *indexer) answered(ctx context.Context, id mention.ID, t *mention.Tagged) error {
+	m := &t.Mention
+	if err := x.authorWrote(ctx, id, t); err != nil {
+		return unlessErased(err)
+	}
 	s, err := x.cases.Record(ctx, id, func(s *casework.State) (casework.Event, bool) { return s.AnsweredBy(m) })
+	heard, ok := s.Heard(m.ID)
+	if err != nil || !ok {
+		return unlessErased(err)
+	}
+	into := id
+	if s.Merged != "" {
+		into = s.Merged
+		if _, err := x.cases.Record(ctx, into, func(s *casework.State) (casework.Event, bool) { return s.Hears(&heard) }); err != nil {
+			return unlessErased(err)
+		}
+	}
+	if heard.Kind != casework.AuthorWrote {
+		return nil
+	}
+	_, err = x.cases.Record(ctx, m.ID, func(s *casework.State) (casework.Event, bool) { return s.Joins(into) })
+	return unlessErased(err)
+}
+
+// unlessErased is err, unless it says that a mention was erased meanwhile.
+func unlessErased(err error) error {
 	if errors.Is(err, casework.ErrUnknown) {
-		return nil // erased meanwhile
+		return nil
 	}
-	i := slices.IndexFunc(s.Answers, func(a casework.Answer) bool { return a.ID == m.ID })
-	if err != nil || s.Merged == "" || i < 0 {
-		return err
-	}
-	_, err = x.cases.Record(ctx, s.Merged, func(into *casework.State) (casework.Event, bool) { return into.AnsweredIn(s.Answers[i]) })
 	return err
 }
 

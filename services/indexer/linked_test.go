@@ -7,6 +7,7 @@ import (
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/source"
 )
 
@@ -79,6 +80,19 @@ func TestAnswersToOurReplies(t *testing.T) {
 	if s.Answers[1].ID != author || !s.Answers[1].ByAuthor || s.Status != casework.New {
 		t.Errorf("%+v, %s", s.Answers, s.Status)
 	}
+	if s.DueAt().IsZero() {
+		t.Error("the author's answer has no deadline")
+	}
+	// It goes on there, and can be taken out again.
+	joined := b.becomes(author, "the answer goes on in the case", func(s *casework.State) bool { return s.Merged == id })
+	if joined.Status != casework.Done || joined.Outcome != "merged" {
+		t.Errorf("%s, %s", joined.Status, joined.Outcome)
+	}
+	b.indexed()
+	if docs, err := b.index.Get(t.Context(), search.SeesAll(), author, id); err != nil || len(docs) != 2 || docs[0].Open || !docs[1].Open {
+		t.Errorf("the rows: %+v, %v", docs, err)
+	}
+	b.do(author, casework.Reopen{})
 	b.answer("a3", "p1", "u1")
 	b.stop()
 	b.run()
@@ -103,7 +117,7 @@ func TestAnswersToOurReplies(t *testing.T) {
 	s = b.becomes(id, "one more", func(s *casework.State) bool { return len(s.Answers) == 4 })
 	told := 0
 	for _, e := range s.History {
-		if e.Kind == casework.Answered {
+		if e.Kind == casework.Answered || e.Kind == casework.AuthorWrote && e.Native != "" {
 			told++
 		}
 	}

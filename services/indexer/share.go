@@ -92,10 +92,37 @@ func (x *indexer) heard(ctx context.Context, news []*mention.Tagged) (map[writer
 			if err != nil {
 				return nil, err
 			}
-			x.tellStaff("woke", &s, s.Owner())
+			x.tellStaff(ctx, "woke", &s, s.Owner())
+		}
+		if err := x.awaited(ctx, some, news); err != nil {
+			return nil, err
 		}
 	}
 	return waiting, nil
+}
+
+// awaited tells the cases that wait for one of authors what these wrote, wherever
+// on the platform.
+func (x *indexer) awaited(ctx context.Context, authors []string, news []*mention.Tagged) error {
+	found, err := x.all(ctx, map[search.Field][]string{
+		search.FieldAuthor: authors, search.FieldStatus: {string(casework.WaitingCustomer)}, search.FieldOwner: {string(search.OwnerCase)},
+	})
+	if err != nil {
+		return err
+	}
+	for i := range found {
+		d := &found[i]
+		for _, t := range news {
+			m := &t.Mention
+			if writerOf(m) != (writer{d.Brand, d.Platform, d.AuthorID}) || m.Intake == mention.Bulked || x.now().Sub(m.SeenAt) > fresh {
+				continue
+			}
+			if err := x.authorWrote(ctx, d.ID, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 const (
@@ -176,7 +203,7 @@ func (x *indexer) shareOut(ctx context.Context, t *settings.Team, turn *int) err
 		if harsh {
 			who.harsh++
 		}
-		x.tellStaff("assigned", &s, who.id)
+		x.tellStaff(ctx, "assigned", &s, who.id)
 	}
 	return nil
 }
@@ -235,28 +262,17 @@ func (x *indexer) members(ctx context.Context, t *settings.Team, turn int) ([]me
 	return out, nil
 }
 
-// Told is a word to people on the desk, said once and kept nowhere: what it is
-// about shows in the lists as well.
-type Told struct {
-	Staff []string   `json:"staff"`
-	Case  mention.ID `json:"case"`
-	What  string     `json:"what"` // woke, assigned, taken, promise_half, promise_near, deadline
-	By    string     `json:"by,omitempty"`
-}
-
-func (x *indexer) tellStaff(what string, s *casework.State, staff ...string) {
-	staff = slices.DeleteFunc(staff, func(id string) bool { return id == "" })
-	if len(staff) == 0 {
-		return
-	}
-	if err := x.bus.Tell("told", Told{Staff: staff, Case: s.ID, What: what}); err != nil {
-		x.log.Debug("live notice not sent", "error", err)
+// tellStaff keeps a notice about a case for people, and tells those who have the
+// desk open.
+func (x *indexer) tellStaff(ctx context.Context, what string, s *casework.State, staff ...string) {
+	if err := casework.Notify(ctx, x.bus, casework.Notice{Staff: staff, Case: s.ID, What: what}, x.now()); err != nil {
+		x.log.Warn("a notice is not kept", "case", s.ID, "error", err)
 	}
 }
 
 // tellDue tells whoever has a case what time has brought since the event after,
 // and its leads where it comes to a head or nobody has it.
-func (x *indexer) tellDue(s *casework.State, after uint64) {
+func (x *indexer) tellDue(ctx context.Context, s *casework.State, after uint64) {
 	for i := range s.History {
 		e := &s.History[i]
 		if e.Seq <= after {
@@ -284,6 +300,6 @@ func (x *indexer) tellDue(s *casework.State, after uint64) {
 				}
 			}
 		}
-		x.tellStaff(what, s, to...)
+		x.tellStaff(ctx, what, s, to...)
 	}
 }

@@ -1,0 +1,2 @@
+
+EVENTpromise_ended�Ţ�4ann"promise_ended�電話で伝えた

@@ -1,0 +1,2 @@
+
+EVENTpromise_kept�Ţ�4ann"promise_kept�電話で伝えた

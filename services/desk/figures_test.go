@@ -1,0 +1,109 @@
+package desk
+
+import (
+	"encoding/csv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/text/encoding/japanese"
+
+	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/services/indexer"
+)
+
+func TestASheetIsSafeAndReadable(t *testing.T) {
+	var b strings.Builder
+	s := newSheet(&b, "cp932", []string{"見出し"})
+	for _, c := range []string{"=1+1", "＋81", "-", "@here", "\tx", "\r\ny", "髙い〜①\"," + "か\u3099", "絵文字🎉と한국", "\xff"} {
+		if err := s.write([]string{c}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.end(); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := japanese.ShiftJIS.NewDecoder().String(b.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(plain)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"見出し", "'=1+1", "'＋81", "'-", "'@here", "'\tx", "'\ny", "髙い～①\",が", "絵文字〓と〓〓", "〓"}
+	for i := range want {
+		if rows[i][0] != want[i] {
+			t.Errorf("row %d is %q, want %q", i, rows[i][0], want[i])
+		}
+	}
+	if s.lost != 4 || s.rows != 9 {
+		t.Errorf("%d lost, %d rows", s.lost, s.rows)
+	}
+}
+
+func TestFiguresAndHistoryAreTakenOut(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	b.put(settings.Sources.Put(t.Context(), b.Settings, "cli", "blog", 0, settings.Source{ID: "blog", Name: "=Blog", Kind: "feed", Config: []byte(`{"url":"https://blog.example/feed"}`)}))
+	post := func(native, platform, source, text string, v mention.Verdict) mention.Mention {
+		v.Lang = "ja"
+		return b.mention(mention.Post{Platform: platform, NativeID: native, Source: source, URL: "https://" + platform + ".example/" + native, Text: text, Author: mention.Author{ID: native, Handle: "hana" + native, Name: "はな" + native}}, v)
+	}
+	open := post("1", "web", "blog", "電話 090-1234-5678 に返事がない🎉", mention.Verdict{Intent: mention.Complaint})
+	forbidden := post("2", "x", "x", "外に出せない言葉", mention.Verdict{Intent: mention.Question})
+	post("3", "web", "hoshi", "別のブランド", mention.Verdict{Intent: mention.Question})
+	post("4", "web", "blog", "ありがとう", mention.Verdict{Intent: mention.Praise, Disposition: mention.Watch})
+	lead, agent, rin := b.as("ken", []string{"kumo"}, identity.Approver), b.as("aya", []string{"kumo"}, identity.Agent), b.as("rin", []string{"hoshi"}, identity.Approver)
+	for id, handle := range map[mention.ID]string{open.ID: "hana1", forbidden.ID: "hana2"} {
+		path := "/cases/" + string(id)
+		lead.want(lead.post(path+"/note", "text", "=cmd|calc 電話 090-1234-5678"), 303)
+		lead.want(lead.post(path+"/check", "kind", "first", "text", "@"+handle+" 様、お調べします。"), 200)
+		s, _, err := b.Cases.Touched(t.Context(), id)
+		b.put(err)
+		lead.want(lead.post(path+"/by-hand", "hash", s.Hash(s.Draft)), 303)
+	}
+	s, _, err := b.Cases.Touched(t.Context(), open.ID)
+	b.put(err)
+	lead.want(lead.post("/cases/"+string(open.ID)+"/posted", "hash", s.Hash(s.Draft), "url", "https://web.example/our/1"), 303)
+	s, _, err = b.Cases.Touched(t.Context(), open.ID)
+	b.put(err)
+	b.put(b.Index.Wait(t.Context(), casework.Events().Stream(), s.Last))
+
+	// On screen first: 3 received, 2 wanted an answer, 1 has one.
+	page := agent.want(agent.get("/figures?by=all&of=source"), 200, "=Blog", "50%", "!別のブランド", "!/figures/history")
+	if !strings.Contains(page.body, `"Received"><b>3</b></td><td class="n" data-label="Wanted an answer"><b>2</b></td><td class="n" data-label="Answered in time"><b>1</b></td>`) {
+		t.Errorf("sums: %s", short(page.body))
+	}
+	lead.want(lead.get("/figures"), 200, "/figures/history", time.Now().UTC().Format("2006-01"))
+	lead.want(lead.get("/figures?by=week"), 400)
+	lead.want(lead.get("/figures?from=2020-01-01"), 400)
+	lead.want(lead.get("/figures?brand=hoshi"), 403)
+
+	a := agent.want(agent.post("/figures/export", "by", "all", "of", "source"), 200, "\ufeff", "\r\n'=Blog,2,1,1,0,0,", "!hoshi")
+	if a.Header.Get("Content-Type") != "text/csv; charset=utf-8" || !strings.Contains(a.Header.Get("Content-Disposition"), "earshot-figures-") {
+		t.Errorf("headers %v", a.Header)
+	}
+	agent.want(agent.post("/figures/history"), 403)
+	lead.want(lead.post("/figures/history", "brand", "hoshi"), 403)
+	a = lead.want(lead.post("/figures/history"), 200, "left a note", "'=cmd|calc", "https://web.example/our/1", "返事がない🎉", "does not let posts out",
+		"!090-1234-5678", "!外に出せない言葉", "!はな2", "!hana2", "@… 様", "!x.example/2", "!別のブランド")
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(a.body, "\ufeff"))).ReadAll()
+	if err != nil || len(rows) < 8 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	lead.want(lead.post("/figures/history", "unmasked", "yes"), 200, "090-1234-5678", "!外に出せない言葉")
+	a = lead.want(lead.post("/figures/history", "encoding", "cp932"), 200)
+	plain, err := japanese.ShiftJIS.NewDecoder().String(a.body)
+	if err != nil || !strings.Contains(plain, "返事がない〓") {
+		t.Errorf("in CP932: %v %s", err, plain)
+	}
+	lead.want(lead.get("/figures"), 200, "Ken", "With personal data.", "characters became 〓.", "1 case without its words", "!Broken off")
+	agent.want(agent.get("/figures"), 200, "!With personal data.")
+	rin.want(rin.post("/figures/history"), 200, "!090-1234-5678", "!お調べします")
+	if all := settings.Exports.List(b.Settings); len(all) != 4 {
+		t.Errorf("%d exports are written down", len(all))
+	}
+}
