@@ -185,7 +185,7 @@ func load(raw []byte, env func(string) (string, bool)) (File, error) {
 	return f, err
 }
 
-func (s *SignIn) validate() (errs []error) {
+func (s *SignIn) validate(l *Limits) (errs []error) {
 	bad := func(key, format string, args ...any) {
 		errs = append(errs, Invalid("sign_in."+key, format, args...))
 	}
@@ -198,6 +198,8 @@ func (s *SignIn) validate() (errs []error) {
 		bad("openid.issuer", "required with openid.client_id")
 	case o.Issuer != "" && !webAddress(o.Issuer):
 		bad("openid.issuer", "must start with https://")
+	case o.Issuer != "" && strings.HasPrefix(o.Issuer, "http:") && !inReach(l, o.Issuer):
+		bad("openid.issuer", "must start with https://, or its host must be in limits.allow_private: else anybody on the way signs in as anybody")
 	case o.Issuer != "" && o.Client == "":
 		bad("openid.client_id", "required with openid.issuer")
 	}
@@ -228,7 +230,7 @@ func (f *File) Validate() error {
 	if f.URL != "" && !webAddress(f.URL) {
 		bad("url", "must start with http:// or https://")
 	}
-	errs = append(errs, f.SignIn.validate()...)
+	errs = append(errs, f.SignIn.validate(&f.Limits)...)
 	if e := f.Canary.Every; e != 0 && e < 10*time.Second {
 		bad("canary.every", "%s: want at least 10s, or 0 for never", e)
 	}
@@ -346,6 +348,11 @@ func (l *Limits) allows(u *url.URL) bool {
 		}
 		return strings.EqualFold(a, u.Hostname()) || strings.EqualFold(a, u.Host)
 	})
+}
+
+func inReach(l *Limits, address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && l.allows(u)
 }
 
 func webAddress(s string) bool {

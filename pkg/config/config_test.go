@@ -119,6 +119,17 @@ func TestBadFilesSayWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestAProviderInTheClearIsOneOfTheHouse(t *testing.T) {
+	for _, c := range []struct{ issuer, problem string }{
+		{"https://id.example.com", ""}, {"http://id.intranet:8443/realms/a", ""}, {"http://id.example.com", "anybody on the way"}, {"id.example.com", "must start with https://"},
+	} {
+		raw := "sign_in:\n  openid: {issuer: '" + c.issuer + "', client_id: earshot}\nlimits:\n  allow_private: ['id.intranet:8443']\n"
+		if _, err := load([]byte(raw), noEnv); (err == nil) != (c.problem == "") || err != nil && !strings.Contains(err.Error(), c.problem) {
+			t.Errorf("%s: %v; want %q", c.issuer, err, c.problem)
+		}
+	}
+}
+
 func TestWhomToAskForAnOpinion(t *testing.T) {
 	for _, c := range []struct{ yaml, problem string }{
 		{"url: https://api.example.com/v1, model: m", ""},

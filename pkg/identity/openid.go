@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -42,14 +43,19 @@ type OpenIDOptions struct {
 type OpenID struct {
 	o OpenIDOptions
 
-	mu       sync.Mutex
-	provider *oidc.Provider
+	provider atomic.Pointer[oidc.Provider]
+
+	mu     sync.Mutex // held while the provider is discovered
+	failed error      // of the last attempt
+	again  time.Time  // when the next may be made
 }
 
 // Bounds on a provider's answers.
 const (
 	openIDTime = 15 * time.Second
 	openIDBody = 1 << 20
+	// openIDPause is how long a provider that is away isn't asked again.
+	openIDPause = 5 * time.Second
 )
 
 // NewOpenID asks nobody yet.
@@ -78,13 +84,24 @@ func (b boundedBody) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// OpenIDError is why a provider's answer can't be used. Its text may be shown.
-type OpenIDError struct{ Text string }
+// OpenIDError is why a provider's answer can't be used. Its text may be shown to
+// strangers; its cause is for the log.
+type OpenIDError struct {
+	Text  string
+	cause error
+}
 
-func (e *OpenIDError) Error() string { return "sign-in by the provider: " + e.Text }
+func (e *OpenIDError) Error() string {
+	if e.cause != nil {
+		return "sign-in by the provider: " + e.Text + ": " + cut(e.cause.Error(), 500)
+	}
+	return "sign-in by the provider: " + e.Text
+}
+
+func (e *OpenIDError) Unwrap() error { return e.cause }
 
 func refuseOpenID(format string, args ...any) error {
-	return &OpenIDError{fmt.Sprintf(format, args...)}
+	return &OpenIDError{Text: fmt.Sprintf(format, args...)}
 }
 
 // Flow is what a browser keeps, sealed by [Signer.Seal], while it is away at the
@@ -109,16 +126,23 @@ type Claims struct {
 
 // discovered is the provider, with whatever it says of itself.
 func (o *OpenID) discovered(ctx context.Context) (*oidc.Provider, error) {
+	if p := o.provider.Load(); p != nil {
+		return p, nil
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.provider != nil {
-		return o.provider, nil
+	if p := o.provider.Load(); p != nil {
+		return p, nil
+	}
+	if o.o.Now().Before(o.again) { // or those who wait would ask one after the other
+		return nil, o.failed
 	}
 	p, err := oidc.NewProvider(oidc.ClientContext(ctx, o.o.HTTP), o.o.Issuer)
 	if err != nil {
-		return nil, refuseOpenID("%s can't be used just now: %v", o.o.Issuer, err)
+		o.failed, o.again = &OpenIDError{"it can't be used just now", err}, o.o.Now().Add(openIDPause)
+		return nil, o.failed
 	}
-	o.provider = p
+	o.provider.Store(p)
 	return p, nil
 }
 
@@ -150,9 +174,7 @@ func (o *OpenID) Start(ctx context.Context, redirect string) (page string, f Flo
 
 // SignOutPage is the provider's page that ends its own session, or empty.
 func (o *OpenID) SignOutPage() string {
-	o.mu.Lock()
-	p := o.provider
-	o.mu.Unlock()
+	p := o.provider.Load()
 	var doc struct {
 		End string `json:"end_session_endpoint"`
 	}
@@ -201,7 +223,7 @@ func (o *OpenID) Finish(ctx context.Context, f Flow, redirect string, back url.V
 		if r, ok := errors.AsType[*oauth2.RetrieveError](err); ok && r.ErrorCode != "" {
 			return Claims{}, refuseOpenID("the code was not taken (%s)", cut(r.ErrorCode, 100))
 		}
-		return Claims{}, refuseOpenID("the code was not taken")
+		return Claims{}, &OpenIDError{"the code was not taken", err}
 	}
 	raw, ok := token.Extra("id_token").(string)
 	if !ok {
@@ -209,7 +231,7 @@ func (o *OpenID) Finish(ctx context.Context, f Flow, redirect string, back url.V
 	}
 	id, err := p.Verifier(&oidc.Config{ClientID: o.o.Client, Now: o.o.Now}).Verify(ctx, raw)
 	if err != nil {
-		return Claims{}, refuseOpenID("the ID token does not hold: %v", err)
+		return Claims{}, &OpenIDError{"the ID token does not hold", err}
 	}
 	if subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(f.Nonce)) != 1 {
 		return Claims{}, refuseOpenID("the ID token is of another sign-in")

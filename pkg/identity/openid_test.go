@@ -138,11 +138,16 @@ func TestAProviderMayBeAwayAtFirst(t *testing.T) {
 		}
 		return next.RoundTrip(r)
 	})
-	o := openID(i, func(o *OpenIDOptions) { o.HTTP = &c })
+	now := time.Now()
+	o := openID(i, func(o *OpenIDOptions) { o.HTTP, o.Now = &c, func() time.Time { return now } })
 	if _, _, err := o.Start(t.Context(), redirect); err == nil {
 		t.Error("a provider that is away was asked")
 	}
 	away = false
+	if _, _, err := o.Start(t.Context(), redirect); err == nil {
+		t.Error("a provider that was away a moment ago was asked again")
+	}
+	now = now.Add(openIDPause)
 	if _, _, err := o.Start(t.Context(), redirect); err != nil {
 		t.Errorf("once it is back: %v", err)
 	}

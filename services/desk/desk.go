@@ -65,6 +65,7 @@ func run(ctx context.Context, env *app.Env) error {
 	if err := d.Listen(ctx); err != nil {
 		return err
 	}
+	d.checkEmergency()
 	env.Serve(d.Handler())
 	if err := d.Welcome(ctx, os.Stderr); err != nil {
 		return err

@@ -84,6 +84,21 @@ func (c *call) emergency(email string) bool {
 	return slices.ContainsFunc(c.SignIn.Emergency, func(e string) bool { return identity.FoldEmail(e) == identity.FoldEmail(email) })
 }
 
+// checkEmergency warns where nobody could come in while the provider is away.
+func (d *Desk) checkEmergency() {
+	if d.SignIn.Passwords != "emergency" {
+		return
+	}
+	for _, e := range d.SignIn.Emergency {
+		s, ok := settings.Directory{Store: d.Settings}.StaffByEmail(identity.FoldEmail(e))
+		cred, _ := settings.Credentials.Get(d.Settings, s.ID)
+		if ok && administers(&s) && cred.Password != "" {
+			return
+		}
+	}
+	d.Log.Warn("none of sign_in.emergency is an administrator with a password: nobody could come in while the provider is away; earshot staff link makes one")
+}
+
 // toProvider sends the browser to the provider's page.
 func (c *call) toProvider() error {
 	if c.provider == nil {

@@ -27,7 +27,7 @@ func TestEveryValueOfARuleHasAnInput(t *testing.T) {
 		"policy": reflect.TypeFor[escalation.Policy](), "rules": reflect.TypeFor[casework.Rules](),
 		"playbook": reflect.TypeFor[casework.Playbook](), "team": reflect.TypeFor[settings.Team](), "route": reflect.TypeFor[settings.Route](),
 		"check": reflect.TypeFor[casework.CheckRule](), "voice": reflect.TypeFor[casework.Voice](),
-		"answer": reflect.TypeFor[casework.AgreedAnswer](), "deputy": reflect.TypeFor[settings.Deputy](),
+		"answer": reflect.TypeFor[casework.AgreedAnswer](), "deputy": reflect.TypeFor[settings.Deputy](), "access": reflect.TypeFor[settings.Access](),
 	}
 	for _, r := range rulings() {
 		var walk func(at string, parts []part, of reflect.Type)
