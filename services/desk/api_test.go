@@ -16,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/settings"
 )
@@ -74,6 +75,50 @@ func TestTheDescriptionHasEveryRouteAndNoOther(t *testing.T) {
 		if served := slices.Sorted(maps.Keys(apiCommands)); !slices.Equal(p.Schema.Enum, served) {
 			t.Errorf("described commands %v, served %v", p.Schema.Enum, served)
 		}
+	}
+}
+
+// TestTheAPIHasTheDesksCommands holds the commands of the two to each other.
+func TestTheAPIHasTheDesksCommands(t *testing.T) {
+	// Of pages: what stands in a form, who looks, and what people judge by sight.
+	pages := []string{"check", "fill", "judge", "leave-out", "marks", "present", "preview", "reveal", "unjudge"}
+	var want []string
+	for _, r := range (&Desk{}).routes() {
+		if name, ok := strings.CutPrefix(r.pattern, "POST /cases/{id}/"); ok && !slices.Contains(pages, name) {
+			want = append(want, name)
+		}
+	}
+	slices.Sort(want)
+	if got := slices.Sorted(maps.Keys(apiCommands)); !slices.Equal(got, want) {
+		t.Errorf("the API has %v, the desk %v", got, want)
+	}
+}
+
+// TestTheDescriptionHasEveryArgument holds what commands take to what is described,
+// and every argument to some command's words.
+func TestTheDescriptionHasEveryArgument(t *testing.T) {
+	var d struct {
+		Paths map[string]struct {
+			Post struct {
+				RequestBody struct {
+					Content map[string]struct {
+						Schema struct{ Properties map[string]any }
+					}
+				} `yaml:"requestBody"`
+			}
+		}
+	}
+	if err := yaml.Unmarshal(openAPI, &d); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for f := range reflect.TypeFor[apiArguments]().Fields() {
+		want = append(want, f.Tag.Get("json"))
+	}
+	slices.Sort(want)
+	got := slices.Sorted(maps.Keys(d.Paths["/api/v1/cases/{id}/{command}"].Post.RequestBody.Content["application/json"].Schema.Properties))
+	if !slices.Equal(got, want) {
+		t.Errorf("described %v, taken %v", got, want)
 	}
 }
 
@@ -194,4 +239,44 @@ func TestTheIntakeIsIdempotentAndJudgesEachPost(t *testing.T) {
 	if e.Value.Brand != "kumo" || e.Value.Text != "I love kumo" || e.Value.Source != "intake" {
 		t.Errorf("published %+v", e.Value)
 	}
+}
+
+func TestTheAPITakesTheDesksCommands(t *testing.T) {
+	b := newBench(t)
+	m, o := b.question("1", "When do you open?"), b.question("2", "And on Sundays?")
+	b.put(settings.Wishes.Put(t.Context(), b.Settings, "cli", "sundays", 0, casework.WishCard{ID: "sundays", Title: "Open on Sundays", Brand: "kumo", Status: casework.WishOpen}))
+	b.put(settings.Wishes.Put(t.Context(), b.Settings, "cli", "theirs", 0, casework.WishCard{ID: "theirs", Title: "Theirs", Brand: "hoshi", Status: casework.WishOpen}))
+	b.as("aya", everywhere, identity.Agent)
+	b.as("pat", everywhere, identity.Product)
+	v := b.token(identity.ScopeDesk, "kumo")
+	path := "/api/v1/cases/" + string(m.ID)
+	due := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
+	v.want(v.send(path+"/promise", `{"due":"`+due+`","every_hours":72}`), 200, `"promise_every_hours":72`)
+	v.want(v.send(path+"/kept", `{}`), 422, "say how it was reported")
+	v.want(v.send(path+"/kept", `{"why":"by phone"}`), 200, `"kind":"promise_kept"`, `"promise_every_hours":72`)
+	v.want(v.send(path+"/unpromise", `{"why":"they know"}`), 200, "!promise_every_hours")
+	v.want(v.send(path+"/tag", `{"tags":["later"]}`), 200, `"tags":["later"]`)
+	v.want(v.send(path+"/assign", `{"to":"pat"}`), 422)
+	v.want(v.send(path+"/assign", `{"to":"aya"}`), 200)
+	v.want(v.send(path+"/wish", `{"wish":"theirs","text":"x"}`), 422)
+	v.want(v.send(path+"/wish", `{"wish":"sundays","text":"on Sundays, please"}`), 200, `"wishes":["sundays"]`)
+	v.want(v.send(path+"/unwish", `{"wish":"sundays"}`), 200, `!"wishes"`)
+	v.want(v.send(path+"/facts", `{"text":"the till's log"}`), 200)
+	v.want(v.send(path+"/measure", `{}`), 422, "cause:")
+	a := v.want(v.send(path+"/measure", `{"measure":{"cause":"nobody knew","text":"a sign","owner":"aya","due":"`+due+`"}}`), 200, `"text":"a sign"`, "!done_at")
+	id := regexp.MustCompile(`"measures":\[\{"id":"([^"]+)"`).FindStringSubmatch(a.body)
+	if id == nil {
+		t.Fatalf("no measure: %s", a.body)
+	}
+	v.want(v.send(path+"/finish", `{"measure":{"id":"`+id[1]+`"},"why":"it hangs"}`), 200, "done_at")
+	v.want(v.send(path+"/harassment", `{"yes":true,"why":"x"}`), 403)
+	v.want(v.send(path+"/link", `{"case":"`+string(o.ID)+`","why":"said so"}`), 403, "by people")
+	v.want(v.send(path+"/snooze", `{"until":"`+due+`","on_post":true}`), 200, "snoozed_until")
+	v.want(v.send(path+"/reopen", ``), 200)
+	v.want(v.send(path+"/pass", ``), 409, "has this case")
+	v.want(v.send(path+"/hand-over", `{"to":"aya","why":"yours"}`), 200, `"status":"other_department"`)
+	v.want(v.send(path+"/return", ``), 200)
+	v.want(v.send(path+"/merge", `{"case":"`+string(o.ID)+`"}`), 200, `"outcome":"merged"`)
+	v.want(v.send(path+"/merge", `{"case":"`+string(o.ID)+`"}`), 409)
+	v.want(v.send("/api/v1/cases/"+string(o.ID)+"/close", `{"outcome":"no_answer_needed","measure":{"cause":"a","none_why":"b"}}`), 200, `"none_why":"b"`)
 }

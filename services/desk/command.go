@@ -72,18 +72,23 @@ func (c *call) waitFor(seq uint64) {
 	}
 }
 
-// claim takes the case. Whoever had it is told.
+// claim takes the case.
 func (c *call) claim() error {
-	id := mention.ID(c.r.PathValue("id"))
+	s, err := c.claimCase(mention.ID(c.r.PathValue("id")), c.form("take") == "yes")
+	return c.done(s, err, c.l.say("done.claim"), "release")
+}
+
+// claimCase takes a case for the caller. Whoever had it is told.
+func (c *call) claimCase(id mention.ID, take bool) (casework.State, error) {
 	was, err := c.Cases.Get(c.ctx, c.viewer, id)
 	if err != nil {
-		return err
+		return was, err
 	}
-	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Claim{Take: c.form("take") == "yes"})
+	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Claim{Take: take})
 	if had := was.Owner(); err == nil && had != "" && had != c.viewer.Actor() {
 		c.tell("taken", id, had)
 	}
-	return c.done(s, err, c.l.say("done.claim"), "release")
+	return s, err
 }
 func (c *call) release() error { return c.do(casework.Release{}, c.l.say("done.release"), "claim") }
 func (c *call) watch() error   { return c.do(casework.LookOn{}, c.l.say("done.watch"), "undo") }

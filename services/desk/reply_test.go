@@ -131,8 +131,8 @@ func TestRepliesAreStopped(t *testing.T) {
 func TestAWishGathersItsEvidence(t *testing.T) {
 	b := newBench(t, indexer.Service)
 	v, other := b.as("pat", everywhere, identity.Product), b.as("rin", []string{"hoshi"}, identity.Product)
-	ja := b.mention(mention.Post{Platform: "x", NativeID: "1", Source: "feed", Text: "Kumoの夜の通知を止めたい", Author: mention.Author{ID: "1", Handle: "hana"}}, mention.Verdict{Lang: "ja", Intent: mention.FeatureRequest})
-	en := b.mention(mention.Post{Platform: "x", NativeID: "2", Source: "feed", Text: "=Let me mute Kumo at night", Author: mention.Author{ID: "2", Handle: "jo"}}, mention.Verdict{Lang: "en", Intent: mention.FeatureRequest})
+	ja := b.mention(mention.Post{Platform: "bluesky", NativeID: "1", Source: "feed", Text: "Kumoの夜の通知を止めたい", Author: mention.Author{ID: "1", Handle: "hana"}}, mention.Verdict{Lang: "ja", Intent: mention.FeatureRequest})
+	en := b.mention(mention.Post{Platform: "bluesky", NativeID: "2", Source: "feed", Text: "=Let me mute Kumo at night", Author: mention.Author{ID: "2", Handle: "jo"}}, mention.Verdict{Lang: "en", Intent: mention.FeatureRequest})
 	v.want(v.get("/cases/"+string(ja.ID)+"/ask/wish"), 200, "A new one", "夜の通知")
 	v.want(v.post("/cases/"+string(ja.ID)+"/wish", "wish", "new", "title", "Mute at night 夜の通知", "words", "夜の通知を止めたい"), 303)
 	var w casework.WishCard
@@ -155,6 +155,15 @@ func TestAWishGathersItsEvidence(t *testing.T) {
 	}
 	v.want(v.get("/queue?view=all&mark=wish."+w.ID), 200, "@hana", "@jo")
 	csv := v.want(v.get("/wishes/"+w.ID+"/mentions.csv"), 200, "夜の通知を止めたい", "'=Let me mute")
+	forbidden := b.mention(mention.Post{Platform: "x", NativeID: "3", Source: "feed", Text: "Mute Kumo on X", Author: mention.Author{ID: "3", Handle: "ex"}}, mention.Verdict{Lang: "en", Intent: mention.FeatureRequest})
+	v.want(v.post("/cases/"+string(forbidden.ID)+"/wish", "wish", w.ID, "words", "mute on X"), 303)
+	s, _, err := b.Cases.Touched(t.Context(), forbidden.ID)
+	b.put(err)
+	b.put(b.Index.Wait(t.Context(), casework.Events().Stream(), s.Last))
+	v.want(v.get("/wishes/"+w.ID+"/mentions.csv"), 200, "/cases/"+string(forbidden.ID), "!Mute Kumo on X", "!mute on X", "!@ex")
+	_, err = b.Cases.Do(t.Context(), b.staff("pat"), forbidden.ID, casework.DropWish{Wish: w.ID})
+	b.put(err)
+	wait()
 	if !strings.HasPrefix(csv.body, "\ufeff") {
 		t.Error("a spreadsheet would not take it for UTF-8")
 	}

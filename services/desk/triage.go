@@ -22,26 +22,31 @@ func (c *call) undo() error { return c.do(casework.Undo{}, c.l.say("done.undo"),
 // passOn gives the case back for a colleague; nobody asks why.
 func (c *call) passOn() error { return c.do(casework.PassOn{}, c.l.say("done.pass"), "undo") }
 
-// assign gives the case to somebody, who is told.
+// assign gives the case to somebody.
 func (c *call) assign() error {
-	id := mention.ID(c.r.PathValue("id"))
 	to := c.form("to")
-	was, err := c.Cases.Get(c.ctx, c.viewer, id)
-	if err != nil {
-		return err
-	}
-	if err := c.canHave(to, was.Mention.Brand); err != nil {
-		return c.refused(err, caseOptions{})
-	}
-	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Assign{To: to})
-	if err == nil {
-		c.tellAssigned(&was, to)
-	}
+	s, err := c.assignTo(mention.ID(c.r.PathValue("id")), to)
 	done := c.l.say("done.unassign")
 	if to != "" {
 		done = c.l.say("done.assign", c.who(to))
 	}
 	return c.done(s, err, done, "undo")
+}
+
+// assignTo gives a case to somebody who can have it, and who is told.
+func (c *call) assignTo(id mention.ID, to string) (casework.State, error) {
+	was, err := c.Cases.Get(c.ctx, c.viewer, id)
+	if err != nil {
+		return was, err
+	}
+	if err := c.canHave(to, was.Mention.Brand); err != nil {
+		return was, err
+	}
+	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Assign{To: to})
+	if err == nil {
+		c.tellAssigned(&was, to)
+	}
+	return s, err
 }
 
 // canHave refuses somebody who can't work for a brand.
@@ -267,15 +272,26 @@ func (c *call) link() error {
 	if err != nil || len(found.Hits) == 0 {
 		return cmp.Or(err, errNotFound)
 	}
+	s, err := c.linkAuthor(id, found.Hits[0].ID, c.form("basis"))
+	return c.done(s, err, c.l.say("done.link"), "")
+}
+
+// linkAuthor says that the authors of two cases are the same person, where the
+// platforms allow that it is known.
+func (c *call) linkAuthor(id, other mention.ID, basis string) (casework.State, error) {
 	s, err := c.Cases.Get(c.ctx, c.viewer, id)
 	if err != nil {
-		return err
+		return s, err
 	}
-	other := found.Hits[0].Platform
-	if mine := s.Mention.Platform; mine != other && (offPlatform(mine) || offPlatform(other)) {
-		return c.refused(&casework.Refused{Code: casework.CodeInput, Text: c.l.say("ask.link_forbidden", c.platform("x"))}, caseOptions{})
+	o, err := c.Cases.Get(c.ctx, c.viewer, other)
+	if err != nil {
+		return o, err
 	}
-	return c.do(casework.LinkAuthor{Case: found.Hits[0].ID, Basis: c.form("basis")}, c.l.say("done.link"), "")
+	mine, theirs := s.Mention.Platform, o.Mention.Platform
+	if mine != theirs && (offPlatform(mine) || offPlatform(theirs)) {
+		return s, &casework.Refused{Code: casework.CodeInput, Text: c.l.say("ask.link_forbidden", c.platform("x"))}
+	}
+	return c.Cases.Do(c.ctx, c.viewer, id, casework.LinkAuthor{Case: other, Basis: basis})
 }
 
 func (c *call) unlink() error {

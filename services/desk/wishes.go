@@ -415,10 +415,20 @@ func (c *call) addWish() error {
 		}
 		wish = w.ID
 	}
-	if w, ok := settings.Wishes.Get(c.Settings, wish); !ok || w.Brand != s.Mention.Brand || w.Into != "" {
-		return c.refused(&casework.Refused{Code: casework.CodeInput, Text: c.l.say("ask.wish_which")}, caseOptions{})
+	after, err := c.countForWish(id, wish, c.form("words"))
+	return c.done(after, err, c.l.say("done.wish"), "")
+}
+
+// countForWish counts a case for a wish of its brand.
+func (c *call) countForWish(id mention.ID, wish, words string) (casework.State, error) {
+	s, err := c.Cases.Get(c.ctx, c.viewer, id)
+	if err != nil {
+		return s, err
 	}
-	return c.do(casework.AddWish{Wish: wish, Words: c.form("words")}, c.l.say("done.wish"), "")
+	if w, ok := settings.Wishes.Get(c.Settings, wish); !ok || w.Brand != s.Mention.Brand || w.Into != "" {
+		return s, &casework.Refused{Code: casework.CodeInput, Text: c.l.say("ask.wish_which")}
+	}
+	return c.Cases.Do(c.ctx, c.viewer, id, casework.AddWish{Wish: wish, Words: words})
 }
 
 func (c *call) dropWish() error {
