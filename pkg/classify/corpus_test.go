@@ -24,8 +24,8 @@ func corpusOf(tb testing.TB, part Part, lang string) []Labelled {
 	return Filter(all, func(l *Labelled) bool { return l.Lang == lang })
 }
 
-// TestCorpusIsWhatItSays counts: of each language enough texts, a sixth of them
-// to test by, and for every risk enough that carry it and as many that use its
+// TestCorpusIsWhatItSays counts: of each language enough texts, with enough of
+// them to test by, and for every risk enough that carry it and as many that use its
 // words harmlessly.
 func TestCorpusIsWhatItSays(t *testing.T) {
 	t.Parallel()
@@ -35,8 +35,10 @@ func TestCorpusIsWhatItSays(t *testing.T) {
 		if len(all) < 5000 {
 			t.Errorf("%s: %d texts, want 5,000", lang, len(all))
 		}
-		if len(test)*6 < len(all) {
-			t.Errorf("%s: %d of %d texts are to test by, want a sixth", lang, len(test), len(all))
+		// How sure a figure is hangs on how many texts are behind it, not on
+		// their share.
+		if len(test) < 2000 {
+			t.Errorf("%s: %d texts are to test by, want 2,000", lang, len(test))
 		}
 		for i := range test {
 			if l := &test[i]; l.Intent == "" || l.Sentiment == "" || l.Disposition == "" || l.Risk == nil {
