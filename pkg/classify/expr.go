@@ -120,6 +120,9 @@ func leaf(s string) (item, error) {
 	if strings.Contains(folded, "*") {
 		return item{}, fmt.Errorf("%q has a * before its end", s)
 	}
+	if strings.Contains(s, "~") {
+		return item{}, fmt.Errorf("%q: ~ joins the parts of a pattern, and has no meaning in brackets or lists", s)
+	}
 	if strings.TrimLeftFunc(word, unicode.IsSpace) != word {
 		folded = " " + folded
 	}
