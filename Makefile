@@ -69,6 +69,10 @@ bench: ## measure throughput, latency, start and memory; wants an idle machine
 quality: ## how good verdicts are, on texts that nothing was learned from
 	go run ./services/earshot quality --channels --errors 3
 
+.PHONY: folds
+folds: ## how good verdicts are on the training part, each hand judged by what the others teach
+	go test -count=1 -run '^TestQualityByOtherHands' -v ./pkg/classify -folds
+
 .PHONY: model
 model: ## pack the rules and train the embedded model anew, after its corpus or rules have changed
 	go test -count=1 -run "^TestEmbedded" ./pkg/classify -update

@@ -63,9 +63,19 @@ type Quality struct {
 
 // Assess compares the verdicts of c with the labels of texts.
 func (c *Classifier) Assess(texts []Labelled) *Quality {
+	q := newQuality()
+	q.assess(c, texts)
+	return q
+}
+
+func newQuality() *Quality {
 	q := &Quality{Page: Tally{Label: "page"}}
 	q.Risks = talliesOf(mention.Categories)
 	q.Intents, q.Sentiments, q.Disposals = talliesOf(mention.Intents), talliesOf(mention.Sentiments), talliesOf(mention.Dispositions)
+	return q
+}
+
+func (q *Quality) assess(c *Classifier, texts []Labelled) {
 	for i := range texts {
 		l := &texts[i]
 		m := l.Mention()
@@ -88,7 +98,6 @@ func (c *Classifier) Assess(texts []Labelled) *Quality {
 		compare(q.Sentiments, mention.Sentiments, l.Sentiment, v.Sentiment, text)
 		compare(q.Disposals, mention.Dispositions, l.Disposition, v.Disposition, text)
 	}
-	return q
 }
 
 func talliesOf[T ~string](labels []T) []Tally {

@@ -18,13 +18,14 @@ const (
 // common ones: 0 not at all, 1 wholly.
 var evened = [3]float64{0, 0.8, 0.4}
 
-// decide learns the second step of each language.
-func (t *training) decide() (all [len(languages)]judgement) {
+// decide learns the second step of each language from those lessons that take
+// holds for.
+func (t *training) decide(take func(*lesson) bool) (all [len(languages)]judgement) {
 	for i := range languages {
 		var lessons []*lesson
 		for k := range t.lessons {
-			if t.lessons[k].lang == i {
-				lessons = append(lessons, &t.lessons[k])
+			if l := &t.lessons[k]; l.lang == i && take(l) {
+				lessons = append(lessons, l)
 			}
 		}
 		all[i] = decide(lessons)

@@ -83,8 +83,8 @@ var trainCommand = command{
 	short: "Teach the classifier your own corrections",
 	long: `Learns from the corpus that comes with Earshot and, where given, from labelled texts
 of your own: files as earshot corrections writes them, which leave out what a platform
-forbids to train on. What you say counts three times as much as the corpus. Takes some
-seconds; the same input gives the same model, bit for bit.
+forbids to train on. What you say counts three times as much as the corpus. Takes a
+minute or two; the same input gives the same model, bit for bit.
 
   earshot corrections > own.jsonl
   earshot train --own own.jsonl --out model.bin
