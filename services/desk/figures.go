@@ -34,7 +34,7 @@ type figuresView struct {
 type figuresRow struct {
 	Names  []string
 	Counts []countView
-	Rate   share // answered in time, of those that wanted an answer
+	Rate   share // answered in time, of those answered or overdue
 }
 
 // countView is one figure with what it counts.
@@ -150,6 +150,9 @@ func (c *call) figuresPage() error {
 	if len(v.Heads) == 0 {
 		v.Heads = []string{say("figures.by_all")}
 	}
+	if x.By.Time == search.ByDay || x.By.Time == search.ByMonth {
+		slices.SortStableFunc(groups, func(a, b search.Group) int { return cmp.Compare(b.Time, a.Time) }) // today first
+	}
 	var sum search.Figures
 	for i := range groups {
 		g := &groups[i]
@@ -179,7 +182,7 @@ func (c *call) figuresPage() error {
 }
 
 func (l *locale) figuresRow(f *search.Figures) figuresRow {
-	r := figuresRow{Rate: share{f.InTime, f.Wanted}}
+	r := figuresRow{Rate: share{f.InTime, f.InTime + f.Late + f.Overdue}}
 	for _, col := range figureColumns {
 		r.Counts = append(r.Counts, countView{l.say(col.key), col.of(f)})
 	}
