@@ -28,7 +28,7 @@ type figuresView struct {
 	Sum     figuresRow
 	History *historyForm // nil for whom it is not
 	Taken   []takenView
-	Codes   []option // encodings
+	Codes   []option // encodings; none for whom files are not
 }
 
 type figuresRow struct {
@@ -131,9 +131,12 @@ func (c *call) figuresPage() error {
 		v.Keep = append(v.Keep, kept)
 	}
 	for _, e := range encodings {
+		if !c.viewer.CanSomewhere(identity.Export) {
+			break
+		}
 		v.Codes = append(v.Codes, option{Value: e, Label: say("export.code_" + e)})
 	}
-	if c.viewer.CanSomewhere(identity.Lead) && c.viewer.Person() {
+	if len(v.Codes) > 0 && c.viewer.CanSomewhere(identity.Lead) && c.viewer.Person() {
 		v.History = &historyForm{Unmask: true}
 		v.Taken = c.takenOut()
 	}
