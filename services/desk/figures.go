@@ -28,13 +28,13 @@ type figuresView struct {
 	Sum     figuresRow
 	History *historyForm // nil for whom it is not
 	Taken   []takenView
-	Codes   []option // encodings
+	Codes   []option // encodings; none for whom files are not
 }
 
 type figuresRow struct {
 	Names  []string
 	Counts []countView
-	Rate   share // answered in time, of those that wanted an answer
+	Rate   share // answered in time, of those answered or overdue
 }
 
 // countView is one figure with what it counts.
@@ -131,9 +131,12 @@ func (c *call) figuresPage() error {
 		v.Keep = append(v.Keep, kept)
 	}
 	for _, e := range encodings {
+		if !c.viewer.CanSomewhere(identity.Export) {
+			break
+		}
 		v.Codes = append(v.Codes, option{Value: e, Label: say("export.code_" + e)})
 	}
-	if c.viewer.CanSomewhere(identity.Lead) && c.viewer.Person() {
+	if len(v.Codes) > 0 && c.viewer.CanSomewhere(identity.Lead) && c.viewer.Person() {
 		v.History = &historyForm{Unmask: true}
 		v.Taken = c.takenOut()
 	}
@@ -149,6 +152,9 @@ func (c *call) figuresPage() error {
 	}
 	if len(v.Heads) == 0 {
 		v.Heads = []string{say("figures.by_all")}
+	}
+	if x.By.Time == search.ByDay || x.By.Time == search.ByMonth {
+		slices.SortStableFunc(groups, func(a, b search.Group) int { return cmp.Compare(b.Time, a.Time) }) // today first
 	}
 	var sum search.Figures
 	for i := range groups {
@@ -179,7 +185,7 @@ func (c *call) figuresPage() error {
 }
 
 func (l *locale) figuresRow(f *search.Figures) figuresRow {
-	r := figuresRow{Rate: share{f.InTime, f.Wanted}}
+	r := figuresRow{Rate: share{f.InTime, f.InTime + f.Late + f.Overdue}}
 	for _, col := range figureColumns {
 		r.Counts = append(r.Counts, countView{l.say(col.key), col.of(f)})
 	}

@@ -73,7 +73,7 @@ func TestFiguresAndHistoryAreTakenOut(t *testing.T) {
 	b.put(b.Index.Wait(t.Context(), casework.Events().Stream(), s.Last))
 
 	// On screen first: 3 received, 2 wanted an answer, 1 has one.
-	page := agent.want(agent.get("/figures?by=all&of=source"), 200, "=Blog", "50%", "!別のブランド", "!/figures/history")
+	page := agent.want(agent.get("/figures?by=all&of=source"), 200, "=Blog", "100%", "!別のブランド", "!/figures/history")
 	if !strings.Contains(page.body, `"Received"><b>3</b></td><td class="n" data-label="Wanted an answer"><b>2</b></td><td class="n" data-label="Answered in time"><b>1</b></td>`) {
 		t.Errorf("sums: %s", short(page.body))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -16,13 +17,16 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/bus/embedded"
+	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/search"
 )
 
 const (
 	aimPage   = 50 * time.Millisecond
+	aimShared = 100 * time.Millisecond
 	aimStart  = time.Second
 	aimMemory = 100 << 20
 )
@@ -85,7 +89,108 @@ func (b *bench) benchQueue(ctx context.Context) error {
 		b.spread(view.name+": index", asked, view.aim)
 		b.spread(view.name+": page", shown, view.aim)
 	}
+	return b.shared(ctx, a, index, rounds)
+}
+
+// A room at work: so many people have the desk open, so many cases are in hand,
+// and something happens to one of these every changeEvery.
+const (
+	people      = 50
+	casesInHand = 200
+	changeEvery = 200 * time.Millisecond
+)
+
+// shared takes pages while a room of people is at work.
+func (b *bench) shared(ctx context.Context, a *app.App, index search.Engine, rounds int) error {
+	env := a.Env("bench")
+	found, err := index.Search(ctx, search.Query{Viewer: search.SeesAll(), Where: map[search.Field][]string{search.FieldOpen: {search.Yes}}, Limit: casesInHand})
+	if err != nil {
+		return err
+	}
+	cases, who := env.Cases(index), benchStaff.Viewer()
+	for i := range found.Hits {
+		if _, err := cases.Do(ctx, who, found.Hits[i].ID, casework.Claim{}); err != nil {
+			return err
+		}
+	}
+	work, stop := context.WithCancel(ctx)
+	defer stop()
+	var room sync.WaitGroup
+	defer room.Wait()
+	defer stop()
+	heard := make(chan error, people)
+	for range people {
+		room.Go(func() { heard <- listen(work, a.Addr(), b.session) })
+	}
+	room.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-work.Done():
+				return
+			case <-time.After(changeEvery):
+			}
+			_, _ = cases.Do(work, who, found.Hits[i%len(found.Hits)].ID, casework.AddNote{Text: "x"})
+		}
+	})
+	// All of them hear something before pages are taken.
+	for range people {
+		select {
+		case err := <-heard:
+			if err != nil {
+				return err
+			}
+		case <-time.After(time.Minute):
+			return errors.New("not everybody hears of changes")
+		}
+	}
+	with := fmt.Sprintf(", %d people, %d cases", people, len(found.Hits))
+	for _, view := range []struct{ name, path string }{
+		{"queue page" + with, "/queue"},
+		{"case page" + with, "/cases/"},
+		{"board" + with, "/board"},
+	} {
+		var shown []time.Duration
+		for i := range rounds {
+			path := view.path
+			if path == "/cases/" {
+				path += string(found.Hits[i%len(found.Hits)].ID)
+			}
+			began := time.Now()
+			if err := page(ctx, a.Addr(), path, b.session); err != nil {
+				return err
+			}
+			shown = append(shown, time.Since(began))
+		}
+		b.spread(view.name, shown, aimShared)
+	}
 	return nil
+}
+
+// listen follows the desk's live events until ctx ends. It returns once a change
+// was heard, and reads on.
+func listen(ctx context.Context, addr, session string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/events", nil)
+	if err != nil {
+		return err
+	}
+	req.AddCookie(&http.Cookie{Name: "earshot", Value: session})
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(res.Body)
+	for lines.Scan() {
+		if lines.Text() == "event: changed" {
+			go func() {
+				defer res.Body.Close()
+				for lines.Scan() {
+					continue
+				}
+			}()
+			return nil
+		}
+	}
+	return errors.Join(lines.Err(), res.Body.Close(), errors.New("the live events ended"))
 }
 
 // benchMemory starts a process on the folder with all mentions, and then loads

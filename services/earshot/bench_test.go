@@ -15,7 +15,7 @@ func TestBenchPrintsItsParts(t *testing.T) {
 		"listen":  {"listening to 2000 /s for 10000 words", "posts lost and read twice"},
 		"tagged":  {"U: ", "intake to tagged"},
 		"visible": {"U: ", "intake to visible"},
-		"queue":   {"queue: index", "queue: page", "queue, searched for 返金: page"},
+		"queue":   {"queue: index", "queue: page", "queue, searched for 返金: page", "queue page, 50 people", "case page, 50 people", "board, 50 people"},
 	} {
 		t.Run(part, func(t *testing.T) {
 			var out, errs bytes.Buffer

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/app"
+	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
@@ -201,7 +202,45 @@ func replayHistory(ctx context.Context, env *app.Env, start time.Time) error {
 			}
 		}
 	}
+	if err := replayWishes(ctx, env, index, start); err != nil {
+		return err
+	}
 	env.Log.Info("the demo's history is told", "cases", len(cases))
+	return nil
+}
+
+// replayWishes sets up what customers wish for, and counts the posts that ask for
+// it: those of the day, and older ones, which are done with.
+func replayWishes(ctx context.Context, env *app.Env, index search.Engine, start time.Time) error {
+	const counts, closes = "miyoshi", "sakuma"
+	wishes, err := demo.Wishes()
+	if err != nil {
+		return err
+	}
+	as := func(staff string, id mention.ID, cmd casework.Command) error {
+		person, _ := settings.Staff.Get(env.Settings(), staff)
+		if err := await(ctx, index, id); err != nil {
+			return err
+		}
+		_, err := env.Cases(index).Do(ctx, person.Viewer(), id, cmd)
+		return err
+	}
+	for _, w := range wishes {
+		if err := settings.Wishes.Put(ctx, env.Settings(), counts, w.ID, settings.Wishes.Version(env.Settings(), w.ID), w.Card()); err != nil {
+			return err
+		}
+		var errs []error
+		for _, p := range w.Posts {
+			errs = append(errs, as(counts, mention.NewID(w.Brand, p.Platform, p.NativeID), casework.AddWish{Wish: w.ID, Words: p.Words}))
+		}
+		for i := range w.Earlier {
+			m := mention.Of(w.Brand, w.Earlier[i].Post(w.ID, i, start))
+			errs = append(errs, bus.Mentions.Publish(ctx, env.Bus(), &m), as(counts, m.ID, casework.AddWish{Wish: w.ID}), as(closes, m.ID, casework.Close{Outcome: "no_answer_needed"}))
+		}
+		if err := errors.Join(errs...); err != nil {
+			env.Log.Warn("a step of the demo's wishes does not fit", "wish", w.ID, "error", err)
+		}
+	}
 	return nil
 }
 
@@ -267,7 +306,11 @@ func (h *historian) act(ctx context.Context, a *demo.Action) error {
 	case demo.HandOver:
 		cmd = casework.HandOver{To: a.To, Why: a.Text}
 	case demo.Promise:
-		cmd = casework.MakePromise{Due: a.Due(h.start)}
+		cmd = casework.MakePromise{Due: a.Due(h.start), Every: time.Duration(a.EveryS) * time.Second}
+	case demo.Measure:
+		cmd = casework.TakeMeasure{Measure: casework.Measure{Cause: a.Cause, Text: a.Measure, Owner: a.To, Due: a.Due(h.start)}}
+	case demo.Assign:
+		cmd = casework.Assign{To: a.To}
 	case demo.Escalate:
 		cmd = casework.Escalate{Why: a.Text}
 	case demo.Facts:
@@ -292,6 +335,8 @@ func (h *historian) act(ctx context.Context, a *demo.Action) error {
 		return h.sent(ctx, store)
 	case demo.Escalate:
 		return h.acknowledged(ctx)
+	case demo.Assign:
+		return casework.Notify(ctx, h.env.Bus(), casework.Notice{Staff: []string{a.To}, Case: h.id, What: "assigned", By: a.By}, at)
 	}
 	return nil
 }

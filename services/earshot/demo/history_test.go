@@ -69,7 +69,7 @@ func TestHistoryCanBeReplayed(t *testing.T) {
 		}
 	}
 	for _, d := range []Deed{
-		Claim, Draft, Submit, Approve, SendBack, Send, Note, Watch, NotForUs, HandOver, Promise, Escalate, Close,
+		Claim, Draft, Submit, Approve, SendBack, Send, Note, Watch, NotForUs, HandOver, Promise, Measure, Assign, Escalate, Close,
 	} {
 		if did[d] == 0 {
 			t.Errorf("nobody ever did %s", d)
@@ -122,7 +122,11 @@ func (r *replay) step(a Action) {
 		if !slices.Contains(casework.Outcomes, a.Outcome) {
 			fault("outcome " + a.Outcome)
 		}
-	case Note, Watch, NotForUs, Escalate, Claim, Promise, Facts:
+	case Measure:
+		if a.Cause == "" || a.Measure == "" || a.To == "" {
+			fault("says nothing")
+		}
+	case Note, Watch, NotForUs, Escalate, Claim, Promise, Facts, Assign:
 	default:
 		fault("no such deed")
 	}
@@ -162,5 +166,45 @@ func (r *replay) draft(a Action, fault func(string)) {
 	if platform == "x" && xLength(text) > 280 || platform == "bluesky" && utf8.RuneCountInString(text) > 300 ||
 		platform == "mastodon" && utf8.RuneCountInString(text) > 500 {
 		fault("too long: " + text)
+	}
+}
+
+func TestWishesHaveTheirEvidence(t *testing.T) {
+	wishes, err := Wishes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	posts := byKey(t, day(t))
+	statuses := map[casework.WishStatus]bool{}
+	for _, w := range wishes {
+		card := w.Card()
+		if err := card.Validate(); err != nil {
+			t.Errorf("%s: %v", w.ID, err)
+		}
+		statuses[w.Status] = true
+		if w.Template != "" && !slices.ContainsFunc(templates(t), func(x casework.Template) bool { return x.ID == w.Template }) {
+			t.Errorf("%s: no template %q", w.ID, w.Template)
+		}
+		langs := map[string]bool{}
+		for _, p := range w.Posts {
+			post, ok := posts[key{p.Platform, p.NativeID}]
+			if !ok || !slices.Contains(post.Expect.Brands, w.Brand) || p.Words == "" || post.Offset < 2*time.Hour {
+				t.Errorf("%s: %v is no post of %s that is there when the day begins", w.ID, p, w.Brand)
+			}
+			langs[post.Expect.Lang] = true
+		}
+		if len(langs) < 2 {
+			t.Errorf("%s is wished for in %v alone", w.ID, langs)
+		}
+		for i := range w.Earlier {
+			if p := w.Earlier[i].Post(w.ID, i, time.Now()); p.Text == "" || p.Platform == "" || w.Earlier[i].Days < 1 {
+				t.Errorf("%s: %+v", w.ID, p)
+			}
+		}
+	}
+	for _, s := range casework.WishStatuses {
+		if !statuses[s] {
+			t.Errorf("no wish is %s", s)
+		}
 	}
 }
