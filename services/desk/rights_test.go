@@ -141,7 +141,7 @@ func TestAViewerTouchesNothing(t *testing.T) {
 	b := newBench(t)
 	m := b.angry()
 	v := b.as("vera", everywhere, identity.Reader)
-	v.want(v.get("/queue"), 200, "never calls back", "!action=\"/bulk\"", "!/claim")
+	v.want(v.get("/queue"), 200, "never calls back", "!action=\"/bulk\"", "!/claim", "!type=\"checkbox\" name=\"id\"")
 	v.want(v.get("/cases/"+string(m.ID)), 200, "never calls back", "!/claim", "!/note\"", "!/escalate", "!/reveal")
 	v.want(v.get("/board"), 200)
 	v.want(v.get("/quality"), 200)
