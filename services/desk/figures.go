@@ -28,7 +28,7 @@ type figuresView struct {
 	Sum     figuresRow
 	History *historyForm // nil for whom it is not
 	Taken   []takenView
-	Codes   []option // encodings
+	Codes   []option // encodings of downloads; none for whom those are not
 }
 
 type figuresRow struct {
@@ -131,6 +131,9 @@ func (c *call) figuresPage() error {
 		v.Keep = append(v.Keep, kept)
 	}
 	for _, e := range encodings {
+		if !c.viewer.CanSomewhere(identity.Export) {
+			break
+		}
 		v.Codes = append(v.Codes, option{Value: e, Label: say("export.code_" + e)})
 	}
 	if c.viewer.CanSomewhere(identity.Lead) && c.viewer.Person() {
@@ -260,7 +263,7 @@ func (c *call) exportFigures() error {
 	if err != nil {
 		return err
 	}
-	if err := c.documentsFor(x, identity.View, brand); err != nil {
+	if err := c.documentsFor(x, identity.Export, brand); err != nil {
 		return err
 	}
 	groups, err := x.Tally(c.ctx)

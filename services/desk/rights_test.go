@@ -145,6 +145,7 @@ func TestAViewerTouchesNothing(t *testing.T) {
 	v.want(v.get("/cases/"+string(m.ID)), 200, "never calls back", "!/claim", "!/note\"", "!/escalate", "!/reveal")
 	v.want(v.get("/board"), 200)
 	v.want(v.get("/quality"), 200)
+	v.want(v.get("/figures"), 200, "!/figures/export", "!/figures/history")
 	v.want(v.get("/wishes"), 200)
 	v.want(v.get("/templates"), 200, "!/templates.yaml")
 	v.want(v.get("/brands"), 200, "!/brands/new")

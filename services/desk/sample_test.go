@@ -112,7 +112,7 @@ func sampleList(l *locale) listView {
 		shift := time.Duration(i/len(sampleRows)) * 30 * time.Hour
 		v.Rows = append(v.Rows, rowView{
 			Pick: true,
-			ID: fmt.Sprintf("case%02d", i), Href: fmt.Sprintf("/queue?case=case%02d", i), Step: s.step, Risk: what, Intent: intent,
+			ID:   fmt.Sprintf("case%02d", i), Href: fmt.Sprintf("/queue?case=case%02d", i), Step: s.step, Risk: what, Intent: intent,
 			Sentiment: s.sentiment, SentimentWord: l.say("sentiment." + s.sentiment), Lang: s.lang, Author: s.by, PlatformName: s.platform,
 			Text: []span{{Text: s.text}}, At: l.at(sampleNow.Add(-s.age - shift)), Due: l.at(sampleNow.Add(s.due + shift)),
 			StateName: state, Holder: s.holder, Mine: s.holder == "佐藤 香織", Story: s.story, Growth: s.growth, Media: s.media, Open: i == 0, Seen: i == 2 || i == 5,
