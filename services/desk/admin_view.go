@@ -303,6 +303,9 @@ type staffRow struct {
 // Initials stand for the person.
 func (r staffRow) Initials() string { return initials(r.Name) }
 
+// sureView is an action that is asked about before it is done.
+type sureView struct{ Label, Action, Text string }
+
 // invitedRow is somebody who was invited and has not come yet.
 type invitedRow struct {
 	Name, Email, By string
@@ -366,8 +369,8 @@ type formView struct {
 	Notice *notice
 	Secret *secretView
 	Danger *actionView
-	More   []actionView // beside Danger
-	Links  []link       // to what belongs to it
+	Sure   []sureView // beside Danger, asked about first
+	Links  []link     // to what belongs to it
 	Back   link
 	Second *formView // another form below, with its own button
 	Try    string    // where what is typed can be tried; empty for not at all

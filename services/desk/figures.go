@@ -266,7 +266,7 @@ func (c *call) exportFigures() error {
 	if err != nil {
 		return err
 	}
-	if err := c.documentsFor(x, identity.View, brand); err != nil {
+	if err := c.documentsFor(x, identity.Export, brand); err != nil {
 		return err
 	}
 	groups, err := x.Tally(c.ctx)

@@ -319,7 +319,7 @@ func (c *call) stories(ctx context.Context, hits []search.Hit) map[string]search
 func (c *call) row(h *search.Hit, href string) rowView {
 	l := c.l
 	r := rowView{
-		ID: string(h.ID), Href: href, Step: stepOf(h.Page, h.Risks...), Intent: l.say("intent." + string(h.Intent)),
+		ID: string(h.ID), Href: href, Pick: c.viewer.Can(identity.Handle, h.Brand), Step: stepOf(h.Page, h.Risks...), Intent: l.say("intent." + string(h.Intent)),
 		Sentiment: string(h.Sentiment), Lang: langOf(h.Lang), Author: authorOf(h.AuthorHandle, h.AuthorName),
 		Platform: h.Platform, PlatformName: c.platform(h.Platform), At: l.at(h.PublishedAt), Due: l.at(h.DueAt),
 		Mine: h.Holder == c.viewer.Actor(), Story: 1, Media: h.MediaN, Waits: h.Open, Text: excerpt(text.Mask(h.Content()), h.Marks), Present: c.presentOn(h.ID),

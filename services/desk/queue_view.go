@@ -40,6 +40,7 @@ type listView struct {
 // rowView is one line of the list: a mention, or a story of several.
 type rowView struct {
 	ID, Href      string
+	Pick          bool   // can be chosen for what is done to many
 	Step          int    // of risk, 0 to 3
 	Risk          string // the gravest category in words
 	Intent        string

@@ -146,11 +146,11 @@ func (c *call) showPerson(status int, s identity.Staff, isNew bool, wrong map[st
 			v.Lead = say("staff.linked", c.issuerName(cred.Subjects[0].Issuer), c.l.at(cred.Subjects[0].At).Exact())
 		}
 		if len(cred.Subjects) > 0 {
-			v.More = append(v.More, actionView{Label: say("openid.unlink", c.issuerName(cred.Subjects[0].Issuer)), Action: "/staff/" + s.ID + "/unlink"})
+			v.Sure = append(v.Sure, sureView{say("openid.unlink", c.issuerName(cred.Subjects[0].Issuer)), "/staff/" + s.ID + "/unlink", say("openid.unlink_sure")})
 		}
 		if cred.Second != nil {
 			v.Lead = sentence(v.Lead, say("staff.second", c.l.at(cred.Second.Since).Exact()))
-			v.More = append(v.More, actionView{Label: say("second.reset"), Action: "/staff/" + s.ID + "/second"})
+			v.Sure = append(v.Sure, sureView{say("second.reset"), "/staff/" + s.ID + "/second", say("second.reset_sure", s.Name)})
 		}
 		if c.byPassword(s.Email) {
 			v.Danger = &actionView{Label: say("staff.new_link"), Action: "/staff/" + s.ID + "/link"}

@@ -224,7 +224,7 @@ func (c *call) blind(s *casework.State, o caseOptions) (caseOptions, error) {
 // verdict.
 func (c *call) sampleRow(d *search.Document, done bool) rowView {
 	r := rowView{
-		ID: string(d.ID), Href: "/queue?view=" + viewSample + "&case=" + string(d.ID), Lang: langOf(d.Lang), Author: authorOf(d.AuthorHandle, d.AuthorName),
+		ID: string(d.ID), Pick: c.viewer.Can(identity.Handle, d.Brand), Href: "/queue?view=" + viewSample + "&case=" + string(d.ID), Lang: langOf(d.Lang), Author: authorOf(d.AuthorHandle, d.AuthorName),
 		Platform: d.Platform, PlatformName: c.platform(d.Platform), At: c.l.at(d.PublishedAt), Story: 1, Media: d.MediaN,
 		Text: excerpt(d.Content(), nil), Intent: c.l.say("sample.open"), Seen: done, Waits: !done,
 	}

@@ -94,6 +94,9 @@ func (c *call) wishes() error {
 	}
 	if len(v.Rows) == 0 {
 		v.Notice = &notice{Kind: "empty", Title: say("wish.none"), Text: say("wish.none_text")}
+		if !c.viewer.CanSomewhere(identity.Comment) {
+			v.Notice.Text = ""
+		}
 	}
 	return c.show(http.StatusOK, "wishes", "page", v)
 }

@@ -23,7 +23,8 @@ var staffCommand = command{
 	short: "List who works here, or make a link by which somebody chooses another password",
 	long: `For when nobody can get in any more. link prints an address under which the person
 chooses another password, once, within an hour; with --reset-second their second factor
-is taken away too, and they are signed out everywhere. list prints id, address, roles and
+is taken away too, and they are signed out everywhere. The address begins with url of
+the configuration, else with listen. list prints id, address, roles and
 name of each.
 
   earshot staff link aya@example.com --reset-second`,

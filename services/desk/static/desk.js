@@ -109,7 +109,7 @@
     const box = row && $(".row-pick input", row);
     if (!box) return;
     const all = rows(), from = all.indexOf(anchor?.isConnected ? anchor : document.getElementById(anchor?.id)), to = all.indexOf(row);
-    if (range && from >= 0) for (const r of all.slice(Math.min(from, to), Math.max(from, to) + 1)) $(".row-pick input", r).checked = true;
+    if (range && from >= 0) for (const r of all.slice(Math.min(from, to), Math.max(from, to) + 1)) for (const b of $$(".row-pick input", r)) b.checked = true;
     else { box.checked = !box.checked; anchor = row; }
     counted();
   }
