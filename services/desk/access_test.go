@@ -32,7 +32,7 @@ const judge = `(async () => {
 	}
 	for (const el of document.querySelectorAll("body *")) {
 		const over = el.scrollWidth - el.clientWidth;
-		if (over > 1 && ["auto", "scroll"].includes(getComputedStyle(el).overflowX) && !el.matches(".tabs, .table"))
+		if (over > 1 && ["auto", "scroll"].includes(getComputedStyle(el).overflowX) && !el.matches(".tabs, .wide-table"))
 			found.push({Rule: "reflow", Help: over + " px scroll sideways", Where: el.outerHTML.slice(0, 160)});
 	}
 	for (const el of document.querySelectorAll("details")) if (!el.matches(innerWidth === 390 ? ".menu, [data-later]" : ".menu, .sure, .rest, [data-later]")) el.open = true;
