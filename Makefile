@@ -41,6 +41,10 @@ docs: ## generate docs/configuration.md
 	go run ./services/earshot docs > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
 
+.PHONY: screens
+screens: ## take pictures of the demo's desk into ./screens and renew those in docs/; needs Chromium
+	go test -count=1 -timeout 20m -run '^TestPictures$$' $(E2E_PACKAGE) -pictures $(CURDIR)/screens -pictures-docs
+
 $(BUF):
 	GOBIN=$(CURDIR)/bin go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
 	mv bin/buf $@

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -24,18 +22,6 @@ type window struct {
 
 func (b *bench) window(t *testing.T, v *visitor) *window {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("no browser in short tests")
-	}
-	found := false
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if _, err := exec.LookPath(name); err == nil {
-			found = true
-		}
-	}
-	if !found && os.Getenv("EARSHOT_TEST_REQUIRE") == "" {
-		t.Skip("no Chromium on this machine")
-	}
 	w := &window{b, browser(t)}
 	for _, c := range v.client.Jar.Cookies(b.address()) {
 		w.run(chromedp.EmulateViewport(1280, 900), chromedp.Navigate(b.server.URL+"/sign-in"))

@@ -54,7 +54,12 @@ type navItem struct {
 	Count                  int
 	Urgent                 bool
 	On                     bool
+	Bar                    bool // in sight on a phone, where the others are behind the menu
 }
+
+// barred are the pages in sight on a phone: more than four and the menu have
+// no room for their names.
+var barred = []string{"queue", "escalations", "outbox", "note"}
 
 // flash is what the last action did, with the way back where there is one.
 type flash struct {

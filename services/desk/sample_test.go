@@ -3,6 +3,7 @@ package desk
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/earshot/earshot/pkg/casework"
@@ -21,15 +22,15 @@ func sampleLocale(w *words) *locale {
 func sampleFrame(l *locale, title, path string) frame {
 	item := func(name, key string, count int, urgent bool) navItem {
 		href := "/" + name
-		return navItem{Name: name, Label: l.say("nav." + name), Href: href, Key: key, Count: count, Urgent: urgent, On: href == path}
+		return navItem{Name: name, Label: l.say("nav." + name), Href: href, Key: key, Count: count, Urgent: urgent, On: href == path, Bar: slices.Contains(barred, name)}
 	}
 	return frame{
 		locale: l, Title: title, Path: path, Density: "comfortable", Keys: true, Live: true,
 		User: &userView{ID: "u1", Name: "佐藤 香織"},
 		Nav: []navGroup{
-			{l.say("nav.work"), []navItem{item("queue", "q", 23, false), item("escalations", "e", 2, true), item("note", "n", 0, false)}},
-			{l.say("nav.library"), []navItem{item("templates", "t", 0, false), item("brands", "b", 0, false)}},
-			{l.say("nav.operate"), []navItem{item("sources", "s", 1, false), item("dead", "d", 0, false), item("rules", "r", 0, false), item("staff", "p", 0, false), item("sandbox", "x", 0, false)}},
+			{l.say("nav.work"), []navItem{item("queue", "q", 23, false), item("escalations", "e", 2, true), item("board", "l", 0, false), item("shift", "h", 0, false), item("outbox", "u", 1, true), item("note", "n", 0, false)}},
+			{l.say("nav.library"), []navItem{item("templates", "t", 0, false), item("wishes", "w", 3, false), item("brands", "b", 0, false)}},
+			{l.say("nav.operate"), []navItem{item("sources", "s", 1, true), item("notifiers", "o", 0, false), item("dead", "d", 0, true), item("rules", "r", 0, false), item("quality", "f", 0, false), item("staff", "p", 0, false), item("sandbox", "x", 0, false)}},
 		},
 	}
 }

@@ -6,14 +6,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/chromedp"
 )
@@ -85,11 +86,26 @@ func sampleServer(t *testing.T) *httptest.Server {
 // page logs.
 func browser(t *testing.T) context.Context {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("no browser in short tests")
+	}
+	if !slices.ContainsFunc([]string{"chromium", "chromium-browser", "google-chrome", "chrome"}, func(name string) bool {
+		_, err := exec.LookPath(name)
+		return err == nil
+	}) {
+		absent(t, "no Chromium on this machine")
+	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("font-render-hinting", "none"))
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
 	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
+	return tab(t, ctx)
+}
+
+// tab opens a tab of its own in a browser.
+func tab(t *testing.T, ctx context.Context) context.Context {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("start Chromium: %v", err)
@@ -110,15 +126,8 @@ func browser(t *testing.T) context.Context {
 
 func capture(t *testing.T, ctx context.Context, url string, width int64, scheme string) []byte {
 	t.Helper()
-	height := int64(900)
-	if width < 500 {
-		height = 844
-	}
-	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
-	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features}); err != nil {
-		t.Fatal(err)
-	}
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height), chromedp.Navigate(url), chromedp.Sleep(60*time.Millisecond)); err != nil {
+	show(t, ctx, width, scheme)
+	if err := chromedp.Do(ctx, chromedp.Navigate(url), chromedp.Sleep(60*time.Millisecond)); err != nil {
 		t.Fatalf("%s: %v", url, err)
 	}
 	shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ func (c *call) nav(path string) []navGroup {
 		href := "/" + name
 		return []navItem{{
 			Name: name, Label: c.l.say("nav." + name), Href: href, Key: key, Count: counts[name], Urgent: urgent,
-			On: path == href || strings.HasPrefix(path, href+"/"),
+			On: path == href || strings.HasPrefix(path, href+"/"), Bar: slices.Contains(barred, name),
 		}}
 	}
 	var groups []navGroup

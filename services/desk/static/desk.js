@@ -59,6 +59,11 @@
     fading = setTimeout(() => { if (!el.matches(":hover, :focus-within")) el.hidden = true; else fade(el); }, 12000);
   }
 
+  // The address of what is shown, without the place on the page.
+  const place = () => location.pathname + location.search;
+  let shownPlace = place();
+  function moved(how, url) { history[how](null, "", url); shownPlace = place(); }
+
   // The list and the case beside it.
   const beside = () => wide() && !!$("#case"); // a list alone leads to the case's own page
   const rows = () => $$("#rows > .row");
@@ -82,7 +87,7 @@
       if (!got) return;
       swap(got.html);
       $(".panes")?.classList.add("has-case");
-      if (push) history.replaceState(null, "", url);
+      if (push) moved("replaceState", url);
       sign();
     } catch (err) { failed(err); }
   });
@@ -291,7 +296,7 @@
     const url = "/queue?" + new URLSearchParams([...new FormData(form)].filter(([, v]) => v));
     try {
       const got = await load(url, "list", { signal: searching.signal });
-      if (got) { swap(got.html); history.replaceState(null, "", url); }
+      if (got) { swap(got.html); moved("replaceState", url); }
     } catch (err) { failed(err); }
   });
 
@@ -387,15 +392,18 @@
       e.preventDefault();
       try {
         const got = await load(a.href, "list");
-        if (got) { swap(got.html); history.pushState(null, "", a.href); const q = $("#q"), p = new URL(a.href).searchParams; if (q) q.value = p.get("q") ?? ""; }
+        if (got) { swap(got.html); moved("pushState", a.href); const q = $("#q"), p = new URL(a.href).searchParams; if (q) q.value = p.get("q") ?? ""; }
       } catch (err) { failed(err); }
     }
   });
+  // What opens over the page closes by a click elsewhere, and by Escape.
+  const over = () => $$("details:is(.menu, .sure, .rest)[open]");
+  document.addEventListener("click", (e) => { for (const el of over()) if (!el.contains(e.target) && !(el.matches(".rest") && e.target.closest(".rail"))) el.open = false; });
   document.addEventListener("toggle", async (e) => {
     if (!e.target.open || !e.target.matches("details[data-later]")) return;
     try { const got = await load(location.href, "filters"); if (got) swap(got.html); } catch (err) { failed(err); }
   }, true);
-  addEventListener("popstate", () => location.reload());
+  addEventListener("popstate", () => { if (place() !== shownPlace) location.reload(); }); // a link within the page comes here too
   addEventListener("beforeunload", (e) => { if (dirty()) e.preventDefault(); });
 
   // Keys. None acts while an input method composes or in a text field.
@@ -410,6 +418,8 @@
       return;
     }
     if (at?.closest("#picks") && picking(e, at)) return;
+    const up = e.key === "Escape" && over().at(-1);
+    if (up) { up.open = false; $("summary", up).focus(); return; }
     if (e.key === "Escape" && typing(at)) { at.blur(); $("#case .scroll")?.focus(); return; }
     if (e.key === "Escape" && chosenBoxes().length) { unpick(); return; }
     if (!keysOn || e.ctrlKey || e.metaKey || e.altKey) return;
