@@ -223,7 +223,7 @@ func TestQualitySaysWhatPeopleSaid(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, indexer.Service)
 	lead := b.as("mio", everywhere, identity.PRLead)
-	lead.want(lead.get("/quality"), 200, "Nothing judged in this time", "press l", "!figures")
+	lead.want(lead.get("/quality"), 200, "Nothing judged in this time", "press l", "!table figures")
 	agent, part := b.as("aya", everywhere, identity.Agent), b.as("rin", []string{"hoshi"}, identity.Product)
 	agent.want(agent.get("/quality"), 403)
 	agent.want(agent.get("/queue"), 200, `!href="/quality"`)
