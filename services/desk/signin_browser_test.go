@@ -21,7 +21,7 @@ func (w *window) fill(pairs ...string) {
 		w.until(fmt.Sprintf("document.querySelector(%q)", last))
 		w.run(chromedp.SendKeys(last, pairs[i+1]))
 	}
-	w.run(chromedp.Click("form:has("+last+") button:not([type])"))
+	w.run(chromedp.Click("form:has(" + last + ") button:not([type])"))
 }
 
 // TestABrowserSignsIn goes the whole way of a second factor and of a provider on
