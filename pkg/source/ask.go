@@ -35,6 +35,7 @@ type Abilities struct {
 	Consents bool      `json:"consents"` // is a [Consenter], and configured to be
 	Since    time.Time `json:"since,omitzero"`
 	By       string    `json:"by,omitempty"` // staff id of who connected it
+	Account  string    `json:"account,omitempty"`
 	Error    string    `json:"error,omitempty"`
 }
 
@@ -52,7 +53,7 @@ func AbilitiesOf(ctx context.Context, s Source, d Deps) Abilities {
 	case err != nil:
 		a.Error = err.Error()
 	case ok:
-		a.Since, a.By = g.Since, g.By
+		a.Since, a.By, a.Account = g.Since, g.By, g.Account
 	}
 	return a
 }
@@ -62,6 +63,7 @@ func AbilitiesOf(ctx context.Context, s Source, d Deps) Abilities {
 // Code is worth (verb "consented").
 type Consenting struct {
 	Source   string `json:"source"`
+	Version  uint64 `json:"version"` // of the source's settings, which the fetcher waits for
 	Redirect string `json:"redirect"`
 	State    string `json:"state,omitempty"`
 	Verifier string `json:"verifier"`
@@ -92,14 +94,53 @@ func (c Consenting) Page(s Source) (string, error) {
 	return cfg.AuthCodeURL(c.State, oauth2.S256ChallengeOption(c.Verifier)), nil
 }
 
-// Grant trades the code and keeps what it is worth.
-func (c Consenting) Grant(ctx context.Context, s Source, d Deps) error {
+// Granted is what came of a consent.
+type Granted struct {
+	Account string `json:"account,omitempty"` // empty where the platform doesn't tell
+	// Other tells that Account isn't the one of the settings: nothing was kept.
+	Other bool   `json:"other,omitempty"`
+	Error string `json:"error,omitempty"` // why nothing was kept, English
+}
+
+// Grant trades the code and keeps what it is worth. Open opens the source anew
+// with other dependencies, to ask whose consent it is.
+func (c Consenting) Grant(ctx context.Context, s Source, d Deps, open func(Deps) (Source, error)) Granted {
 	cfg, ok := consentOf(s)
 	if !ok {
-		return ErrNoConsent
+		return Granted{Error: ErrNoConsent.Error()}
 	}
 	cfg.RedirectURL = c.Redirect
-	return d.Consented(ctx, cfg, c.Code, c.Verifier, c.By)
+	g, err := d.Consented(ctx, cfg, c.Code, c.Verifier, c.By, func(ctx context.Context, k Keeper) (string, error) {
+		d := d
+		d.Keep = k
+		fresh, err := open(d)
+		if err != nil {
+			return "", err
+		}
+		return AccountOf(ctx, fresh)
+	})
+	out := Granted{Account: g.Account}
+	if err != nil {
+		r, ok := errors.AsType[*Refusal](err)
+		out.Error, out.Other = err.Error(), ok && r.Reason == WrongAccount
+	}
+	return out
+}
+
+// accountTime bounds a question whose account it is.
+const accountTime = 15 * time.Second
+
+// AccountOf is the name of the account that s acts for, empty where s can't
+// tell. See [Accounter].
+func AccountOf(ctx context.Context, s Source) (string, error) {
+	a, ok := s.(Accounter)
+	if !ok {
+		return "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, accountTime)
+	defer cancel()
+	name, err := a.Account(ctx)
+	return clip(line(name), 100), err
 }
 
 // Trying asks the fetcher what a configuration would bring: verb "try". Source

@@ -76,6 +76,7 @@ func emailKind() Kind {
 		Kind: config.NewKind("email", "E-mails to a mailbox, by IMAP: what customers write is read as it arrives. Answers are written in your mail program.",
 			emailDefaults, openEmail),
 		Platform: "email",
+		Consents: true,
 		Duties:   Duties{MayTrain: true, Deletions: "A mail that is deleted in the mailbox stays here; erased on request."},
 	}
 }

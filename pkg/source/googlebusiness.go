@@ -56,7 +56,7 @@ func googleBusinessKind() Kind {
 			Retention: 30 * 24 * time.Hour,
 			Deletions: "Google does not tell, and a review that is missing may be back later. Google allows content to be kept for 30 days.",
 		},
-		Limit: businessLimit, OneAnswer: true, WriteKeys: []string{"client_secret"},
+		Consents: true, Limit: businessLimit, OneAnswer: true, WriteKeys: []string{"client_secret"},
 	}
 }
 
@@ -131,12 +131,9 @@ func (s *googleBusiness) managed(ctx context.Context) ([]businessPlace, error) {
 	if now := s.deps.Now(); !s.listed.IsZero() && now.Sub(s.listed) < placesFor {
 		return s.places, nil
 	}
-	type account struct {
-		Name string `json:"name"`
-	}
-	accounts, err := googlePages[account](ctx, s, s.at("mybusinessaccountmanagement")+"/v1/accounts", url.Values{"pageSize": {"20"}}, "accounts")
+	accounts, err := s.accounts(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("accounts: %w", err)
+		return nil, err
 	}
 	var places []businessPlace
 	for _, a := range accounts {
@@ -158,6 +155,43 @@ func (s *googleBusiness) managed(ctx context.Context) ([]businessPlace, error) {
 	}
 	s.places, s.listed = places, s.deps.Now()
 	return places, nil
+}
+
+// businessAccount is an account that who consented owns or manages.
+type businessAccount struct {
+	Name  string `json:"name"`        // accounts/1
+	Title string `json:"accountName"` // of a person, a group or an organisation
+	Type  string `json:"type"`        // PERSONAL, LOCATION_GROUP …
+}
+
+func (s *googleBusiness) accounts(ctx context.Context) ([]businessAccount, error) {
+	out, err := googlePages[businessAccount](ctx, s, s.at("mybusinessaccountmanagement")+"/v1/accounts", url.Values{"pageSize": {"20"}}, "accounts")
+	if err != nil {
+		return nil, fmt.Errorf("accounts: %w", err)
+	}
+	return out, nil
+}
+
+// Account is the person who consented, and whom else they manage.
+func (s *googleBusiness) Account(ctx context.Context) (string, error) {
+	accounts, err := s.accounts(ctx)
+	if err != nil {
+		return "", fmt.Errorf("googlebusiness: whose consent is it: %w", err)
+	}
+	slices.SortStableFunc(accounts, func(a, b businessAccount) int {
+		rank := map[string]int{"PERSONAL": -1}
+		return rank[a.Type] - rank[b.Type]
+	})
+	var names []string
+	for _, a := range accounts {
+		if t := line(a.Title); t != "" && !slices.Contains(names, t) {
+			names = append(names, t)
+		}
+	}
+	if more := len(names) - 3; more > 0 {
+		names = append(names[:3], fmt.Sprintf("+%d", more))
+	}
+	return strings.Join(names, ", "), nil
 }
 
 var (

@@ -65,7 +65,10 @@ func (f *fakeBusiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
 	case path == "/mybusinessaccountmanagement/v1/accounts":
-		fmt.Fprint(w, `{"accounts": [{"name": "accounts/1"}]}`)
+		fmt.Fprint(w, `{"accounts": [{"name": "accounts/1", "accountName": "Cafés", "type": "LOCATION_GROUP"}, {"name": "accounts/9", "accountName": "Hana Sato", "type": "PERSONAL"}]}`)
+		return
+	case path == "/mybusinessbusinessinformation/v1/accounts/9/locations":
+		fmt.Fprint(w, `{}`)
 		return
 	case path == "/mybusinessbusinessinformation/v1/accounts/1/locations":
 		var list []any

@@ -106,6 +106,18 @@ func (m *mastodonSource) signedIn(ctx context.Context, handle string) (*mastodon
 	return self, nil
 }
 
+// Account is that of the token, on its server.
+func (m *mastodonSource) Account(ctx context.Context) (string, error) {
+	if m.cfg.Token.IsZero() {
+		return "", nil
+	}
+	self, err := m.signedIn(ctx, "")
+	if err != nil || self.Username == "" {
+		return "", err
+	}
+	return "@" + self.Username + "@" + host(m.cfg.Server), nil
+}
+
 // Find looks for r among the newest statuses of the account, back to the post
 // it answers.
 func (m *mastodonSource) Find(ctx context.Context, r Reply) (Sent, error) {

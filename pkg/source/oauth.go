@@ -33,6 +33,8 @@ type Grant struct {
 	Token  oauth2.Token `json:"token"`
 	Since  time.Time    `json:"since"`        // when the person consented
 	By     string       `json:"by,omitempty"` // staff id of who did
+	// Account is the platform's name of the account, empty while it isn't known.
+	Account string `json:"account,omitempty"`
 	// Renewing is until when a process has the renewal to itself.
 	Renewing time.Time `json:"renewing,omitzero"`
 }
@@ -43,21 +45,54 @@ func lasts(t *oauth2.Token, now time.Time) bool {
 }
 
 // Consented trades the code that the platform's page gave for a grant, and keeps
-// it. The verifier is that of the request's challenge (PKCE); by is the id of
-// who consented.
-func (d Deps) Consented(ctx context.Context, cfg oauth2.Config, code, verifier, by string) error {
-	ctx, cancel := d.asking(ctx)
+// it once whose says whose account it is. The verifier is that of the request's
+// challenge (PKCE); by is the id of who consented. If it is another account than
+// is wanted nothing is kept, what was kept before stays, and the grant that comes
+// with the [WrongAccount] refusal has only the Account.
+func (d Deps) Consented(ctx context.Context, cfg oauth2.Config, code, verifier, by string, whose func(context.Context, Keeper) (string, error)) (Grant, error) {
+	asking, cancel := d.asking(ctx)
 	defer cancel()
-	t, err := cfg.Exchange(ctx, code, oauth2.VerifierOption(verifier))
+	t, err := cfg.Exchange(asking, code, oauth2.VerifierOption(verifier))
 	if err != nil {
-		return tokenError(err, "the platform did not take the consent", "connect again in the desk")
+		return Grant{}, tokenError(err, "the platform did not take the consent", "connect again in the desk")
 	}
 	d.date(t)
+	given := Grant{Client: cfg.ClientID, Token: *t, Since: d.Now().UTC(), By: by}
+	given.Account, err = whose(ctx, &lent{Keeper: d.Keep, grant: given})
+	if r, ok := errors.AsType[*Refusal](err); ok && r.Reason == WrongAccount {
+		return Grant{Account: given.Account}, err
+	}
+	if err != nil { // the consent is good all the same
+		d.Log.Warn("whose consent it is is not known yet", "error", err)
+	}
 	var g Grant
-	return d.Keep.Update(ctx, tokenName, &g, func() (bool, error) {
-		g = Grant{Client: cfg.ClientID, Token: *t, Since: d.Now().UTC(), By: by}
+	err = d.Keep.Update(ctx, tokenName, &g, func() (bool, error) {
+		g = given
 		return true, nil
 	})
+	return given, err
+}
+
+// lent is a keeper in which a grant stands that isn't kept yet.
+type lent struct {
+	Keeper
+	mu    sync.Mutex
+	grant Grant
+}
+
+func (l *lent) Update(ctx context.Context, name string, v any, change func() (bool, error)) error {
+	g, ok := v.(*Grant)
+	if !ok || name != tokenName {
+		return l.Keeper.Update(ctx, name, v, change)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*g = l.grant
+	keep, err := change()
+	if err == nil && keep {
+		l.grant = *g
+	}
+	return err
 }
 
 // Consent returns the grant that is kept for cfg's client; ok is false when

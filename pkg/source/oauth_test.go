@@ -116,10 +116,13 @@ func (a *authority) consent(t *testing.T, d Deps) {
 	a.code, a.challenge, a.refused = "code-"+verifier, oauth2.S256ChallengeFromVerifier(verifier), false
 	code := a.code
 	a.mu.Unlock()
-	if err := d.Consented(t.Context(), a.config(), code, verifier, "hanako"); err != nil {
+	if _, err := d.Consented(t.Context(), a.config(), code, verifier, "hanako", nobody); err != nil {
 		t.Fatal(err)
 	}
 }
+
+// nobody doesn't say whose consent it is.
+func nobody(context.Context, Keeper) (string, error) { return "", nil }
 
 // clock can be moved on.
 type clock struct {
@@ -157,7 +160,7 @@ func TestConsentIsUsedAndRenewed(t *testing.T) {
 	if _, err := token(t.Context()); err == nil || !permanent(err) || !strings.Contains(err.Error(), "connect the source in the desk") {
 		t.Errorf("without consent: %v", err)
 	}
-	if err := d.Consented(t.Context(), a.config(), "wrong", oauth2.GenerateVerifier(), "hanako"); err == nil || !strings.Contains(err.Error(), "said the authority") {
+	if _, err := d.Consented(t.Context(), a.config(), "wrong", oauth2.GenerateVerifier(), "hanako", nobody); err == nil || !strings.Contains(err.Error(), "said the authority") {
 		t.Errorf("a wrong code: %v", err)
 	}
 	a.consent(t, d)
@@ -178,6 +181,50 @@ func TestConsentIsUsedAndRenewed(t *testing.T) {
 		if got, err := token(t.Context()); err != nil || got != step.want {
 			t.Errorf("after %v: %q, %v; want %s", step.pass, got, err, step.want)
 		}
+	}
+}
+
+// TestWhoseConsentItIs: it is asked with the new token before anything is kept,
+// and another account's consent replaces nothing.
+func TestWhoseConsentItIs(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	d, _ := tokenDeps(t, Memory())
+	give := func(name string, err error) (Grant, error) {
+		verifier := oauth2.GenerateVerifier()
+		a.mu.Lock()
+		a.code, a.challenge = "code-"+verifier, oauth2.S256ChallengeFromVerifier(verifier)
+		code := a.code
+		a.mu.Unlock()
+		return d.Consented(t.Context(), a.config(), code, verifier, "hanako", func(ctx context.Context, k Keeper) (string, error) {
+			with := d
+			with.Keep = k
+			got, lost := with.token(a.config())(ctx)
+			if want := fmt.Sprint("access-", a.tokens()); lost != nil || got != want {
+				t.Errorf("asked with %q, %v; want %s", got, lost, want)
+			}
+			return name, err
+		})
+	}
+	kept := func() Grant {
+		t.Helper()
+		g, _, err := d.Consent(t.Context(), a.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	if g, err := give("@other", WrongAccount.refuse("not us")); err == nil || g.Account != "@other" || g.Token.AccessToken != "" || kept().Account != "" {
+		t.Errorf("another account: %+v, %v; kept %+v", g, err, kept())
+	}
+	if g, err := give("@acme", nil); err != nil || g.Account != "@acme" || kept().Account != "@acme" || kept().Token.AccessToken != "access-2" {
+		t.Errorf("ours: %+v, %v; kept %+v", g, err, kept())
+	}
+	if _, err := give("@other", WrongAccount.refuse("not us")); err == nil || kept().Account != "@acme" || kept().Token.AccessToken != "access-2" {
+		t.Errorf("another one after ours: %v; kept %+v", err, kept())
+	}
+	if _, err := give("", Unreachable.refuse("busy")); err != nil || kept().Account != "" || kept().Token.AccessToken != "access-4" {
+		t.Errorf("the platform doesn't say: %v; kept %+v", err, kept())
 	}
 }
 

@@ -39,6 +39,9 @@ type Progress struct {
 	// Began is since when this process listens: what came while nobody did is
 	// no silence. The fetcher sets it.
 	Began time.Time `json:"-"`
+	// Account is whom the source acts for, by the platform's name; empty where
+	// it acts for nobody or that isn't known.
+	Account string `json:"account,omitempty"`
 	// Alive is until when the source has been run for sure.
 	Alive time.Time `json:"alive,omitzero"`
 	// Left of Quota requests until Reset, where the platform tells.

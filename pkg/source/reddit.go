@@ -72,7 +72,7 @@ func redditKind() Kind {
 			Reread:    24 * time.Hour,
 			Deletions: "Nothing tells: posts are asked for again once a day, 100 in one request, without cost.",
 		},
-		Limit: redditLimit, WriteKeys: []string{"client_secret"},
+		Consents: true, Limit: redditLimit, WriteKeys: []string{"client_secret"},
 	}
 }
 
@@ -315,21 +315,42 @@ func (s *reddit) signedIn(ctx context.Context, r Reply) error {
 	if r.To.NoReply != "" {
 		return Reason(r.To.NoReply).refuse("reddit: the post is locked or archived")
 	}
+	me, err := s.me(ctx)
+	if err != nil {
+		if known, ok := Refused(err, s.deps.Now()); ok {
+			return &known
+		}
+		return &Refusal{Reason: Unreachable, Err: err}
+	}
+	for _, want := range []string{s.cfg.Account, cmp.Or(r.Account, s.cfg.Account)} {
+		if want = strings.TrimPrefix(strings.TrimPrefix(want, "@"), "u/"); !strings.EqualFold(me, want) {
+			return WrongAccount.refuse("reddit: the reply is for u/%s, but the consent is u/%s's", want, me)
+		}
+	}
+	return nil
+}
+
+// me is the name of the account that consented.
+func (s *reddit) me(ctx context.Context) (string, error) {
 	var me struct {
 		Name string `json:"name"`
 	}
 	if err := s.get(ctx, s.cfg.Server+"/api/v1/me?raw_json=1", &me); err != nil {
-		if known, ok := Refused(err, s.deps.Now()); ok {
-			return &known
-		}
-		return &Refusal{Reason: Unreachable, Err: fmt.Errorf("reddit: whose consent is it: %w", err)}
+		return "", fmt.Errorf("reddit: whose consent is it: %w", err)
 	}
-	for _, want := range []string{s.cfg.Account, cmp.Or(r.Account, s.cfg.Account)} {
-		if want = strings.TrimPrefix(strings.TrimPrefix(want, "@"), "u/"); !strings.EqualFold(me.Name, want) {
-			return WrongAccount.refuse("reddit: the reply is for u/%s, but the consent is u/%s's", want, me.Name)
-		}
+	return line(me.Name), nil
+}
+
+// Account is that of the consent.
+func (s *reddit) Account(ctx context.Context) (string, error) {
+	me, err := s.me(ctx)
+	if err != nil || me == "" {
+		return "", err
 	}
-	return nil
+	if !strings.EqualFold(me, s.cfg.Account) {
+		err = WrongAccount.refuse("reddit: the consent is u/%s's, but the account is u/%s", me, s.cfg.Account)
+	}
+	return "u/" + me, err
 }
 
 // Find looks for r among the newest comments of the account.

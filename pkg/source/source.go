@@ -161,6 +161,15 @@ type Consenter interface {
 	Consent() oauth2.Config
 }
 
+// Accounter is the ability to say whose account a source acts for.
+type Accounter interface {
+	// Account asks the platform whose consent or key it is, and returns the name
+	// that people know the account by, as @acme; empty where there is none, as
+	// for an app that only listens. If that is another account than the
+	// configuration names, it comes with a [WrongAccount] refusal.
+	Account(ctx context.Context) (string, error)
+}
+
 // Keeper keeps small values of one source between runs, sealed: tokens that the
 // platform renews, budgets that are spent. The processes that run the source
 // share them.
@@ -232,6 +241,9 @@ type Kind struct {
 	// OneAnswer tells that the platform holds one answer to a post: another one
 	// overwrites it.
 	OneAnswer bool
+	// Consents tells that a source may be a [Consenter], as far as its
+	// configuration wants it.
+	Consents bool
 	// WriteKeys are the keys of the configuration without which a source only
 	// listens; nil for all its secrets.
 	WriteKeys []string

@@ -120,6 +120,7 @@ func xKind() Kind {
 			Expire: 30 * 24 * time.Hour,
 		},
 		Limit:     Limit{Max: 280, Unit: Weighted, URL: 23},
+		Consents:  true,
 		WriteKeys: []string{"account"},
 	}
 }

@@ -277,7 +277,8 @@ const (
 )
 
 // account is the configured account, empty without one; its ID is empty when X
-// knows none of that name.
+// knows none of that name. Another one that the keys belong to comes with an
+// error.
 func (x *xSource) account(ctx context.Context) (xUser, error) {
 	if x.cfg.Account == "" {
 		return xUser{}, nil
@@ -288,27 +289,63 @@ func (x *xSource) account(ctx context.Context) (xUser, error) {
 	if self != nil {
 		return *self, nil
 	}
-	path, as := "/2/users/by/username/"+x.cfg.Account, asApp
+	var u xUser
+	var err error
 	if x.speaks() {
-		path, as = "/2/users/me", asSelf
+		u, err = x.user(ctx, "/2/users/me", asSelf)
+	} else {
+		u, err = x.user(ctx, "/2/users/by/username/"+x.cfg.Account, asApp)
 	}
+	if err != nil || u.ID == "" {
+		return xUser{}, err
+	}
+	if err := x.wanted(u); err != nil {
+		return u, err
+	}
+	x.mu.Lock()
+	x.self = &u
+	x.mu.Unlock()
+	return u, nil
+}
+
+// user reads an account; its ID is empty when X knows none.
+func (x *xSource) user(ctx context.Context, path string, as xIdentity) (xUser, error) {
 	var a struct {
 		Data xUser `json:"data"`
 	}
 	if err := x.get(ctx, path, url.Values{}, as, &a); err != nil {
 		return xUser{}, err
 	}
-	if a.Data.ID == "" || xNumber(a.Data.ID) == 0 {
+	if xNumber(a.Data.ID) == 0 {
 		return xUser{}, nil
 	}
 	x.ledger.note(xCharge{users: []uint64{xNumber(a.Data.ID)}})
-	if !strings.EqualFold(a.Data.Username, x.cfg.Account) {
-		return xUser{}, WrongAccount.refuse("x: the token belongs to @%s, but the account is @%s", line(a.Data.Username), x.cfg.Account)
-	}
-	x.mu.Lock()
-	x.self = &a.Data
-	x.mu.Unlock()
 	return a.Data, nil
+}
+
+// wanted refuses u unless it is the configured account.
+func (x *xSource) wanted(u xUser) error {
+	if x.cfg.Account != "" && !strings.EqualFold(u.Username, x.cfg.Account) {
+		return WrongAccount.refuse("x: the token belongs to @%s, but the account is @%s", line(u.Username), x.cfg.Account)
+	}
+	return nil
+}
+
+// Account is that of the keys or of the consent.
+func (x *xSource) Account(ctx context.Context) (string, error) {
+	if !x.speaks() {
+		return "", nil
+	}
+	u, err := xUser{}, error(nil)
+	if x.cfg.Account != "" {
+		u, err = x.account(ctx)
+	} else {
+		u, err = x.user(ctx, "/2/users/me", asSelf)
+	}
+	if u.Username == "" {
+		return "", err
+	}
+	return "@" + u.Username, err
 }
 
 // speaks tells whether there are credentials of an account.

@@ -73,7 +73,7 @@ func youTubeKind() Kind {
 			Reread:    7 * 24 * time.Hour,
 			Deletions: "Nothing tells: comments are asked for again once a week, 50 for one quota unit, as YouTube demands within 30 days.",
 		},
-		Limit: youTubeLimit, WriteKeys: []string{"client_secret"},
+		Consents: true, Limit: youTubeLimit, WriteKeys: []string{"client_secret"},
 	}
 }
 
@@ -101,6 +101,34 @@ func (s *youTube) Consent() oauth2.Config {
 			TokenURL: strings.Replace(s.cfg.Server, "{api}", "oauth2", 1) + "/token",
 		},
 	}
+}
+
+// Account is the channel of the consent.
+func (s *youTube) Account(ctx context.Context) (string, error) {
+	var answer struct {
+		Items []struct {
+			ID      string `json:"id"`
+			Snippet struct {
+				Title  string `json:"title"`
+				Handle string `json:"customUrl"` // @acme
+			} `json:"snippet"`
+		} `json:"items"`
+	}
+	if err := s.ask(ctx, http.MethodGet, "/channels?part=snippet&mine=true", 1, nil, &answer); err != nil {
+		return "", fmt.Errorf("youtube: whose consent is it: %w", err)
+	}
+	if len(answer.Items) == 0 {
+		return "", WrongAccount.refuse("youtube: the Google account that consented has no channel; choose the channel %s on Google's page", s.cfg.Channel)
+	}
+	c := answer.Items[0]
+	name := cmp.Or(line(c.Snippet.Title), c.ID)
+	if h := line(c.Snippet.Handle); strings.HasPrefix(h, "@") {
+		name += " (" + h + ")"
+	}
+	if c.ID != s.cfg.Channel {
+		return name, WrongAccount.refuse("youtube: the consent is that of the channel %s, %s, but the channel is %s", name, clip(line(c.ID), 60), s.cfg.Channel)
+	}
+	return name, nil
 }
 
 func (s *youTube) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, error] {

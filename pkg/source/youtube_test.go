@@ -20,6 +20,7 @@ type fakeYouTube struct {
 	units    int
 	fault    string // body of a 403
 	denied   bool
+	mine     string // id of the channel of who consented; empty for none
 }
 
 type fakeYouTubeComment struct {
@@ -54,6 +55,11 @@ func (f *fakeYouTube) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	items := []any{}
 	switch {
+	case r.Method == "GET" && r.URL.Path == "/youtube/youtube/v3/channels" && q.Get("mine") == "true" && q.Get("part") == "snippet":
+		f.units++
+		if f.mine != "" {
+			items = append(items, map[string]any{"kind": "youtube#channel", "id": f.mine, "snippet": map[string]any{"title": "Acme", "customUrl": "@acme"}})
+		}
 	case r.Method == "GET" && r.URL.Path == "/youtube/youtube/v3/commentThreads" && q.Get("allThreadsRelatedToChannelId") == ownChannel && q.Get("textFormat") == "plainText":
 		f.units++
 		for _, c := range f.comments {

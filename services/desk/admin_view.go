@@ -255,6 +255,7 @@ type dutiesRow struct {
 
 type sourceRow struct {
 	ID, Name, Kind, Detail string
+	Account                string // whom it acts for, by the platform's name
 	Href                   string
 	State                  string // ok, waiting, silent, failing, away, off
 	StateName              string
@@ -374,6 +375,10 @@ type formView struct {
 	Back   link
 	Second *formView // another form below, with its own button
 	Try    string    // where what is typed can be tried; empty for not at all
+	// First is what the button before Button sends, FirstButton what it says;
+	// empty for no such button.
+	First       pair
+	FirstButton string
 }
 
 // sourceView is one source: its settings, how it fares, and what its platform
@@ -394,12 +399,14 @@ type sourceView struct {
 
 // consentView is whether a person has let a source in on the platform's page.
 type consentView struct {
-	Action   string // asks for the way there
+	Action   string // asks for the way there; empty before the source is saved
 	Go, Host string // the platform's page; empty before it is asked for
 	Redirect string // what the platform must know of us
 	Guessed  bool   // Redirect is made of the request, not configured
+	On       bool   // the source is switched on once it is let in
 	Since    moment
 	By       string
+	Account  string // by the platform's name; empty where it doesn't tell
 	Error    string
 }
 

@@ -35,6 +35,7 @@ type family struct {
 // kindView is a kind that can be chosen.
 type kindView struct {
 	Name, Label, Doc, Href string
+	consents               bool // a person may have to let its sources in
 	fields                 []config.Field
 }
 
@@ -64,7 +65,7 @@ func (w *words) instead(key, english string) string {
 func sourceFamily() family {
 	s := family{name: "sources", path: "/sources", title: "nav.sources", brand: true}
 	for _, k := range source.Kinds {
-		s.kinds = append(s.kinds, kindView{Name: k.Name, Doc: k.Doc, Href: "/sources/new?kind=" + k.Name, fields: k.Fields()})
+		s.kinds = append(s.kinds, kindView{Name: k.Name, Doc: k.Doc, Href: "/sources/new?kind=" + k.Name, consents: k.Consents, fields: k.Fields()})
 	}
 	s.get = func(store *settings.Store, id string) (connected, bool) {
 		v, ok := settings.Sources.Get(store, id)
@@ -182,6 +183,10 @@ func (c *call) connectionForm(s family, v connected, kind *kindView, wrong map[s
 	page := &formView{
 		frame: c.frame(title, s.path), Lead: kind.Doc, Action: s.path + "/" + c.r.PathValue("id"), Button: say("me.save"), Back: link{say(s.title), s.path},
 		Groups: []fieldGroup{{Fields: append(general, c.l.configFields("key."+s.name+"."+kind.Name+".", kind.fields, v.config, wrong)...)}}, Hidden: []pair{{"kind", kind.Name}},
+	}
+	if v.id == "" && kind.consents {
+		page.First = pair{"then", "consent"}
+		page.FirstButton = say("consent.save")
 	}
 	if text := wrong[""]; text != "" {
 		page.Notice = &notice{Kind: "error", Title: say("error.input"), Text: text, Kept: say("form.kept")}
@@ -317,8 +322,11 @@ func (c *call) saveConnection(s family) error {
 		return c.showConnection(http.StatusUnprocessableEntity, s, v, kind, wrong)
 	}
 	isNew := v.id == ""
+	asks := isNew && kind.consents && c.form("then") == "consent"
+	on := !v.off
 	if isNew {
 		v.id = kind.Name + "-" + newID()[:6]
+		v.off = v.off || asks
 	}
 	if err := s.put(c, v); err != nil {
 		wrong := c.l.mistakes(err)
@@ -326,9 +334,13 @@ func (c *call) saveConnection(s family) error {
 			return err
 		}
 		if isNew {
-			v.id = ""
+			v.id, v.off = "", !on
 		}
 		return c.showConnection(http.StatusUnprocessableEntity, s, v, kind, wrong)
+	}
+	if asks {
+		c.r.SetPathValue("id", v.id)
+		return c.goToPlatform(v, kind, on)
 	}
 	c.flash(&flash{Text: c.l.say("done.saved")})
 	if isNew && s.brand {

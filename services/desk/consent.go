@@ -35,6 +35,7 @@ const (
 // consenting is what the cookie holds.
 type consenting struct {
 	Source, State, Verifier, Session string
+	On                               bool // the source is switched on afterwards
 }
 
 func (c *call) sessionMark() string {
@@ -42,7 +43,7 @@ func (c *call) sessionMark() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// askConsent prepares the way to the platform's page and shows it.
+// askConsent sends the browser to the platform's page.
 func (c *call) askConsent() error {
 	v, kind, err := c.wantedConnection(sourceFamily().called(c.l))
 	if err != nil {
@@ -51,29 +52,75 @@ func (c *call) askConsent() error {
 	if v.id == "" || kind == nil {
 		return errNotFound
 	}
-	out := consenting{v.id, rand.Text(), oauth2.GenerateVerifier(), c.sessionMark()}
+	return c.goToPlatform(v, kind, v.off && c.form("on") == "yes")
+}
+
+// goToPlatform prepares the way to the page on which a person lets v in, and
+// sends the browser there; v is switched on when it comes back with a yes, if on
+// says so. Where the settings want no consent that is done at once.
+func (c *call) goToPlatform(v connected, kind *kindView, on bool) error {
+	out := consenting{v.id, rand.Text(), oauth2.GenerateVerifier(), c.sessionMark(), on}
 	ctx, cancel := c.within(consentTime)
 	defer cancel()
 	page, err := bus.Ask[source.Consenting, string](ctx, c.Bus, "fetcher", "consent", source.Consenting{
-		Source: v.id, Redirect: c.base(c.r) + consentPath, State: out.State, Verifier: out.Verifier,
+		Source: v.id, Version: settings.Sources.Version(c.Settings, v.id), Redirect: c.base(c.r) + consentPath, State: out.State, Verifier: out.Verifier,
 	})
 	if err != nil {
-		return c.showSource(http.StatusUnprocessableEntity, v, kind, nil, func(p *sourceView) { p.Notice = c.askedInVain(err) })
+		return c.notConnected(v, kind, c.askedInVain(err))
+	}
+	if page == "" {
+		if on {
+			if err := c.switchOn(v); err != nil {
+				return err
+			}
+		}
+		c.flash(&flash{Text: c.l.say("consent.unneeded")})
+		return c.back("/sources/" + v.id)
 	}
 	to, err := url.Parse(page)
 	if err != nil || to.Scheme != "https" && to.Scheme != "http" {
-		return &inputError{c.l.say("consent.no_page")}
+		return c.notConnected(v, kind, &notice{Kind: "error", Title: c.l.say("source.in_vain"), Text: c.l.say("consent.no_page")})
 	}
 	raw, err := json.Marshal(out)
 	if err != nil {
 		return err
 	}
 	c.setConsentCookie(base64.RawURLEncoding.EncodeToString(raw), consentLife)
+	// Answering a form with a redirect to another site is what our policy
+	// forbids; a page that goes on by itself is not.
+	c.w.Header().Set("Refresh", "0; url="+to.String())
 	return c.showSource(http.StatusOK, v, kind, nil, func(p *sourceView) {
 		if p.Consent != nil {
 			p.Consent.Go, p.Consent.Host = page, to.Host
 		}
 	})
+}
+
+// notConnected shows a source and why nobody has let it in, and what is so all
+// the same.
+func (c *call) notConnected(v connected, kind *kindView, why *notice) error {
+	if why.Kept = c.l.say("consent.refused_text"); v.off {
+		why.Kept = c.l.say("consent.kept_off")
+	}
+	return c.showSource(http.StatusUnprocessableEntity, v, kind, nil, func(p *sourceView) { p.Notice = why })
+}
+
+func (c *call) switchOn(v connected) error {
+	v.off = false
+	return sourceFamily().put(c, v)
+}
+
+// connectedNotice says who has just let a source in.
+func (c *call) connectedNotice(page *sourceView) *notice {
+	say := c.l.say
+	n := &notice{Kind: "info", Title: say("consent.done"), Text: say("consent.done_text")}
+	if page.Consent.Account != "" {
+		n.Title = say("consent.done_as", page.Consent.Account)
+	}
+	if page.State != nil && page.State.State == "off" {
+		n.Text = say("consent.done_off")
+	}
+	return n
 }
 
 // The cookie has to come along when the platform sends the browser back, so it
@@ -114,25 +161,44 @@ func (c *call) consented() error {
 	if kind == nil {
 		return errNotFound
 	}
-	vain := func(n *notice) error {
-		return c.showSource(http.StatusUnprocessableEntity, v, kind, nil, func(p *sourceView) { p.Notice = n })
-	}
 	if q.Get("code") == "" {
 		why := q.Get("error_description")
 		if why == "" {
 			why = q.Get("error")
 		}
-		return vain(&notice{Kind: "error", Title: c.l.say("consent.refused"), Text: text.Cut(why, 300), Kept: c.l.say("consent.refused_text")})
+		return c.notConnected(v, kind, &notice{Kind: "error", Title: c.l.say("consent.refused"), Text: text.Cut(why, 300)})
 	}
 	ctx, cancel := c.within(consentTime)
 	defer cancel()
-	if _, err := bus.Ask[source.Consenting, struct{}](ctx, c.Bus, "fetcher", "consented", source.Consenting{
-		Source: was.Source, Redirect: c.base(c.r) + consentPath, Verifier: was.Verifier, Code: q.Get("code"), By: c.viewer.Actor(),
-	}); err != nil {
-		return vain(c.askedInVain(err))
+	g, err := bus.Ask[source.Consenting, source.Granted](ctx, c.Bus, "fetcher", "consented", source.Consenting{
+		Source: was.Source, Version: settings.Sources.Version(c.Settings, was.Source),
+		Redirect: c.base(c.r) + consentPath, Verifier: was.Verifier, Code: q.Get("code"), By: c.viewer.Actor(),
+	})
+	switch {
+	case err != nil:
+		return c.notConnected(v, kind, c.askedInVain(err))
+	case g.Other:
+		c.Log.Warn("another account has consented than is wanted", "source", was.Source, "account", g.Account, "by", c.viewer.Actor())
+		n := &notice{Kind: "error", Title: c.l.say("consent.other", g.Account), Text: c.l.say("consent.other_text") + " " + upperFirst(g.Error)}
+		if g.Account == "" {
+			n.Title = c.l.say("source.in_vain")
+		}
+		return c.notConnected(v, kind, n)
+	case g.Error != "":
+		return c.notConnected(v, kind, &notice{Kind: "error", Title: c.l.say("source.in_vain"), Text: upperFirst(g.Error)})
 	}
-	c.Log.Info("a source was connected", "source", was.Source, "by", c.viewer.Actor())
+	c.Log.Info("a source was connected", "source", was.Source, "account", g.Account, "by", c.viewer.Actor())
+	if was.On && v.off {
+		if err := c.switchOn(v); err != nil {
+			return err
+		}
+	}
 	return c.back("/sources/" + was.Source + "?connected=yes")
+}
+
+// consentFirst is what the platform must know before anybody can be asked.
+func (c *call) consentFirst() *consentView {
+	return &consentView{Redirect: c.base(c.r) + consentPath, Guessed: c.Public == ""}
 }
 
 // consentOf is the consent of a source in words.
@@ -140,9 +206,13 @@ func (c *call) consentOf(id string, a source.Abilities) *consentView {
 	if !a.Consents {
 		return nil
 	}
-	v := &consentView{Action: "/sources/" + id + "/consent", Redirect: c.base(c.r) + consentPath, Error: a.Error, Guessed: c.Public == ""}
+	v := c.consentFirst()
+	v.Action, v.Error = "/sources/"+id+"/consent", a.Error
+	if s, ok := settings.Sources.Get(c.Settings, id); ok {
+		v.On = s.Off && a.Since.IsZero()
+	}
 	if !a.Since.IsZero() {
-		v.Since = c.l.at(a.Since)
+		v.Since, v.Account = c.l.at(a.Since), a.Account
 		if s, ok := settings.Staff.Get(c.Settings, a.By); ok {
 			v.By = s.Name
 		}

@@ -199,6 +199,7 @@ type apiSource struct {
 	Name        string      `json:"name"`
 	Kind        string      `json:"kind"`
 	Brand       string      `json:"brand,omitempty"`
+	Account     string      `json:"account,omitempty"` // by the platform's name
 	State       string      `json:"state"`
 	LastSuccess *time.Time  `json:"last_success,omitempty"`
 	LastItem    *time.Time  `json:"last_item,omitempty"`
@@ -243,7 +244,7 @@ func (c *call) apiSources() error {
 		}
 		kind, _ := source.Named(s.Kind)
 		a := apiSource{
-			ID: s.ID, Name: s.Name, Kind: s.Kind, Brand: s.Brand, State: stateOf(s, p, c.l.now), LastSuccess: timeOrNil(p.Success), LastItem: timeOrNil(p.Item),
+			ID: s.ID, Name: s.Name, Kind: s.Kind, Brand: s.Brand, Account: p.Account, State: stateOf(s, p, c.l.now), LastSuccess: timeOrNil(p.Success), LastItem: timeOrNil(p.Item),
 			LagSeconds: p.Lag().Seconds(), NextTry: timeOrNil(p.Next), Error: p.Error, KnownSince: timeOrNil(cov.Since), Outages: []apiOutage{},
 			Duties: apiDuties{int64(kind.Duties.Retention.Seconds()), kind.Duties.Deletions, kind.Duties.MayTrain, kind.Duties.MayLeave},
 		}

@@ -20,10 +20,10 @@ func sampleSource(l *locale, f frame) *sourceView {
 			Groups: []fieldGroup{{Fields: l.configFields("key.sources."+kind.Name+".", kind.fields, nil, nil)}},
 			Notice: &notice{Kind: "info", Title: l.say("consent.done"), Text: l.say("consent.done_text")},
 		},
-		State: &sourceRow{State: "failing", StateName: l.say("source.state_failing"), Success: at(3 * time.Hour), Item: at(5 * time.Hour), Lag: "12 s",
+		State: &sourceRow{State: "failing", Account: "@kumo_cafe", StateName: l.say("source.state_failing"), Success: at(3 * time.Hour), Item: at(5 * time.Hour), Lag: "12 s",
 			Next: l.at(sampleNow.Add(12 * time.Minute)), Quota: "287 / 300", Error: "the platform does not renew the consent: invalid_grant (400): connect again in the desk"},
 		Hook: "https://earshot.example.com/hooks/x-7fq2ab", Guessed: true,
-		Consent: &consentView{Action: "/sources/x/consent", Redirect: "https://earshot.example.com/sources/consent/callback", Since: at(40 * 24 * time.Hour), By: "佐藤 香織", Go: "https://x.com/i/oauth2/authorize?client_id=a", Host: "x.com"},
+		Consent: &consentView{Action: "/sources/x/consent", Redirect: "https://earshot.example.com/sources/consent/callback", Since: at(40 * 24 * time.Hour), By: "佐藤 香織", Account: "@kumo_cafe", Go: "https://x.com/i/oauth2/authorize?client_id=a", Host: "x.com"},
 		Tried: &triedView{Text: l.say("source.tried", 28, 2), Secrets: true, Rows: []triedRow{
 			{rowView{Author: "@midori_k", PlatformName: "X", At: at(4 * time.Minute), Text: []span{{Text: "三回電話しても折り返しがない。明日までに返金の連絡がなければ、録音も含めて全部公開します。"}}, Lang: "ja"}, []string{"Kumo Café", "Hoshi"}},
 			{rowView{Author: "@ravi", PlatformName: "X", At: at(9 * time.Minute), Text: []span{{Text: "A lovely morning in Ueno."}}, Lang: "en"}, nil},

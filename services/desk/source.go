@@ -83,6 +83,9 @@ func (c *call) sourceRow(s settings.Source, p source.Progress) sourceRow {
 	if r.Name == "" {
 		r.Name = s.ID
 	}
+	if r.Account = p.Account; r.Account == r.Name {
+		r.Account = ""
+	}
 	if r.Kind == r.Name {
 		r.Kind = ""
 	}
@@ -152,12 +155,15 @@ func (c *call) showSource(status int, v connected, kind *kindView, wrong map[str
 	if k, ok := source.Named(kind.Name); ok {
 		page.Duties = c.duties(kind, k.Duties)
 	}
-	if v.id != "" {
+	switch {
+	case v.id != "":
 		c.faring(page, v)
 		page.Duties = append(page.Duties, c.rereading(v)...)
+	case kind.consents:
+		page.Consent = c.consentFirst()
 	}
 	if c.r.URL.Query().Get("connected") == "yes" && page.Consent != nil && !page.Consent.Since.IsZero() {
-		page.Notice = &notice{Kind: "info", Title: c.l.say("consent.done"), Text: c.l.say("consent.done_text")}
+		page.Notice = c.connectedNotice(page)
 	}
 	if change != nil {
 		change(page)

@@ -45,7 +45,7 @@ func withParlour(t *testing.T) {
 		Kind: config.NewKind("parlour", "A parlour.", parlourConfig{}, func(c parlourConfig, d source.Deps) (source.Source, error) {
 			return &parlour{c, d}, nil
 		}),
-		Platform: "parlour",
+		Platform: "parlour", Consents: true,
 	})
 	t.Cleanup(func() { source.Kinds = was })
 }
@@ -90,6 +90,23 @@ func (p *parlour) Consent() oauth2.Config {
 	}}
 }
 
+// Account is whose token it is.
+func (p *parlour) Account(ctx context.Context) (string, error) {
+	g, ok, err := p.deps.Consent(ctx, p.Consent())
+	if err != nil || !ok {
+		return "", err
+	}
+	resp, err := p.deps.HTTP.Get(ctx, p.cfg.Server+"/me", http.Header{"Authorization": {"Bearer " + g.Token.AccessToken}})
+	if err != nil {
+		return "", err
+	}
+	name := string(resp.Body)
+	if name != "@kumo" {
+		err = &source.Refusal{Reason: source.WrongAccount, Err: fmt.Errorf("the parlour is %s's", name)}
+	}
+	return name, err
+}
+
 // page fetches the page until it says all that is wanted: services start beside
 // it.
 func (v *visitor) soon(path string, want ...string) answer {
@@ -123,6 +140,10 @@ func newParlour(t *testing.T) (*bench, string) {
 	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
+		if r.URL.Path == "/me" {
+			fmt.Fprint(w, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+			return
+		}
 		if r.URL.Path == "/authorize" { // a person presses yes
 			challenge = r.FormValue("code_challenge")
 			if r.FormValue("code_challenge_method") != "S256" || r.FormValue("redirect_uri") != "https://desk.example/sources/consent/callback" {
@@ -137,12 +158,13 @@ func newParlour(t *testing.T) (*bench, string) {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		if r.FormValue("code") != "c0de" || oauth2.S256ChallengeFromVerifier(r.FormValue("code_verifier")) != challenge {
+		token, known := map[string]string{"c0de": "@kumo", "c0de-other": "@mallory"}[r.FormValue("code")]
+		if !known || oauth2.S256ChallengeFromVerifier(r.FormValue("code_verifier")) != challenge {
 			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(w, `{"error":"invalid_grant"}`)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "t", "token_type": "Bearer"})
+		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": token, "token_type": "Bearer"})
 	}))
 	t.Cleanup(platform.Close)
 	eventually(t, "both keys are there", func() bool {
@@ -171,23 +193,32 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// way is the way to the platform's page that an answer sends the browser.
+func (v *visitor) way(a answer) string {
+	v.t.Helper()
+	to, ok := strings.CutPrefix(a.Header.Get("Refresh"), "0; url=")
+	if !ok || !strings.Contains(a.body, strings.ReplaceAll(to, "&", "&amp;")) {
+		v.t.Fatalf("no way to the platform: %q", to)
+	}
+	resp, err := v.client.Get(to)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	resp.Body.Close()
+	u, err := resp.Location()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return u.RequestURI()
+}
+
 func TestAPersonConnectsASource(t *testing.T) {
 	b, _ := newParlour(t)
 	v := b.as("aya", everywhere, identity.Admin)
 	v.soon("/sources/par", "Not connected yet", "https://desk.example/sources/consent/callback", "https://desk.example/hooks/par")
-	way := regexp.MustCompile(`href="(http://127[^"]+/authorize[^"]+)"`)
 	begin := func(v *visitor) string {
 		t.Helper()
-		m := way.FindStringSubmatch(v.want(v.post("/sources/par/consent"), 200, "Go on to 127.0.0.1").body)
-		if m == nil {
-			t.Fatal("no way to the platform")
-		}
-		resp, err := v.client.Get(strings.ReplaceAll(m[1], "&amp;", "&"))
-		b.put(err)
-		resp.Body.Close()
-		u, err := resp.Location()
-		b.put(err)
-		return u.RequestURI()
+		return v.way(v.want(v.post("/sources/par/consent"), 200, "Go on to 127.0.0.1"))
 	}
 	back := begin(v)
 	// Somebody else's browser, or another answer, gets nowhere.
@@ -198,15 +229,71 @@ func TestAPersonConnectsASource(t *testing.T) {
 	if got := a.Header.Get("Location"); got != "/sources/par?connected=yes" {
 		t.Errorf("leads to %q", got)
 	}
-	v.want(v.get("/sources/par?connected=yes"), 200, "Connected since", "By Aya", "The source fetches with it", "Connect again")
+	v.want(v.get("/sources/par?connected=yes"), 200, "Connected since", "By Aya", "Connected: @kumo", "<b>@kumo</b>", "The source fetches with it", "Connect again")
 	v.want(v.get(back), 400, "does not belong") // it is good once
+	v.soon("/sources", "@kumo")
+	v.soon("/api/v1/sources", `"account":"@kumo"`)
 	// The person says no.
 	back = begin(v)
 	state := regexp.MustCompile(`state=[^&]+`).FindString(back)
-	v.want(v.get("/sources/consent/callback?error=access_denied&"+state), 422, "did not let us in", "access_denied", "Connected since")
+	v.want(v.get("/sources/consent/callback?error=access_denied&"+state), 422, "did not let us in", "access_denied", "Nothing was changed", "Connected since")
 	// A code that is not worth anything.
 	back = begin(v)
 	v.want(v.get(strings.Replace(back, "c0de", "forged", 1)), 422, "invalid_grant", "Connected since")
+	// Another account: what there was stays.
+	back = begin(v)
+	v.want(v.get(strings.Replace(back, "c0de", "c0de-other", 1)), 422, "@mallory has consented, which is another account", "The consent was not kept", "<b>@kumo</b>")
+}
+
+// TestASourceIsSavedAndLetIn: a new source is stored switched off, and runs once
+// the right account has let it in.
+func TestASourceIsSavedAndLetIn(t *testing.T) {
+	b, server := newParlour(t)
+	v := b.as("aya", everywhere, identity.Admin)
+	v.soon("/sources/par", "Not connected yet")
+	v.want(v.get("/sources/new?kind=parlour"), 200, `name="then" value="consent"`, "Save and ask for consent", "https://desk.example/sources/consent/callback")
+	v.want(v.get("/sources/new?kind=hackernews"), 200, "!Save and ask for consent")
+	v.want(v.get("/sources/par"), 200, "!Save and ask for consent")
+	form := []string{"kind", "parlour", "name", "Second", "config.server", server, "config.secret", "hunter2", "then", "consent"}
+	v.want(v.post("/sources/new", form[2:]...), 404)
+	v.want(v.post("/sources/new", append(form[:6:6], form[8:]...)...), 422, "Save and ask for consent") // without a secret nothing is stored
+	second := func() (settings.Source, bool) {
+		for _, s := range settings.Sources.List(b.Settings) {
+			if s.Name == "Second" {
+				return s, true
+			}
+		}
+		return settings.Source{}, false
+	}
+	if s, ok := second(); ok {
+		t.Fatalf("stored %+v", s)
+	}
+	back := v.way(v.want(v.post("/sources/new", form...), 200, "Go on to 127.0.0.1"))
+	s, ok := second()
+	if !ok || !s.Off {
+		t.Fatalf("stored %+v, %v", s, ok)
+	}
+	page := "/sources/" + s.ID
+	state := regexp.MustCompile(`state=[^&]+`).FindString(back)
+	v.want(v.get("/sources/consent/callback?error=access_denied&"+state), 422, "access_denied", "stays switched off", "Ask for consent and switch on")
+	back = v.way(v.want(v.post(page+"/consent", "on", "yes"), 200))
+	v.want(v.get(strings.Replace(back, "c0de", "c0de-other", 1)), 422, "@mallory", "stays switched off", "Ask for consent and switch on")
+	if s, _ = second(); !s.Off {
+		t.Error("another account has switched it on")
+	}
+	back = v.way(v.want(v.post(page+"/consent", "on", "yes"), 200))
+	v.want(v.get(back), 303)
+	if s, _ = second(); s.Off {
+		t.Error("it is not switched on")
+	}
+	v.want(v.get(page+"?connected=yes"), 200, "Connected: @kumo", "The source fetches with it", "!Ask for consent and switch on")
+	v.soon(page, `<span class="state ok">`, "<dd><b>@kumo</b></dd>")
+	// Who wants it off finds it off.
+	back = v.way(v.want(v.post("/sources/new", append(form, "off", "on", "name", "Second")...), 200))
+	at := v.want(v.get(back), 303).Header.Get("Location")
+	v.want(v.get(at), 200, "Connected: @kumo", "still switched off")
+	e := b.as("eve", everywhere, identity.Agent)
+	e.want(e.post("/sources/new", form...), 403)
 }
 
 func TestPlatformsPush(t *testing.T) {
@@ -337,8 +424,6 @@ func TestTryingKeepsWhatIsTyped(t *testing.T) {
 	w.until(`document.querySelector("#preview").innerText.includes("2 posts read") && window.same && document.querySelector('[name="config.secret"]').value === "hunter2"`)
 	w.run(chromedp.Navigate(b.server.URL + "/sources/par"))
 	w.eval(`document.querySelector("#consent form button").click()`)
-	w.until(`document.querySelector("#consent a.primary")?.href.startsWith(` + fmt.Sprintf("%q", server) + `)`)
-	w.eval(`document.querySelector("#consent a.primary").click()`)
 	// The platform knows the desk under another address and says no; that the
 	// browser is there at all is what counts.
 	w.until(`document.body.innerText.includes("not the desk that was registered")`)

@@ -76,45 +76,77 @@ func (r *runner) take(ctx context.Context, items []source.Item) error {
 	return nil
 }
 
-// sourceOf opens a source anew, as its settings have it.
-func (f *fetcher) sourceOf(id string) (source.Source, source.Deps, error) {
-	s, ok := settings.Sources.Get(f.settings, id)
-	if !ok {
-		return nil, source.Deps{}, fmt.Errorf("there is no source %q", id)
+// settleTime bounds the wait for settings that the desk has just put: they come
+// to each process by themselves.
+const settleTime = 5 * time.Second
+
+// settled returns a source as its settings have it, in that version at least.
+func (f *fetcher) settled(ctx context.Context, id string, version uint64) (settings.Source, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	for {
+		changed := f.settings.Changed()
+		if s, ok := settings.Sources.Get(f.settings, id); ok && settings.Sources.Version(f.settings, id) >= version {
+			return s, nil
+		}
+		select {
+		case <-changed:
+			continue
+		case <-ctx.Done():
+		}
+		if version == 0 {
+			return settings.Source{}, fmt.Errorf("there is no source %q", id)
+		}
+		return settings.Source{}, errors.New("the source's settings have not come to the fetcher yet: try again")
 	}
-	return f.open(id, s)
 }
 
 func (f *fetcher) abilities(ctx context.Context, id string) (source.Abilities, error) {
-	conn, deps, err := f.sourceOf(id)
+	s, ok := settings.Sources.Get(f.settings, id)
+	if !ok {
+		return source.Abilities{Error: fmt.Sprintf("there is no source %q", id)}, nil
+	}
+	conn, deps, err := f.open(id, s)
 	if err != nil {
 		return source.Abilities{Error: err.Error()}, nil
 	}
 	return source.AbilitiesOf(ctx, conn, deps), nil
 }
 
-// consent gives the address of the platform's page.
-func (f *fetcher) consent(_ context.Context, q source.Consenting) (string, error) {
-	conn, _, err := f.sourceOf(q.Source)
+// consent gives the address of the platform's page; empty where the settings
+// want no consent.
+func (f *fetcher) consent(ctx context.Context, q source.Consenting) (string, error) {
+	s, err := f.settled(ctx, q.Source, q.Version)
 	if err != nil {
 		return "", err
 	}
-	return q.Page(conn)
+	conn, _, err := f.open(q.Source, s)
+	if err != nil {
+		return "", err
+	}
+	page, err := q.Page(conn)
+	if errors.Is(err, source.ErrNoConsent) {
+		return "", nil
+	}
+	return page, err
 }
 
 // consented keeps what the platform gave, and fetches with it.
-func (f *fetcher) consented(ctx context.Context, q source.Consenting) (struct{}, error) {
-	conn, deps, err := f.sourceOf(q.Source)
+func (f *fetcher) consented(ctx context.Context, q source.Consenting) (source.Granted, error) {
+	s, err := f.settled(ctx, q.Source, q.Version)
 	if err != nil {
-		return struct{}{}, err
+		return source.Granted{}, err
 	}
-	if err := q.Grant(ctx, conn, deps); err != nil {
-		return struct{}{}, err
+	conn, deps, err := f.open(q.Source, s)
+	if err != nil {
+		return source.Granted{}, err
 	}
-	if r := f.runner(q.Source); r != nil {
+	g := q.Grant(ctx, conn, deps, func(d source.Deps) (source.Source, error) { return f.openWith(s, d) })
+	if r := f.runner(q.Source); r != nil && g.Error == "" {
+		r.actsFor(g.Account)
 		r.wake()
 	}
-	return struct{}{}, nil
+	return g, nil
 }
 
 const (

@@ -164,14 +164,18 @@ func (f *fetcher) deps(id string, keep source.Keeper) source.Deps {
 // open opens the connector of a source as its settings have it.
 func (f *fetcher) open(id string, s settings.Source) (source.Source, source.Deps, error) {
 	deps := f.deps(id, f.opener.Keeper(f.settings, id))
+	conn, err := f.openWith(s, deps)
+	return conn, deps, err
+}
+
+func (f *fetcher) openWith(s settings.Source, deps source.Deps) (source.Source, error) {
 	kind, ok := source.Named(s.Kind)
 	if !ok {
-		return nil, deps, fmt.Errorf("there is no connector %q in this version", s.Kind)
+		return nil, fmt.Errorf("there is no connector %q in this version", s.Kind)
 	}
 	cfg, err := f.opener.Open(s.Config)
 	if err != nil {
-		return nil, deps, err
+		return nil, err
 	}
-	conn, err := kind.Open(cfg, deps)
-	return conn, deps, err
+	return kind.Open(cfg, deps)
 }

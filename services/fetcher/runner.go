@@ -31,6 +31,7 @@ type runner struct {
 	progress source.Progress
 	coverage source.Coverage
 	noted    bool // coverage has changed since it was kept
+	whose    bool // progress.Account is that of these settings
 	told     bool // this fetch has told of a gap
 }
 
@@ -64,8 +65,32 @@ func (r *runner) run(ctx context.Context) {
 		go func() { defer close(done); again.run(ctx) }()
 	}
 	for ctx.Err() == nil {
+		r.acquaint(ctx)
 		r.rest(ctx, r.fetch(ctx))
 	}
+}
+
+// acquaint asks whose account the source acts for, until that is known.
+func (r *runner) acquaint(ctx context.Context) {
+	r.mu.Lock()
+	whose := r.whose
+	r.mu.Unlock()
+	if whose {
+		return
+	}
+	name, err := source.AccountOf(ctx, r.conn)
+	if err != nil && name == "" {
+		r.log.Debug("whose account it is is not known", "error", err)
+		return // what fetching says of it is shown
+	}
+	r.actsFor(name)
+}
+
+// actsFor notes whose account the source acts for.
+func (r *runner) actsFor(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.progress.Account, r.whose = name, true
 }
 
 // rest waits, until it is woken. It returns false when ctx has ended.

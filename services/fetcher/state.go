@@ -23,7 +23,7 @@ func (r *runner) load(ctx context.Context) bool {
 	for {
 		r.mu.Lock()
 		_, err := bus.Cursors.Get(ctx, r.bus, source.ProgressKey(r.id), &r.progress)
-		r.progress.Began = r.now()
+		r.progress.Began, r.progress.Account = r.now(), "" // the settings may be others now
 		if err == nil || errors.Is(err, bus.ErrNotFound) {
 			_, err = bus.Cursors.Get(ctx, r.bus, source.CoverageKey(r.id), &r.coverage)
 		}
