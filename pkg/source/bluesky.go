@@ -19,12 +19,12 @@ import (
 	"github.com/coder/websocket"
 	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/mention"
-	"github.com/earshot/earshot/pkg/outbound"
 )
 
 type blueskyConfig struct {
 	Servers []string      `yaml:"servers" doc:"Jetstream servers, wss://host. When one fails the next is used."`
 	API     string        `yaml:"api" doc:"Public API, asked for the authors of posts that matched a brand. Empty: not asked."`
+	Zstd    bool          `yaml:"zstd" doc:"Have the stream compressed. A server that refuses is read without."`
 	Silence time.Duration `yaml:"silence" doc:"A stream without any event for this long is taken for dead, at least 5s."`
 }
 
@@ -52,11 +52,11 @@ func blueskyKind() Kind {
 					"wss://jetstream2.us-east.bsky.network", "wss://jetstream1.us-west.bsky.network",
 					"wss://jetstream1.us-east.bsky.network", "wss://jetstream2.us-west.bsky.network",
 				},
-				API: "https://public.api.bsky.app", Silence: time.Minute,
+				API: "https://public.api.bsky.app", Zstd: true, Silence: time.Minute,
 			},
 			func(c blueskyConfig, d Deps) (Source, error) {
 				c.API = strings.TrimSuffix(c.API, "/")
-				return &bluesky{cfg: c, deps: d, profiles: map[string]blueskyProfile{}}, nil
+				return &bluesky{cfg: c, deps: d, profiles: map[string]blueskyProfile{}, plain: map[string]bool{}}, nil
 			}),
 		Platform: "bluesky",
 		Duties:   blueskyDuties,
@@ -73,6 +73,7 @@ type bluesky struct {
 	mu       sync.Mutex
 	next     int // server to use
 	profiles map[string]blueskyProfile
+	plain    map[string]bool // servers that are read uncompressed
 }
 
 // Poll is 0: it streams.
@@ -174,20 +175,18 @@ func (b *bluesky) stream(ctx context.Context, server string, cur jetstreamCursor
 		}
 		q.Set("cursor", strconv.FormatInt(max(cur.at-rewind.Microseconds(), 1), 10))
 	}
-	dial, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	conn, resp, err := websocket.Dial(dial, strings.TrimSuffix(server, "/")+"/subscribe?"+q.Encode(), &websocket.DialOptions{HTTPClient: b.deps.HTTP.HTTPClient()})
+	conn, err := b.dial(ctx, server, q)
 	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return outbound.Judge(resp, err)
+		return err
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(maxJetstreamEvent + 1)
 	cur.server = host(server)
 	for {
 		raw, err := b.receive(ctx, conn)
+		if errors.Is(err, errZstd) {
+			b.readPlain(server)
+		}
 		if err != nil {
 			return err
 		}
@@ -214,8 +213,10 @@ func (b *bluesky) stream(ctx context.Context, server string, cur jetstreamCursor
 func (b *bluesky) receive(ctx context.Context, conn *websocket.Conn) ([]byte, error) {
 	read, cancel := context.WithTimeout(ctx, b.cfg.Silence)
 	defer cancel()
-	_, raw, err := conn.Read(read)
+	kind, raw, err := conn.Read(read)
 	switch {
+	case err == nil && kind == websocket.MessageBinary:
+		return inflate(raw)
 	case err == nil:
 		return raw, nil
 	case ctx.Err() != nil:

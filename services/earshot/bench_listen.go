@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
@@ -33,8 +34,9 @@ const (
 // stream is a server of Jetstream's protocol that sends posts at a steady pace,
 // of which one in a hundred names a brand, and hangs up once on the way.
 type stream struct {
-	events [][]byte
-	first  int64 // time of the first event, microseconds
+	events [][]byte // compressed as Bluesky's servers do
+	bytes  int      // of all events before that
+	first  int64    // time of the first event, microseconds
 	hungUp atomic.Bool
 	sent   atomic.Int64 // events that were sent for the first time
 }
@@ -42,8 +44,12 @@ type stream struct {
 // made is when event i happened.
 func (s *stream) made(i int) int64 { return s.first + int64(i)*1_000_000/listenRate }
 
-func newStream(c *corpus, n int) *stream {
+func newStream(c *corpus, n int) (*stream, error) {
 	s := &stream{first: time.Now().UnixMicro()}
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderDict(source.JetstreamDictionary), zstd.WithWindowSize(1<<17), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
 	for i := range n {
 		p := c.posts[i%len(c.posts)]
 		text := p.Text
@@ -61,14 +67,28 @@ func newStream(c *corpus, n int) *stream {
 				"record": json.RawMessage(record),
 			},
 		})
-		s.events = append(s.events, event)
+		s.events = append(s.events, z.EncodeAll(event, nil))
+		s.bytes += len(event)
 	}
-	return s
+	return s, nil
+}
+
+// packed is the share of its bytes that the stream takes.
+func (s *stream) packed() float64 {
+	n := 0
+	for _, e := range s.events {
+		n += len(e)
+	}
+	return float64(n) / float64(s.bytes)
 }
 
 func listenWord(brand, word int) string { return fmt.Sprintf("brandword%04dx%d", brand, word) }
 
 func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("compress") != "true" {
+		http.Error(w, "only compressed", http.StatusNotImplemented)
+		return
+	}
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
 		return
@@ -89,7 +109,7 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				time.Sleep(time.Until(at))
 			}
 		}
-		if conn.Write(r.Context(), websocket.MessageText, s.events[i]) != nil {
+		if conn.Write(r.Context(), websocket.MessageBinary, s.events[i]) != nil {
 			return
 		}
 	}
@@ -103,7 +123,10 @@ func (b *bench) benchListen(ctx context.Context) (err error) {
 	if b.o.quick {
 		n = 4 * listenRate
 	}
-	s := newStream(b.corpus, n)
+	s, err := newStream(b.corpus, n)
+	if err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -154,6 +177,7 @@ func (b *bench) benchListen(ctx context.Context) (err error) {
 	share := (b.processor() - before) / time.Since(began).Seconds()
 	b.row(fmt.Sprintf("listening to %d /s for %d words", listenRate, listenBrands*listenWords),
 		fmt.Sprintf("%.0f %% of a processor", share*100), share < aimListen, fmt.Sprintf("< %.0f %%", aimListen*100))
+	b.row("that stream, compressed", fmt.Sprintf("%.0f %% of %d bytes a post", s.packed()*100, s.bytes/n), true, "")
 	b.row("posts lost and read twice over a cut", fmt.Sprintf("%d  %d", n-int(p.Items), max(0, int(p.Items)-n)), p.Items == uint64(n) && p.Mentions == uint64((n+99)/100), "0  0")
 	return nil
 }
