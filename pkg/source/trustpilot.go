@@ -25,6 +25,7 @@ type trustpilotConfig struct {
 	Name         string        `yaml:"name" doc:"Name of the business, shown as the place of its reviews; Trustpilot's own if empty."`
 	Key          string        `yaml:"key" required:"true" doc:"API key of Trustpilot's API module."`
 	Secret       config.Secret `yaml:"secret" required:"true" doc:"Secret of that key."`
+	Auth         string        `yaml:"auth" enum:"key,consent" doc:"How Trustpilot lets Earshot in: by the key and its secret, or by the consent of a business user on Trustpilot's own page."`
 	User         string        `yaml:"user" doc:"ID of the business user who answers, from the profile page in Trustpilot Business. Without one Earshot only listens."`
 	Push         config.Secret `yaml:"push" doc:"A long random word. Webhooks to the source's address, with ?key= and this word at its end, bring reviews, edits and deletions at once."`
 	Backfill     time.Duration `yaml:"backfill" doc:"How old reviews may be when they are first seen, at most 365d."`
@@ -54,15 +55,21 @@ var trustpilotLimit = Limit{Max: 10_000, Unit: Characters}
 func trustpilotKind() Kind {
 	return Kind{
 		Kind: config.NewKind("trustpilot", "Reviews of your business on Trustpilot, with answers. Needs Trustpilot's API module.",
-			trustpilotConfig{Backfill: 30 * 24 * time.Hour, Server: "https://api.trustpilot.com", Poll: 15 * time.Minute},
+			trustpilotConfig{Auth: "key", Backfill: 30 * 24 * time.Hour, Server: "https://api.trustpilot.com", Poll: 15 * time.Minute},
 			func(c trustpilotConfig, d Deps) (Source, error) {
 				c.Server = strings.TrimSuffix(c.Server, "/")
-				renew := func() func(context.Context) (string, error) { return d.trustpilotToken(c) }
-				return &trustpilot{cfg: c, api: api{deps: d, reason: trustpilotReason, token: renew(), renew: renew}}, nil
+				s := &trustpilot{cfg: c, api: api{deps: d, reason: trustpilotReason}}
+				if c.Auth == "consent" {
+					s.token = d.token(s.Consent())
+					return s, nil
+				}
+				s.renew = func() func(context.Context) (string, error) { return d.trustpilotToken(c) }
+				s.token = s.renew()
+				return s, nil
 			}),
 		Platform: "trustpilot",
 		Duties:   Duties{MayLeave: true, Deletions: "A webhook tells at once. Without one nothing does: erased on request."},
-		Limit:    trustpilotLimit, OneAnswer: true, WriteKeys: []string{"secret", "user"},
+		Consents: true, Limit: trustpilotLimit, OneAnswer: true, WriteKeys: []string{"secret", "user"},
 	}
 }
 
@@ -74,8 +81,13 @@ func (d Deps) trustpilotToken(c trustpilotConfig) func(context.Context) (string,
 	}
 	return d.clientToken(clientcredentials.Config{
 		ClientID: c.Key, ClientSecret: secret, AuthStyle: oauth2.AuthStyleInHeader,
-		TokenURL: c.Server + "/v1/oauth/oauth-business-users-for-applications/accesstoken",
+		TokenURL: c.tokens(),
 	})
+}
+
+// tokens is where tokens are given, and renewed.
+func (c trustpilotConfig) tokens() string {
+	return c.Server + "/v1/oauth/oauth-business-users-for-applications/accesstoken"
 }
 
 type trustpilot struct {
@@ -89,6 +101,19 @@ const (
 )
 
 func (s *trustpilot) Poll() time.Duration { return s.cfg.Poll }
+
+// Consent lets us in as a business user. A token is good for 100 hours; what it
+// is renewed with ends 30 days after the last renewal.
+func (s *trustpilot) Consent() oauth2.Config {
+	if s.cfg.Auth != "consent" {
+		return oauth2.Config{}
+	}
+	secret, _ := s.cfg.Secret.Reveal()
+	return oauth2.Config{
+		ClientID: s.cfg.Key, ClientSecret: secret,
+		Endpoint: oauth2.Endpoint{AuthURL: "https://authenticate.trustpilot.com", TokenURL: s.cfg.tokens(), AuthStyle: oauth2.AuthStyleInHeader},
+	}
+}
 
 func (s *trustpilot) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, error] {
 	r := reviewReader{

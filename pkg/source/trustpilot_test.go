@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,8 @@ type fakeTrustpilot struct {
 	reviews []fakeTrustpilotReview // newest first
 	tokens  int
 	access  string
+	code    string // that a business user's consent gave; good once
+	refresh string
 	posts   int
 	refuse  int // status of answers
 	gone    bool
@@ -35,14 +38,24 @@ const trustpilotUnit, trustpilotUser = "507f191e810c19729de860ea", "507f191e810c
 func (f *fakeTrustpilot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/v1/oauth/oauth-business-users-for-applications/accesstoken" {
 		w.Header().Set("Content-Type", "application/json")
-		if id, secret, _ := r.BasicAuth(); r.PostFormValue("grant_type") != "client_credentials" || id != "key" || secret != "secret" {
+		if id, secret, _ := r.BasicAuth(); id != "key" || secret != "secret" {
 			w.WriteHeader(401)
 			fmt.Fprint(w, `{"error": "invalid_client"}`)
 			return
 		}
 		f.tokens++
 		f.access = fmt.Sprint("tpa-", f.tokens)
-		fmt.Fprintf(w, `{"access_token": %q, "expires_in": "360000", "token_type": "BearerToken"}`, f.access)
+		switch grant := r.PostFormValue("grant_type"); {
+		case grant == "client_credentials":
+			fmt.Fprintf(w, `{"access_token": %q, "expires_in": "360000", "token_type": "BearerToken"}`, f.access)
+		case grant == "authorization_code" && r.PostFormValue("code") == f.code && r.PostFormValue("redirect_uri") == "https://desk.example/sources/consent/callback",
+			grant == "refresh_token" && r.PostFormValue("refresh_token") == f.refresh:
+			f.code, f.refresh = "", fmt.Sprint("tpr-", f.tokens)
+			fmt.Fprintf(w, `{"access_token": %q, "refresh_token": %q, "expires_in": "359999"}`, f.access, f.refresh)
+		default:
+			w.WriteHeader(400)
+			fmt.Fprint(w, `{"error": "invalid_grant"}`)
+		}
 		return
 	}
 	if r.Header.Get("Authorization") != "Bearer "+f.access {
@@ -133,6 +146,54 @@ func TestTrustpilotReadsAllPages(t *testing.T) {
 }
 
 // Nothing that a customer told the shop alone gets in.
+// TestTrustpilotIsLetInByAPerson: the authorization code grant as Trustpilot's
+// documents have it, whose tokens say their life in a string.
+func TestTrustpilotIsLetInByAPerson(t *testing.T) {
+	f := &fakeTrustpilot{code: "c0de", reviews: []fakeTrustpilotReview{{id: trustpilotID(0), text: "text", created: testNow.Add(-time.Minute)}}}
+	cfg := fmt.Sprintf("business_unit: %s\nkey: key\nsecret: secret\nauth: consent\nserver: %s", trustpilotUnit, serve(t, f.ServeHTTP))
+	d := testDeps(t)
+	clock := &clock{at: testNow}
+	d.Now, d.Keep = clock.Now, Memory()
+	open := func(d Deps) (Source, error) { return openKind(t, "trustpilot", cfg, d).Source, nil }
+	s, _ := open(d)
+	if _, err := (bench{s, nil}).fetch(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "connect the source in the desk") {
+		t.Errorf("without consent: %v", err)
+	}
+	c := Consenting{Redirect: "https://desk.example/sources/consent/callback", State: "st", Verifier: "v", Code: "wrong"}
+	page, err := c.Page(s)
+	u, _ := url.Parse(page)
+	if q := u.Query(); err != nil || u.Host != "authenticate.trustpilot.com" || q.Get("client_id") != "key" || q.Get("response_type") != "code" || q.Get("redirect_uri") != c.Redirect || q.Get("state") != "st" {
+		t.Errorf("%s, %v", page, err)
+	}
+	if g := c.Grant(t.Context(), s, d, open); !strings.Contains(g.Error, "invalid_grant") {
+		t.Errorf("a wrong code: %+v", g)
+	}
+	c.Code = "c0de"
+	if g := c.Grant(t.Context(), s, d, open); g.Error != "" {
+		t.Errorf("the right one: %+v", g)
+	}
+	given := f.tokens
+	for _, pass := range []time.Duration{0, 99 * time.Hour, 2 * time.Hour} {
+		clock.pass(pass)
+		if items, err := (bench{s, nil}).fetch(t.Context(), ""); err != nil || len(postsOf(items)) != 1 {
+			t.Errorf("after %v: %+v, %v", pass, items, err)
+		}
+	}
+	if f.tokens != given+1 {
+		t.Errorf("%d tokens in 101 hours, want one renewal", f.tokens-given)
+	}
+	f.refresh = "taken back"
+	clock.pass(200 * time.Hour)
+	if _, err := (bench{s, nil}).fetch(t.Context(), ""); err == nil || !permanent(errors.Unwrap(err)) && !permanent(err) || !strings.Contains(err.Error(), "connect again") {
+		t.Errorf("taken back: %v", err)
+	}
+	// With key and secret nobody is asked.
+	_, byKey := openTrustpilot(t, 1)
+	if _, err := c.Page(byKey); !errors.Is(err, ErrNoConsent) {
+		t.Error(err)
+	}
+}
+
 func TestTrustpilotLeavesOutEMailAndOrder(t *testing.T) {
 	_, s := openTrustpilot(t, 3)
 	items, err := bench{s, nil}.fetch(t.Context(), "")
