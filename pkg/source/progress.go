@@ -128,6 +128,19 @@ type Rereading struct {
 	Gone   int    `json:"gone"` // withdrawn, or not public any more
 	Edited int    `json:"edited"`
 	Error  string `json:"error,omitempty"` // why it doesn't go on
+	// Job is what the platform goes through the posts as; see [Auditor].
+	Job string `json:"job,omitempty"`
+}
+
+// Count notes posts that have changed.
+func (r *Rereading) Count(changed []*mention.Mention) {
+	for _, m := range changed {
+		if m.Deleted {
+			r.Gone++
+		} else {
+			r.Edited++
+		}
+	}
 }
 
 // ParentPost names a post that others answer. Of a list of them the indexer says

@@ -122,6 +122,19 @@ type Rereader interface {
 // RereadAtOnce bounds the posts in one [Rereader.Reread].
 const RereadAtOnce = 100
 
+// Auditor is the ability of a [Rereader] to hand in all that is stored at once:
+// the platform goes through it in its own time and names what may be gone. It
+// tells of no edits.
+type Auditor interface {
+	// Audits tells whether the configuration wants that.
+	Audits() bool
+	// Audit hands posts in and returns the name of the job.
+	Audit(ctx context.Context, posts []mention.Post) (job string, err error)
+	// Audited returns what tells the posts that the job has named from the
+	// others; nil while it runs. A permanent error says that the job is lost.
+	Audited(ctx context.Context, job string) (named func(*mention.Post) bool, err error)
+}
+
 // Timeliner is the ability to list what our own account has published, newest
 // first, back to since, each with Thread.Parent. So a reply that was posted by
 // hand is found.

@@ -35,6 +35,7 @@ type xConfig struct {
 	Enterprise bool          `yaml:"enterprise" doc:"The app has an enterprise contract: answers also to who did not mention or quote the account, longer queries and rules, and what a cut stream missed is sent again."`
 	Owner      bool          `yaml:"owner" doc:"The account owns the app: reading its own mentions and posts costs less."`
 	Premium    bool          `yaml:"premium" doc:"The account has X Premium: replies of up to 25,000 instead of 280."`
+	Compliance bool          `yaml:"compliance" doc:"X lets the app use batch compliance jobs: stored posts are handed in once a day, and only those that X names are read again. Needs the bearer token."`
 	Country    string        `yaml:"country" doc:"Country in which posts are read, like JP. What X withholds there is not taken, and goes when it is withheld later."`
 	History    time.Duration `yaml:"history" doc:"How far back the first fetch reads, at most 7d."`
 	Poll       time.Duration `yaml:"poll" doc:"Pause between two fetches, at least 15s."`
@@ -112,7 +113,7 @@ func xKind() Kind {
 		// X developer agreement: no training on content, deletions honoured
 		// within 24 hours of a request.
 		Duties: Duties{
-			Deletions:   "Pushes tell of the account's own posts. Of others X tells only who asks again: $0.005 a post. 10,000 posts asked for once a day cost $1,500 a month.",
+			Deletions:   "Pushes tell of the account's own posts. Of others X tells only who asks again: $0.005 a post. 10,000 posts asked for once a day cost $1,500 a month. With batch compliance jobs, where X grants them, only what such a job names is asked for.",
 			Reread:      24 * time.Hour,
 			RereadPrice: defaults.PricePost,
 			RereadAll:   true,

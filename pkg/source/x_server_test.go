@@ -44,6 +44,7 @@ type xServer struct {
 	access    string           // the access token in force
 	badQuery  string           // a word X does not take
 	keepalive time.Duration
+	jobs      xJobs
 }
 
 type xPosted struct {
@@ -293,6 +294,10 @@ func (x *xServer) answer(w http.ResponseWriter, r *http.Request, body []byte) {
 		x.grant(w, r, body)
 		return
 	}
+	if strings.HasPrefix(r.URL.Path, "/storage/") { // signed addresses, not X's own
+		x.jobs.storage(w, r, body)
+		return
+	}
 	who := x.identity(r)
 	if who == "" {
 		problem(w, 401, "unauthorized", "Unauthorized")
@@ -304,6 +309,8 @@ func (x *xServer) answer(w http.ResponseWriter, r *http.Request, body []byte) {
 	w.Header().Set("x-rate-limit-reset", strconv.FormatInt(x.now.Add(15*time.Minute).Unix(), 10))
 	x.mu.Unlock()
 	switch p := r.URL.Path; {
+	case strings.HasPrefix(p, "/2/compliance/jobs"):
+		x.jobs.serve(x.url, who, w, r, body)
 	case p == "/2/users/me" && who == "user":
 		x.write(w, map[string]any{"data": x.users["1"]})
 	case strings.HasPrefix(p, "/2/users/by/username/"):

@@ -29,7 +29,9 @@ func (c *call) rereading(v connected) []fact {
 	}
 	n := int(counts[0])
 	text := l.say("duty.reread_posts", number(n))
-	if d.RereadPrice > 0 {
+	if audits(kind, v) {
+		text += " " + l.say("duty.reread_job")
+	} else if d.RereadPrice > 0 {
 		month := float64(n) * d.RereadPrice * float64(30*24*time.Hour) / float64(d.Reread)
 		text += " " + l.say("duty.reread_month", fmt.Sprintf("%.2f", month))
 	}
@@ -44,10 +46,19 @@ func (c *call) rereading(v connected) []fact {
 	switch {
 	case pass.Error != "":
 		text = l.say("duty.pass_fails", pass.Error, l.at(pass.Next).Clock())
+	case pass.Job != "":
+		text = l.say("duty.pass_job", number(pass.Total), l.at(pass.Began).Clock())
 	case pass.Cursor != "":
 		text = l.say("duty.pass_runs", number(pass.Done), number(pass.Total), number(pass.Gone), number(pass.Edited))
 	default:
 		text = l.say("duty.pass_done", l.at(pass.Ended).Clock(), number(pass.Done), number(pass.Gone), number(pass.Edited))
 	}
 	return append(out, fact{l.say("duty.pass"), text, ""})
+}
+
+// audits tells whether the platform goes through what is stored by itself.
+func audits(kind source.Kind, v connected) bool {
+	conn, err := kind.Open(withoutSecrets(kind.Fields(), v.config), source.Deps{Keep: source.Memory()})
+	a, ok := conn.(source.Auditor)
+	return err == nil && ok && a.Audits()
 }

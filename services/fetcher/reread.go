@@ -81,6 +81,10 @@ func (r *rereader) step(ctx context.Context) {
 }
 
 func (r *rereader) batch(ctx context.Context) error {
+	if a, ok := r.conn.(source.Auditor); ok && a.Audits() {
+		return r.audit(ctx, a)
+	}
+	r.state.Job = ""
 	asking, cancel := context.WithTimeout(ctx, 30*time.Second)
 	page, err := bus.Ask[source.Stored, source.StoredPosts](asking, r.bus, "indexer", "stored", r.wanted())
 	cancel()
@@ -97,13 +101,7 @@ func (r *rereader) batch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range changed {
-		if m.Deleted {
-			r.state.Gone++
-		} else {
-			r.state.Edited++
-		}
-	}
+	r.state.Count(changed)
 	r.state.Done += len(page.Mentions)
 	r.state.Cursor, r.state.Error = page.Next, ""
 	end := r.state.Began.Add(r.kind.Duties.Reread)
@@ -114,6 +112,81 @@ func (r *rereader) batch(ctx context.Context) error {
 	left := (max(r.state.Total-r.state.Done, 1) + source.RereadAtOnce - 1) / source.RereadAtOnce
 	r.state.Next = r.now().Add(max(end.Sub(r.now())/time.Duration(left+1), rereadLeast))
 	return nil
+}
+
+// auditPause is how often it is asked whether a job is done.
+const auditPause = time.Minute
+
+// audit hands in all that is stored, or looks what has come of it. What the
+// platform names is read again, and only what that shows counts.
+func (r *rereader) audit(ctx context.Context, a source.Auditor) error {
+	r.state.Cursor = ""
+	if r.state.Job == "" {
+		began, total := r.now(), 0
+		var posts []mention.Post
+		if err := r.each(ctx, func(page source.StoredPosts) error {
+			total = page.Total
+			for _, s := range page.Mentions {
+				posts = append(posts, mention.Post{Platform: s.Post.Platform, NativeID: s.Post.NativeID, ReplyRef: s.Post.ReplyRef})
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if len(posts) == 0 {
+			r.state = source.Rereading{Began: began, Ended: began, Next: began.Add(r.kind.Duties.Reread)}
+			return nil
+		}
+		job, err := a.Audit(ctx, posts)
+		if err != nil {
+			return err
+		}
+		r.state = source.Rereading{Began: began, Ended: r.state.Ended, Total: total, Job: job, Next: r.now().Add(auditPause)}
+		return nil
+	}
+	named, err := a.Audited(ctx, r.state.Job)
+	if err != nil {
+		if bus.IsPermanent(err) {
+			r.state.Job = ""
+		}
+		return err
+	}
+	if named == nil {
+		r.state.Error, r.state.Next = "", r.now().Add(auditPause)
+		return nil
+	}
+	next := r.state
+	next.Done, next.Gone, next.Edited = 0, 0, 0
+	if err := r.each(ctx, func(page source.StoredPosts) error {
+		next.Done += len(page.Mentions)
+		changed, err := r.again(ctx, slices.DeleteFunc(page.Mentions, func(s source.StoredPost) bool { return !named(&s.Post) }))
+		if err == nil {
+			err = bus.Mentions.Publish(ctx, r.bus, changed...)
+		}
+		next.Count(changed)
+		return err
+	}); err != nil {
+		return err
+	}
+	next.Job, next.Error, next.Ended, next.Next = "", "", r.now(), next.Began.Add(r.kind.Duties.Reread)
+	r.state = next
+	return nil
+}
+
+// each reads all that is stored, a page at a time.
+func (r *rereader) each(ctx context.Context, do func(source.StoredPosts) error) error {
+	for q := r.wanted(); ; {
+		asking, cancel := context.WithTimeout(ctx, 30*time.Second)
+		page, err := bus.Ask[source.Stored, source.StoredPosts](asking, r.bus, "indexer", "stored", q)
+		cancel()
+		if err == nil {
+			err = do(page)
+		}
+		if err != nil || page.Next == "" {
+			return err
+		}
+		q.Cursor = page.Next
+	}
 }
 
 // wanted says which mentions come next.

@@ -193,3 +193,108 @@ func TestWhoReadsWhatAgain(t *testing.T) {
 		t.Error("a kind that doesn't ask for it reads again")
 	}
 }
+
+// auditor is a network that goes through posts by itself.
+type auditor struct {
+	network
+	jobs  [][]string
+	named map[string]bool // nil while the job runs
+	lost  bool
+}
+
+func (a *auditor) Audits() bool { return true }
+
+func (a *auditor) Audit(_ context.Context, posts []mention.Post) (string, error) {
+	var ids []string
+	for _, p := range posts {
+		ids = append(ids, p.NativeID)
+	}
+	a.jobs = append(a.jobs, ids)
+	return fmt.Sprint("job-", len(a.jobs)), nil
+}
+
+func (a *auditor) Audited(_ context.Context, job string) (func(*mention.Post) bool, error) {
+	switch {
+	case job != fmt.Sprint("job-", len(a.jobs)):
+		return nil, fmt.Errorf("asked for %q", job)
+	case a.lost:
+		return nil, bus.Permanent(errors.New("the job has expired"))
+	case a.named == nil:
+		return nil, nil
+	}
+	return func(p *mention.Post) bool { return a.named[p.NativeID] }, nil
+}
+
+// TestThePlatformGoesThroughWhatIsStored: only what it names is read again, only
+// what that shows gone goes, and neither a lost job nor a process that dies on
+// the way leaves anything out.
+func TestThePlatformGoesThroughWhatIsStored(t *testing.T) {
+	t.Parallel()
+	a, n := &archive{}, &auditor{network: network{now: map[string]mention.Post{}}}
+	for i := range 250 {
+		p := mention.Post{Platform: "x", NativeID: fmt.Sprint(i), Kind: mention.KindPost, Intake: mention.Live}
+		full := p
+		full.Text = "text"
+		n.now[p.NativeID] = full
+		a.posts = append(a.posts, source.StoredPost{Brand: "acme", Hash: mention.Of("acme", full).Revision.Hash, Post: p})
+	}
+	for _, id := range []string{"3", "120", "249"} {
+		n.now[id] = mention.Post{Platform: "x", NativeID: id, Deleted: true}
+	}
+	r, clock := newRereader(t, a, &n.network)
+	r.conn = n
+	began := clock.Now()
+	step := func(pass time.Duration) {
+		t.Helper()
+		clock.Pass(pass)
+		if clock.Now().Before(r.state.Next) {
+			t.Fatalf("not yet: %+v", r.state)
+		}
+		r.step(t.Context())
+		kept := source.Rereading{} // the process is killed and starts anew
+		if _, err := bus.Cursors.Get(t.Context(), r.bus, source.RereadKey("acme-x"), &kept); err != nil {
+			t.Fatal(err)
+		}
+		r.state = kept
+	}
+	step(0)
+	if len(n.jobs) != 1 || len(n.jobs[0]) != 250 || r.state.Job != "job-1" || r.state.Total != 250 {
+		t.Fatalf("%d jobs, %+v", len(n.jobs), r.state)
+	}
+	step(auditPause)
+	n.lost = true
+	step(auditPause)
+	if r.state.Job != "" || r.state.Error == "" {
+		t.Errorf("a lost job: %+v", r.state)
+	}
+	n.lost = false
+	step(rereadFailed)
+	if len(n.jobs) != 2 || r.state.Job != "job-2" || n.asked != 0 {
+		t.Fatalf("%d jobs, %d posts read, %+v", len(n.jobs), n.asked, r.state)
+	}
+	n.named = map[string]bool{"3": true, "5": true, "249": true} // 5 is there all the same
+	n.err = errors.New("503")
+	step(auditPause)
+	if r.state.Job != "job-2" || r.state.Error != "503" {
+		t.Errorf("during trouble: %+v", r.state)
+	}
+	n.err, n.asked = nil, 0
+	step(rereadFailed)
+	if s := r.state; n.asked != 3 || s.Job != "" || s.Error != "" || s.Done != 250 || s.Gone != 2 || s.Edited != 0 || s.Next.Before(began.Add(24*time.Hour)) {
+		t.Errorf("%d posts read, %+v", n.asked, s)
+	}
+	gone := map[string]int{}
+	for _, m := range handed(t, r.bus) {
+		if gone[m.NativeID]++; !m.Deleted {
+			t.Errorf("%+v", m)
+		}
+	}
+	if len(gone) != 2 || gone["3"] != 1 || gone["249"] != 1 {
+		t.Errorf("handed over: %v", gone)
+	}
+	a.posts = nil
+	step(25 * time.Hour)
+	if len(n.jobs) != 2 || r.state.Job != "" || !r.state.Next.After(clock.Now()) {
+		t.Errorf("nothing stored: %+v", r.state)
+	}
+}
