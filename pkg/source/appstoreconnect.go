@@ -137,19 +137,8 @@ func (s *appStoreConnect) page(ctx context.Context, token string) (posts []menti
 		return nil, "", err
 	}
 	responses := connectResponses(answer.Included)
-	for _, raw := range answer.Data {
-		var r connectReview
-		err := json.Unmarshal(raw, &r)
-		if err == nil {
-			var p mention.Post
-			if p, err = s.post(r, responses); err == nil {
-				posts = append(posts, p)
-				continue
-			}
-		}
-		s.deps.skip("appstoreconnect", r.ID, err)
-	}
-	return posts, next, nil
+	post := func(r connectReview) (mention.Post, error) { return s.post(r, responses) }
+	return readPosts(s.deps, "appstoreconnect", answer.Data, post, func(r connectReview) string { return r.ID }), next, nil
 }
 
 // ours refuses an address on another server: the token goes there.

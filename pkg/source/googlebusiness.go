@@ -273,19 +273,8 @@ func (s *googleBusiness) page(ctx context.Context, p businessPlace, token string
 		}
 		return nil, "", err
 	}
-	for _, raw := range answer.Reviews {
-		var r businessReview
-		err := json.Unmarshal(raw, &r)
-		if err == nil {
-			var post mention.Post
-			if post, err = s.post(p, r); err == nil {
-				posts = append(posts, post)
-				continue
-			}
-		}
-		s.deps.skip("googlebusiness", r.Name, err)
-	}
-	return posts, answer.Next, nil
+	post := func(r businessReview) (mention.Post, error) { return s.post(p, r) }
+	return readPosts(s.deps, "googlebusiness", answer.Reviews, post, func(r businessReview) string { return r.Name }), answer.Next, nil
 }
 
 func (s *googleBusiness) post(place businessPlace, r businessReview) (mention.Post, error) {

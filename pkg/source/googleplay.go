@@ -131,19 +131,7 @@ func (g *googlePlay) page(ctx context.Context, token string) (posts []mention.Po
 	if err := g.read(ctx, "?"+q.Encode(), &answer); err != nil {
 		return nil, "", err
 	}
-	for _, raw := range answer.Reviews {
-		var r playReview
-		err := json.Unmarshal(raw, &r)
-		if err == nil {
-			var p mention.Post
-			if p, err = g.post(r); err == nil {
-				posts = append(posts, p)
-				continue
-			}
-		}
-		g.deps.skip("googleplay", r.ID, err)
-	}
-	return posts, answer.Tokens.Next, nil
+	return readPosts(g.deps, "googleplay", answer.Reviews, g.post, func(r playReview) string { return r.ID }), answer.Tokens.Next, nil
 }
 
 func (g *googlePlay) address() string {

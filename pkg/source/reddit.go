@@ -190,21 +190,9 @@ func (s *reddit) page(ctx context.Context, path string, q url.Values, token stri
 	if err := s.get(ctx, s.cfg.Server+path+"?"+ask.Encode(), &answer); err != nil {
 		return nil, "", err
 	}
-	for _, raw := range answer.Data.Children {
-		var t redditThing
-		err := json.Unmarshal(raw, &t)
-		if err == nil {
-			var p mention.Post
-			if p, err = s.post(t); err == nil {
-				if !strings.EqualFold(p.Author.Handle, s.cfg.Account) {
-					posts = append(posts, p)
-				}
-				continue
-			}
-		}
-		s.deps.skip("reddit", t.Data.Name, err)
-	}
-	return posts, answer.Data.After, nil
+	posts = readPosts(s.deps, "reddit", answer.Data.Children, s.post, func(t redditThing) string { return t.Data.Name })
+	ours := func(p mention.Post) bool { return strings.EqualFold(p.Author.Handle, s.cfg.Account) }
+	return slices.DeleteFunc(posts, ours), answer.Data.After, nil
 }
 
 // gone tells that nothing is left of t but its place.

@@ -11,6 +11,7 @@ package source
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
 	"log/slog"
@@ -408,6 +409,25 @@ func failed(err error) iter.Seq2[Item, error] {
 // skip logs an item that can't be read. The text of the item is not logged.
 func (d Deps) skip(kind, id string, why error) {
 	d.Log.Warn("item skipped", "kind", kind, "item", clip(id, 200), "error", why)
+}
+
+// readPosts reads raws into posts, each by itself: one that can't be read is
+// skipped, by its id.
+func readPosts[T any](d Deps, kind string, raws []json.RawMessage, post func(T) (mention.Post, error), id func(T) string) (posts []mention.Post) {
+	for _, raw := range raws {
+		var t T
+		var p mention.Post
+		err := json.Unmarshal(raw, &t)
+		if err == nil {
+			p, err = post(t)
+		}
+		if err != nil {
+			d.skip(kind, id(t), err)
+			continue
+		}
+		posts = append(posts, p)
+	}
+	return posts
 }
 
 // byAge orders posts oldest first.

@@ -168,18 +168,7 @@ func (s *trustpilot) page(ctx context.Context, token string) (posts []mention.Po
 	if err := s.get(ctx, address, &answer); err != nil {
 		return nil, "", err
 	}
-	for _, raw := range answer.Reviews {
-		var r trustpilotReview
-		err := json.Unmarshal(raw, &r)
-		if err == nil {
-			var p mention.Post
-			if p, err = s.post(r); err == nil {
-				posts = append(posts, p)
-				continue
-			}
-		}
-		s.deps.skip("trustpilot", r.ID, err)
-	}
+	posts = readPosts(s.deps, "trustpilot", answer.Reviews, s.post, func(r trustpilotReview) string { return r.ID })
 	if len(answer.Reviews) == trustpilotPage {
 		next = strconv.Itoa(n + 1)
 	}
