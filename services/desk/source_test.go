@@ -36,6 +36,7 @@ type parlour struct {
 type parlourConfig struct {
 	Server string        `yaml:"server" required:"true" doc:"Its address."`
 	Secret config.Secret `yaml:"secret" required:"true" doc:"What it signs with."`
+	Open   bool          `yaml:"open" doc:"Nobody has to let anybody in."`
 }
 
 // withParlour adds the kind while the test runs.
@@ -85,6 +86,9 @@ func (p *parlour) Receive(_ context.Context, push source.Push) (source.Pushed, e
 }
 
 func (p *parlour) Consent() oauth2.Config {
+	if p.cfg.Open {
+		return oauth2.Config{}
+	}
 	return oauth2.Config{ClientID: "earshot", ClientSecret: "s", Scopes: []string{"read"}, Endpoint: oauth2.Endpoint{
 		AuthURL: p.cfg.Server + "/authorize", TokenURL: p.cfg.Server + "/token", AuthStyle: oauth2.AuthStyleInParams,
 	}}
@@ -292,6 +296,12 @@ func TestASourceIsSavedAndLetIn(t *testing.T) {
 	back = v.way(v.want(v.post("/sources/new", append(form, "off", "on", "name", "Second")...), 200))
 	at := v.want(v.get(back), 303).Header.Get("Location")
 	v.want(v.get(at), 200, "Connected: @kumo", "still switched off")
+	// Where the settings want no consent it runs at once.
+	open := v.want(v.post("/sources/new", append(form, "config.open", "on")...), 303).Header.Get("Location")
+	v.want(v.get(open), 200, "nobody has to consent", "!Ask for consent", `!<span class="state off">`)
+	if s, _ := settings.Sources.Get(b.Settings, strings.TrimPrefix(open, "/sources/")); s.ID == "" || s.Off {
+		t.Errorf("%q: %+v", open, s)
+	}
 	e := b.as("eve", everywhere, identity.Agent)
 	e.want(e.post("/sources/new", form...), 403)
 }
