@@ -80,15 +80,6 @@ func (b *blueskyAccount) Quota() (outbound.Quota, bool) {
 	return b.quota, b.hasQuota
 }
 
-// Account is that of the session.
-func (b *blueskyAccount) Account(ctx context.Context) (string, error) {
-	s, err := b.signedIn(ctx, "")
-	if err != nil || s.Handle == "" {
-		return "", err
-	}
-	return "@" + s.Handle, nil
-}
-
 // blueskySession is kept between runs: a server lets an account sign in 300
 // times a day, and renew a session as often as it likes.
 type blueskySession struct {

@@ -146,6 +146,15 @@ func blueskySent(did, rkey string, at time.Time) Sent {
 	}
 }
 
+// Account is that of the session.
+func (b *blueskyAccount) Account(ctx context.Context) (string, error) {
+	s, err := b.signedIn(ctx, "")
+	if err != nil || s.Handle == "" {
+		return "", err
+	}
+	return "@" + s.Handle, nil
+}
+
 // Dedupes is without end: a record key is taken once.
 func (b *blueskyAccount) Dedupes() time.Duration { return 100 * 365 * 24 * time.Hour }
 

@@ -331,23 +331,6 @@ func (x *xSource) wanted(u xUser) error {
 	return nil
 }
 
-// Account is that of the keys or of the consent.
-func (x *xSource) Account(ctx context.Context) (string, error) {
-	if !x.speaks() {
-		return "", nil
-	}
-	u, err := xUser{}, error(nil)
-	if x.cfg.Account != "" {
-		u, err = x.account(ctx)
-	} else {
-		u, err = x.user(ctx, "/2/users/me", asSelf)
-	}
-	if u.Username == "" {
-		return "", err
-	}
-	return "@" + u.Username, err
-}
-
 // speaks tells whether there are credentials of an account.
 func (x *xSource) speaks() bool { return !x.cfg.AccessToken.IsZero() || x.token != nil }
 

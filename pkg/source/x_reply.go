@@ -47,6 +47,23 @@ func (x *xSource) Reply(ctx context.Context, r Reply) (Sent, error) {
 	return x.sent(answer.Data.ID), nil
 }
 
+// Account is that of the keys or of the consent.
+func (x *xSource) Account(ctx context.Context) (string, error) {
+	if !x.speaks() {
+		return "", nil
+	}
+	u, err := xUser{}, error(nil)
+	if x.cfg.Account != "" {
+		u, err = x.account(ctx)
+	} else {
+		u, err = x.user(ctx, "/2/users/me", asSelf)
+	}
+	if u.Username == "" {
+		return "", err
+	}
+	return "@" + u.Username, err
+}
+
 // target is the id of the post to answer, once it is known that we may.
 func (x *xSource) target(ctx context.Context, r Reply) (string, error) {
 	to := cmp.Or(r.To.ReplyRef, r.To.NativeID)
