@@ -148,6 +148,10 @@ func (b *bench) shared(ctx context.Context, a *app.App, index search.Engine, rou
 		{"queue page" + with, "/queue"},
 		{"case page" + with, "/cases/"},
 		{"board" + with, "/board"},
+		{"search page" + with, "/queue?view=all&q=返金"},
+		{"outbox" + with, "/outbox"},
+		{"escalations" + with, "/escalations"},
+		{"hand-over" + with, "/shift"},
 	} {
 		var shown []time.Duration
 		for i := range rounds {
