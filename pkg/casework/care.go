@@ -283,7 +283,12 @@ func (c ReviewApproval) decide(d *decision) (Event, error) {
 }
 
 // AddWish counts the mention for a wish, in its author's words.
-type AddWish struct{ Wish, Words string }
+type AddWish struct {
+	Wish, Words string
+	// From, if set, is a wish that the mention has to count for already: it is
+	// moved from there, with a [DropWish] to follow.
+	From string
+}
 
 func (c AddWish) decide(d *decision) (Event, error) {
 	if err := d.may(identity.Comment); err != nil {
@@ -292,8 +297,11 @@ func (c AddWish) decide(d *decision) (Event, error) {
 	if c.Wish == "" {
 		return Event{}, refuse(CodeInput, "name the wish")
 	}
-	if slices.ContainsFunc(d.state.Care.Wishes, func(w Wish) bool { return w.ID == c.Wish }) {
+	if d.countsFor(c.Wish) {
 		return Event{}, refuse(CodeState, "the mention counts for this wish already")
+	}
+	if c.From != "" && !d.countsFor(c.From) {
+		return Event{}, refuse(CodeState, "the mention does not count for the other wish any more")
 	}
 	return Event{Kind: Wished, To: c.Wish, Text: c.Words}, nil
 }
@@ -305,10 +313,14 @@ func (c DropWish) decide(d *decision) (Event, error) {
 	if err := d.may(identity.Comment); err != nil {
 		return Event{}, err
 	}
-	if !slices.ContainsFunc(d.state.Care.Wishes, func(w Wish) bool { return w.ID == c.Wish }) {
+	if !d.countsFor(c.Wish) {
 		return Event{}, refuse(CodeState, "the mention does not count for this wish")
 	}
 	return Event{Kind: Unwished, To: c.Wish}, nil
+}
+
+func (d *decision) countsFor(wish string) bool {
+	return slices.ContainsFunc(d.state.Care.Wishes, func(w Wish) bool { return w.ID == wish })
 }
 
 // Key tells a step from the others of its playbook; it changes with its words.

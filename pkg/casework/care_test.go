@@ -261,8 +261,9 @@ func TestStepsWishesAndDecisions(t *testing.T) {
 	do(ann, DecideHarassment{true, "w"}, CodeForbidden)
 	do(pia, DecideHarassment{true, ""}, CodeInput)
 	do(pia, DecideHarassment{true, "三度の恫喝"}, "")
-	do(pat, AddWish{"mute", "夜だけ止めたい"}, "")
-	do(ann, AddWish{"mute", ""}, CodeState)
+	do(pat, AddWish{Wish: "mute", Words: "夜だけ止めたい"}, "")
+	do(ann, AddWish{Wish: "mute"}, CodeState)
+	do(ann, AddWish{Wish: "quiet", From: "other"}, CodeState)
 	do(ann, DropWish{"other"}, CodeState)
 	s := d.fold()
 	if len(s.Care.Ticks) != 1 || s.Care.Harassment == nil || !s.Care.Harassment.Is || !slices.Contains(s.IndexTags(), "wish.mute") {

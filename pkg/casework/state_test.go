@@ -245,7 +245,7 @@ func anything(r *rand.Rand, d *desk) string {
 	soon := d.now.Add(time.Duration(r.IntN(300)) * time.Minute)
 	cmds := []Command{
 		Hasten{}, ConfirmFacts{"f"}, TakeMeasure{Measure{Cause: "c", Text: "t", Owner: "o", Due: soon}}, TickStep{Playbook: "p", Step: "s"},
-		TickStep{Playbook: "p", Step: "s", Undo: true}, DecideHarassment{true, "w"}, AddWish{"w", "words"}, DropWish{"w"}, Approve{Hash: hash, Note: "now", Emergency: true},
+		TickStep{Playbook: "p", Step: "s", Undo: true}, DecideHarassment{true, "w"}, AddWish{Wish: "w", Words: "words"}, DropWish{"w"}, Approve{Hash: hash, Note: "now", Emergency: true},
 		ReviewApproval{Right: true}, Close{Outcome: "solved", Why: "done", Measure: &Measure{Cause: "c", NoneWhy: "n"}},
 		Claim{}, Claim{Take: true}, Release{}, Submit{}, Approve{Hash: hash}, SendBack{"no"}, Send{hash}, StopSend{}, AddNote{Text: "n"},
 		MarkPosted{hash, "https://x.example/1"}, Settle{}, Settle{"https://x.example/1"}, HandOver{To: "factory"}, Return{}, Snooze{soon, r.IntN(2) == 0}, Assign{To: "bob"}, Assign{}, PassOn{}, Undo{}, Retag{Add: []string{"a"}}, Retag{Remove: []string{"a"}},

@@ -175,7 +175,15 @@ func TestAWishGathersItsEvidence(t *testing.T) {
 	v.want(v.post("/wishes/"+w.ID+"/merge", "into", "quiet"), 303)
 	wait()
 	v.want(v.get("/wishes/quiet"), 200, "<b>2</b> posts", "夜の通知を止めたい")
-	v.want(v.get("/wishes/"+w.ID), 200, "Merged into Quiet hours")
+	v.want(v.get("/wishes/"+w.ID), 200, "Merged into Quiet hours", "!/merge")
+	_, err = b.Cases.Do(t.Context(), b.staff("pat"), en.ID, casework.AddWish{Wish: w.ID}) // as if the move had been interrupted
+	b.put(err)
+	wait()
+	v.want(v.get("/wishes/"+w.ID), 200, "/merge", "Quiet hours")
+	v.want(v.post("/wishes/"+w.ID+"/merge", "into", "quiet"), 303)
+	wait()
+	v.want(v.get("/wishes/"+w.ID), 200, "<b>0</b> posts", "!/merge")
+	v.want(v.get("/wishes/quiet"), 200, "<b>2</b> posts")
 	a := b.as("aya", everywhere, identity.Agent)
 	a.want(a.get("/cases/"+string(en.ID)), 200, "Dear jo, we are looking into") // the template that tells them
 }

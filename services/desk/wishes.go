@@ -183,7 +183,10 @@ func (c *call) showWish(status int, w casework.WishCard, version uint64, wrong m
 	if w.Search != "" {
 		v.Search = "/queue?view=all&q=" + url.QueryEscape(w.Search)
 	}
-	if v.May && w.Into == "" {
+	switch {
+	case v.May && w.Into != "" && v.Count > 0:
+		v.Merge = &field{Name: "into", Label: say("wish.merge_into"), Type: "select", Required: true, Options: []option{{Value: w.Into, Label: v.Notice.Links[0].Label}}}
+	case v.May && w.Into == "":
 		v.Merge = &field{Name: "into", Label: say("wish.merge_into"), Type: "select", Required: true}
 		for _, x := range casework.NearWishes(settings.Wishes.List(c.Settings), w.Brand, w.Title+" "+w.Search, 20) {
 			if x.ID != w.ID {
@@ -310,17 +313,25 @@ func (c *call) mergeWish() error {
 		return err
 	}
 	into, ok := settings.Wishes.Get(c.Settings, c.form("into"))
-	if !ok || into.ID == w.ID || into.Brand != w.Brand || into.Into != "" || w.ID == "" {
+	if !ok || into.ID == w.ID || into.Brand != w.Brand || into.Into != "" || w.ID == "" || w.Into != "" && w.Into != into.ID {
 		return errNotFound
 	}
 	if !c.mayWish(w.Brand) {
 		return errForbidden
 	}
-	// First the wish, so that nothing is added to it any more.
-	w.Into = into.ID
-	if err := settings.Wishes.Put(c.ctx, c.Settings, c.viewer.Actor(), w.ID, version, w); err != nil {
+	// First the wish, so that nothing is added to it any more. If moving its
+	// evidence is interrupted, the same form goes on with what is left.
+	if w.Into == "" {
+		w.Into = into.ID
+		if err := settings.Wishes.Put(c.ctx, c.Settings, c.viewer.Actor(), w.ID, version, w); err != nil {
+			return err
+		}
+	}
+	last, err := casework.Events().Last(c.ctx, c.Bus)
+	if err != nil {
 		return err
 	}
+	c.waitFor(last)
 	q := c.evidence(w.ID)
 	for {
 		res, err := c.Index.Search(c.ctx, q)
@@ -330,7 +341,7 @@ func (c *call) mergeWish() error {
 		for i := range res.Hits {
 			id := res.Hits[i].ID
 			words := c.wishWords(id, w.ID)
-			for _, cmd := range []casework.Command{casework.AddWish{Wish: into.ID, Words: words}, casework.DropWish{Wish: w.ID}} {
+			for _, cmd := range []casework.Command{casework.AddWish{Wish: into.ID, Words: words, From: w.ID}, casework.DropWish{Wish: w.ID}} {
 				if _, err := c.Cases.Do(c.ctx, c.viewer, id, cmd); err != nil && !isRefused(err, casework.CodeState) {
 					return err
 				}
