@@ -112,13 +112,18 @@ func (c *Client) failure(ctx, call context.Context, req *http.Request, err error
 // hopeless tells of errors that no repetition mends.
 func hopeless(err error) bool {
 	_, ours := errors.AsType[errRequest](err)
-	return ours || errors.Is(err, ErrPrivate)
+	return ours || is[errRedirect](err) || errors.Is(err, ErrPrivate)
 }
 
 // errRequest is a mistake in the request itself.
 type errRequest string
 
 func (e errRequest) Error() string { return string(e) }
+
+// errRedirect is a redirect that is not followed.
+type errRedirect string
+
+func (e errRedirect) Error() string { return string(e) }
 
 // refusal judges an answer that is not a success.
 func refusal(req *http.Request, resp *http.Response, body []byte) *Error {

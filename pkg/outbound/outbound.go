@@ -226,10 +226,10 @@ func (c *Client) redirect(req *http.Request, via []*http.Request) error {
 		return http.ErrUseLastResponse
 	}
 	if len(via) > c.opts.MaxRedirects {
-		return errRequest(fmt.Sprintf("more than %d redirects", c.opts.MaxRedirects))
+		return errRedirect(fmt.Sprintf("more than %d redirects", c.opts.MaxRedirects))
 	}
 	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme == "http" && req.Header.Get("Authorization") != "" {
-		return errRequest("redirected from https to http with a token")
+		return errRedirect("redirected from https to http with a token")
 	}
 	if tr, ok := req.Context().Value(trailKey{}).(*trail); ok {
 		status := req.Response.StatusCode
