@@ -1,6 +1,10 @@
 package classify
 
-import "time"
+import (
+	"time"
+
+	"github.com/earshot/earshot/pkg/outbound"
+)
 
 // AskedKey is where the classifier keeps [Asked], among the cursors.
 const AskedKey = "opinion"
@@ -14,7 +18,9 @@ type Asked struct {
 	// asked.
 	Success time.Time `json:"success,omitzero"`
 	Error   string    `json:"error,omitempty"`
-	Next    time.Time `json:"next,omitzero"`
+	// Trouble is Error as data, for people.
+	Trouble outbound.Trouble `json:"trouble,omitzero"`
+	Next    time.Time        `json:"next,omitzero"`
 	// Questions were asked in Hour, of at most PerHour; Tokens were spent on
 	// Day, of at most PerDay. Both are those of the last question.
 	Hour      time.Time `json:"hour,omitzero"`

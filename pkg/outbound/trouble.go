@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -54,8 +55,8 @@ type reasoned struct {
 	reason Reason
 }
 
-func (e reasoned) Unwrap() error   { return e.error }
-func (e reasoned) Trouble() Reason { return e.reason }
+func (e reasoned) Unwrap() error    { return e.error }
+func (e reasoned) Trouble() Trouble { return Trouble{Reason: e.reason} }
 
 // Trouble is a failure at the far side as data, for people of any language. The
 // zero Trouble is none.
@@ -65,8 +66,9 @@ type Trouble struct {
 	Status int       `json:"status,omitempty"` // of HTTP; 0 when no answer came
 	Until  time.Time `json:"until,omitzero"`   // until when it asked for a pause
 	// Said is what the far side said of it, in its own words: hostile, one
-	// line of at most 300 characters without what looks like a secret. Of Other
-	// and Settings without such words it is our own error, English.
+	// line of at most 300 characters without what looks like a secret. Without
+	// such words it is our own error, English, where the reason alone tells too
+	// little: of Other, Settings, and a limit of ours.
 	Said string `json:"said,omitempty"`
 }
 
@@ -74,15 +76,15 @@ type Trouble struct {
 const maxSaid = 300
 
 // Explain derives from err what went wrong at now. An error with a method
-// Trouble() Reason knows its reason itself, unless it returns "". It returns the
-// zero Trouble for nil.
+// Trouble() Trouble knows itself what it returns there; what is zero in that is
+// derived. It returns the zero Trouble for nil.
 func Explain(err error, now time.Time) Trouble {
 	if err == nil {
 		return Trouble{}
 	}
-	t := Trouble{Reason: Other, Host: hostOf(err)}
+	t := Trouble{Host: hostOf(err)}
 	if e, ok := errors.AsType[*Error](err); ok {
-		t.Status, t.Said = e.Status, masked(saidIn(e.Body))
+		t.Status, t.Said = e.Status, saidIn(e.Body)
 	}
 	after, pausing := errors.AsType[interface {
 		error
@@ -94,17 +96,20 @@ func Explain(err error, now time.Time) Trouble {
 	}
 	knows, ok := errors.AsType[interface {
 		error
-		Trouble() Reason
+		Trouble() Trouble
 	}](err)
+	var known Trouble
 	if ok {
-		t.Reason = knows.Trouble()
+		known = knows.Trouble()
 	}
-	if !ok || t.Reason == "" {
+	t.Host, t.Status, t.Said = cmp.Or(known.Host, t.Host), cmp.Or(known.Status, t.Status), cmp.Or(known.Said, t.Said)
+	if t.Reason = known.Reason; t.Reason == "" {
 		t.Reason = reasonOf(err, t.Status, pausing)
 	}
-	if t.Said == "" && (t.Reason == Other || t.Reason == Settings) {
-		t.Said = masked(err.Error())
+	if t.Said == "" && (t.Reason == Other || t.Reason == Settings || t.Reason == Limited && t.Status == 0) {
+		t.Said = err.Error()
 	}
+	t.Said = masked(t.Said)
 	return t
 }
 
@@ -164,6 +169,11 @@ func is[E error](err error) bool {
 // hostOf is the host that err is about, with its port if that is told.
 func hostOf(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
+		if u, err := url.Parse(e.URL); err == nil && u.Host != "" {
+			return u.Host
+		}
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
 		if u, err := url.Parse(e.URL); err == nil && u.Host != "" {
 			return u.Host
 		}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 // Only the fetcher opens connectors with their secrets. The desk asks it, by
@@ -31,12 +32,13 @@ type Answer struct {
 
 // Abilities are what a source can do beside fetching: verb "abilities".
 type Abilities struct {
-	Receives bool      `json:"receives"` // is a [Receiver]
-	Consents bool      `json:"consents"` // is a [Consenter], and configured to be
-	Since    time.Time `json:"since,omitzero"`
-	By       string    `json:"by,omitempty"` // staff id of who connected it
-	Account  string    `json:"account,omitempty"`
-	Error    string    `json:"error,omitempty"`
+	Receives bool             `json:"receives"` // is a [Receiver]
+	Consents bool             `json:"consents"` // is a [Consenter], and configured to be
+	Since    time.Time        `json:"since,omitzero"`
+	By       string           `json:"by,omitempty"` // staff id of who connected it
+	Account  string           `json:"account,omitempty"`
+	Error    string           `json:"error,omitempty"`
+	Trouble  outbound.Trouble `json:"trouble,omitzero"` // Error as data
 }
 
 // AbilitiesOf finds out what s can do, and whether somebody has let it in.
@@ -51,7 +53,7 @@ func AbilitiesOf(ctx context.Context, s Source, d Deps) Abilities {
 	g, ok, err := d.Consent(ctx, cfg)
 	switch {
 	case err != nil:
-		a.Error = err.Error()
+		a.Error, a.Trouble = err.Error(), outbound.Explain(err, d.Now())
 	case ok:
 		a.Since, a.By, a.Account = g.Since, g.By, g.Account
 	}
@@ -98,8 +100,9 @@ func (c Consenting) Page(s Source) (string, error) {
 type Granted struct {
 	Account string `json:"account,omitempty"` // empty where the platform doesn't tell
 	// Other tells that Account isn't the one of the settings: nothing was kept.
-	Other bool   `json:"other,omitempty"`
-	Error string `json:"error,omitempty"` // why nothing was kept, English
+	Other   bool             `json:"other,omitempty"`
+	Error   string           `json:"error,omitempty"`  // why nothing was kept, English
+	Trouble outbound.Trouble `json:"trouble,omitzero"` // Error as data
 }
 
 // Grant trades the code and keeps what it is worth. Open opens the source anew
@@ -122,7 +125,8 @@ func (c Consenting) Grant(ctx context.Context, s Source, d Deps, open func(Deps)
 	out := Granted{Account: g.Account}
 	if err != nil {
 		r, ok := errors.AsType[*Refusal](err)
-		out.Error, out.Other = err.Error(), ok && r.Reason == WrongAccount
+		out.Error, out.Trouble = err.Error(), outbound.Explain(err, d.Now())
+		out.Other = ok && r.Reason == WrongAccount
 	}
 	return out
 }
@@ -158,8 +162,9 @@ type Tried struct {
 	Matched int     `json:"matched"` // of them about a brand
 	Posts   []Found `json:"posts,omitempty"`
 	// Cut tells that time ended the look, not the platform.
-	Cut   bool   `json:"cut,omitempty"`
-	Error string `json:"error,omitempty"`
+	Cut     bool             `json:"cut,omitempty"`
+	Error   string           `json:"error,omitempty"`
+	Trouble outbound.Trouble `json:"trouble,omitzero"` // Error as data
 }
 
 // Found is a post with the brands that it is about.

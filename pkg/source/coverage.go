@@ -3,6 +3,8 @@ package source
 import (
 	"slices"
 	"time"
+
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 // CoverageKey is where the fetcher keeps the coverage of a source, among the
@@ -25,6 +27,8 @@ type Outage struct {
 	To    time.Time `json:"to,omitzero"` // zero while it lasts
 	Cause Cause     `json:"cause"`
 	Why   string    `json:"why,omitempty"` // in words for staff, English
+	// Trouble is the Why of Failing as data.
+	Trouble outbound.Trouble `json:"trouble,omitzero"`
 	// Lost tells that posts of it were or may have been missed for good.
 	Lost bool `json:"lost,omitempty"`
 	// Caught tells that everything of it was heard after all.
@@ -137,13 +141,13 @@ func (c *Coverage) SwitchedOff(now time.Time) bool {
 
 // Failed notes that the source can't be heard, and not since from. It returns
 // whether the ledger has changed.
-func (c *Coverage) Failed(from, now time.Time, why string) bool {
+func (c *Coverage) Failed(from, now time.Time, why string, trouble outbound.Trouble) bool {
 	if o := c.lasting(Failing); o != nil {
 		changed := o.Why != why
-		o.Why = why
+		o.Why, o.Trouble = why, trouble
 		return changed
 	}
-	c.add(Outage{From: from, Cause: Failing, Why: why}, now)
+	c.add(Outage{From: from, Cause: Failing, Why: why, Trouble: trouble}, now)
 	return true
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 func TestCoverage(t *testing.T) {
@@ -18,16 +20,16 @@ func TestCoverage(t *testing.T) {
 		over  string // from 00:00 to 24:00
 	}{
 		{"a short failure that was caught up with is no line", func(c *Coverage) {
-			c.Failed(at(9, 0), at(9, 1), "503")
+			c.Failed(at(9, 0), at(9, 1), "503", outbound.Trouble{})
 			c.Heard(at(9, 4), true, true, false)
 		}, "", "whole"},
 		{"a poll catches up from its cursor", func(c *Coverage) {
-			c.Failed(at(9, 0), at(9, 1), "503")
-			c.Failed(at(9, 0), at(9, 30), "504")
+			c.Failed(at(9, 0), at(9, 1), "503", outbound.Trouble{})
+			c.Failed(at(9, 0), at(9, 30), "504", outbound.Trouble{})
 			c.Heard(at(11, 0), true, true, false)
 		}, "09:00-11:00 failing caught_up 504", "whole 9h, late 2h, whole 13h"},
 		{"the platform's depth was exceeded", func(c *Coverage) {
-			c.Failed(at(9, 0), at(9, 1), "503")
+			c.Failed(at(9, 0), at(9, 1), "503", outbound.Trouble{})
 			c.Told(Gap{From: at(9, 0), To: at(10, 0), Why: "only a week"}, at(11, 0))
 			c.Heard(at(11, 0), true, true, true)
 		}, "09:00-11:00 failing lost 503; only a week", "whole 9h, missed 2h, whole 13h"},
@@ -37,16 +39,16 @@ func TestCoverage(t *testing.T) {
 			c.Told(Gap{From: at(8, 30), To: at(9, 0), Why: "clamped"}, at(12, 1))
 		}, "08:00-12:00 stopped lost clamped", "whole 8h, missed 4h, whole 12h"},
 		{"a stream without a cursor loses what it does not hear", func(c *Coverage) {
-			c.Failed(at(9, 0), at(9, 0), "EOF")
+			c.Failed(at(9, 0), at(9, 0), "EOF", outbound.Trouble{})
 			c.Heard(at(9, 1), false, false, false)
 		}, "09:00-09:01 failing lost EOF", "whole 9h, missed 1m, whole 14h59m"},
 		{"a stream with a cursor replays", func(c *Coverage) {
-			c.Failed(at(9, 0), at(9, 0), "EOF")
+			c.Failed(at(9, 0), at(9, 0), "EOF", outbound.Trouble{})
 			c.Heard(at(10, 0), true, false, false)
 			c.Reached(at(9, 30))
 		}, "09:00-10:00 failing catching_up EOF", "whole 9h, missed 1h, whole 14h"},
 		{"until it is at the present", func(c *Coverage) {
-			c.Failed(at(9, 0), at(9, 0), "EOF")
+			c.Failed(at(9, 0), at(9, 0), "EOF", outbound.Trouble{})
 			c.Heard(at(10, 0), true, false, false)
 			c.Reached(at(9, 30))
 			c.Reached(at(10, 0))
@@ -58,7 +60,7 @@ func TestCoverage(t *testing.T) {
 		{"a restart is no line", func(c *Coverage) { c.Began(at(6, 0), at(6, 1), true) }, "", "whole"},
 		{"but for who can't replay", func(c *Coverage) { c.Began(at(6, 0), at(6, 1), false) }, "06:00-06:01 stopped lost", "whole 6h, missed 1m, whole 17h59m"},
 		{"down while failing is one outage", func(c *Coverage) {
-			c.Failed(at(6, 0), at(6, 0), "401")
+			c.Failed(at(6, 0), at(6, 0), "401", outbound.Trouble{})
 			c.Began(at(7, 0), at(9, 0), true)
 			c.Heard(at(10, 0), true, true, false)
 		}, "06:00-10:00 failing caught_up 401", "whole 6h, late 4h, whole 14h"},
@@ -80,7 +82,7 @@ func TestCoverage(t *testing.T) {
 			c.Heard(at(15, 0), true, true, true)
 			c.Heard(at(17, 0), true, true, false)
 		}, "15:00-17:00 platform lost spent", "whole 15h, missed 2h, whole 7h"},
-		{"it lasts", func(c *Coverage) { c.Failed(at(20, 0), at(20, 0), "down") }, "20:00- failing lasting down", "whole 20h, missed 4h"},
+		{"it lasts", func(c *Coverage) { c.Failed(at(20, 0), at(20, 0), "down", outbound.Trouble{}) }, "20:00- failing lasting down", "whole 20h, missed 4h"},
 	} {
 		cov := Coverage{Since: day.Add(-48 * time.Hour)}
 		c.steps(&cov)
@@ -114,14 +116,14 @@ func TestCoverageIsBounded(t *testing.T) {
 	c := Coverage{Since: now}
 	for i := range 150 {
 		now = now.Add(4 * time.Hour)
-		c.Failed(now, now, fmt.Sprint(i))
+		c.Failed(now, now, fmt.Sprint(i), outbound.Trouble{})
 		c.Heard(now.Add(time.Hour), false, true, false)
 	}
 	if len(c.Outages) != maxOutages || c.Outages[0].Why != "50" || !c.Since.Equal(c.Outages[0].From.Add(-3*time.Hour)) {
 		t.Errorf("%d outages, first %+v, known since %v", len(c.Outages), c.Outages[0], c.Since)
 	}
 	now = now.Add(2 * maxLedger)
-	c.Failed(now, now, "much later")
+	c.Failed(now, now, "much later", outbound.Trouble{})
 	if len(c.Outages) != 1 {
 		t.Errorf("%d outages after a year", len(c.Outages))
 	}

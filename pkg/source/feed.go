@@ -405,24 +405,24 @@ func feedBytes(resp *outbound.Response) ([]byte, error) {
 // notAFeed says what body is instead of a feed, and where the feed may be.
 func notAFeed(body []byte, from *url.URL, err error) error {
 	if !errors.Is(err, gofeed.ErrFeedTypeNotDetected) {
-		return fmt.Errorf("broken feed: %s", clip(line(err.Error()), 200))
+		return outbound.Unreadable.Of(fmt.Errorf("broken feed: %s", clip(line(err.Error()), 200)))
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
-		return errors.New("the answer is empty, not a feed")
+		return outbound.Unreadable.Of(errors.New("the answer is empty, not a feed"))
 	}
 	if !strings.HasPrefix(http.DetectContentType(body), "text/html") {
-		return errors.New("not an RSS, Atom or JSON feed")
+		return outbound.Unreadable.Of(errors.New("not an RSS, Atom or JSON feed"))
 	}
 	z := html.NewTokenizer(bytes.NewReader(body[:min(len(body), 256<<10)]))
 	for z.Next() != html.ErrorToken {
 		t := z.Token()
 		if kind := attr(t, "type"); t.DataAtom == atom.Link && (strings.HasSuffix(kind, "rss+xml") || strings.HasSuffix(kind, "atom+xml") || strings.HasSuffix(kind, "feed+json")) {
 			if u := resolve(from, attr(t, "href")); u != "" {
-				return fmt.Errorf("a web page, not a feed; its feed is %s", u)
+				return outbound.Unreadable.Of(fmt.Errorf("a web page, not a feed; its feed is %s", u))
 			}
 		}
 	}
-	return errors.New("a web page, not a feed")
+	return outbound.Unreadable.Of(errors.New("a web page, not a feed"))
 }
 
 // newsSearches returns the addresses of news searches for words. One query

@@ -1,10 +1,13 @@
 package source
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -12,6 +15,8 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 	"golang.org/x/oauth2/jwt"
+
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 const (
@@ -243,7 +248,8 @@ func (d Deps) date(t *oauth2.Token) {
 
 // tokenError judges why there is no token: what says so, and mend what to do
 // when trying again won't help. What the platform refuses stays refused, unless
-// it has trouble of its own.
+// it has trouble of its own or wants a pause. A status that refuses is of the
+// token endpoint, and must not pass for one of a post: it isn't in the chain.
 func tokenError(err error, what, mend string) error {
 	e, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok || e.Response == nil {
@@ -254,15 +260,28 @@ func tokenError(err error, what, mend string) error {
 		Description string `json:"error_description"`
 	}
 	_ = json.Unmarshal(e.Body, &told)
-	status := e.Response.StatusCode
-	why := clip(cmp.Or(told.Description, told.Code, http.StatusText(status)), 200)
+	resp := *e.Response
+	resp.Body = io.NopCloser(bytes.NewReader(e.Body))
+	judged := outbound.Judge(&resp, nil) // nil for a refusal that comes as a success
+	status := resp.StatusCode
+	why := clip(line(cmp.Or(told.Description, told.Code, http.StatusText(status))), 200)
+	r := &Refusal{Reason: Revoked, trouble: outbound.Explain(judged, time.Time{})}
+	j, _ := errors.AsType[*outbound.Error](judged)
 	switch {
-	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
-		return Unreachable.refuse("%s for now: %s (%d)", what, why, status)
+	case j != nil && !j.Permanent():
+		if r.Reason = Unreachable; status == http.StatusTooManyRequests {
+			r.Reason = Limited
+		}
+		r.Err = fmt.Errorf("%s for now: %s: %w", what, why, judged)
+		return r
+	case status == http.StatusNotFound || status == http.StatusGone || status/100 == 3:
+		r.Reason, mend = "", "is the address of the token endpoint right?"
 	case told.Code == "invalid_client" || told.Code == "unauthorized_client":
 		mend = "are the client's id and secret right?"
 	}
-	return Revoked.refuse("%s: %s (%d): %s", what, why, status, mend)
+	r.trouble.Said = cmp.Or(r.trouble.Said, told.Description, told.Code)
+	r.Err = fmt.Errorf("%s: %s (%d): %s", what, why, status, mend)
+	return r
 }
 
 // clientToken is like token for platforms that let a program in by itself

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 	"golang.org/x/oauth2/jwt"
@@ -293,6 +294,52 @@ func TestConsentTakenBack(t *testing.T) {
 	a.consent(t, d)
 	if got, err := token(t.Context()); err != nil || got != "access-2" {
 		t.Errorf("connected again: %q, %v", got, err)
+	}
+}
+
+// TestTokenTrouble tells apart what a token endpoint answers, in its own words.
+func TestTokenTrouble(t *testing.T) {
+	t.Parallel()
+	d, _ := tokenDeps(t, nil)
+	now := d.Now()
+	for _, c := range []struct {
+		status    int
+		body      string
+		permanent bool
+		refusal   Reason
+		want      outbound.Trouble
+	}{
+		{400, `{"error":"invalid_grant","error_description":"Token has been revoked."}`, true, Revoked, outbound.Trouble{Reason: outbound.Credentials, Status: 400, Said: "Token has been revoked."}},
+		{401, `{"error":"invalid_client","error_description":"Wrong client_secret=hunter2."}`, true, Revoked, outbound.Trouble{Reason: outbound.Credentials, Status: 401, Said: "Wrong client_secret=…"}},
+		{200, `{"error":"invalid_grant","error_description":"Consent withdrawn."}`, true, Revoked, outbound.Trouble{Reason: outbound.Credentials, Said: "Consent withdrawn."}},
+		{404, `<html>`, true, "", outbound.Trouble{Reason: outbound.NotFound, Status: 404}},
+		{429, `{"error_description":"Slow down."}`, false, Limited, outbound.Trouble{Reason: outbound.Limited, Status: 429, Said: "Slow down.", Until: now.Add(time.Minute).UTC()}},
+		{503, `{"message":"Maintenance."}`, false, Unreachable, outbound.Trouble{Reason: outbound.ServerError, Status: 503, Said: "Maintenance.", Until: now.Add(time.Minute).UTC()}},
+		{500, ``, false, Unreachable, outbound.Trouble{Reason: outbound.ServerError, Status: 500}},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Retry-After", "60")
+			w.WriteHeader(c.status)
+			fmt.Fprint(w, c.body)
+		}))
+		t.Cleanup(s.Close)
+		_, err := d.clientToken(clientcredentials.Config{ClientID: "client", ClientSecret: "hunter2", TokenURL: s.URL, AuthStyle: oauth2.AuthStyleInHeader})(t.Context())
+		r, refused := Refused(err, now)
+		if !refused || r.Reason != c.refusal || permanent(err) != c.permanent || c.refusal == Limited && !r.Until.Equal(c.want.Until) {
+			t.Errorf("%d: %v: %+v, permanent %v", c.status, err, r, permanent(err))
+		}
+		if c.permanent && status(err) != 0 {
+			t.Errorf("%d passes for the status of a post", c.status)
+		}
+		got := outbound.Explain(err, now)
+		if c.status != 200 && got.Host != strings.TrimPrefix(s.URL, "http://") {
+			t.Errorf("%d: host %q", c.status, got.Host)
+		}
+		got.Host = ""
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%d: %v\n%s", c.status, err, d)
+		}
 	}
 }
 

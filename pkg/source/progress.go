@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 // ProgressKey is where the fetcher keeps the progress of a source, among the
@@ -27,9 +28,11 @@ type Progress struct {
 	Mentions uint64 `json:"mentions"`
 	// Error is why the last fetch failed, empty when it did not. Since is when
 	// it began to fail, and Next when it is tried again.
-	Error string    `json:"error,omitempty"`
-	Since time.Time `json:"since,omitzero"`
-	Next  time.Time `json:"next,omitzero"`
+	Error string `json:"error,omitempty"`
+	// Trouble is the same as data, for people.
+	Trouble outbound.Trouble `json:"trouble,omitzero"`
+	Since   time.Time        `json:"since,omitzero"`
+	Next    time.Time        `json:"next,omitzero"`
 	// Gap is the usual time between items and Pause its usual longest, as over
 	// a night or a weekend. Silent tells that the present silence is longer
 	// than both explain.
@@ -128,6 +131,8 @@ type Rereading struct {
 	Gone   int    `json:"gone"` // withdrawn, or not public any more
 	Edited int    `json:"edited"`
 	Error  string `json:"error,omitempty"` // why it doesn't go on
+	// Trouble is Error as data, for people.
+	Trouble outbound.Trouble `json:"trouble,omitzero"`
 	// Job is what the platform goes through the posts as; see [Auditor].
 	Job string `json:"job,omitempty"`
 }

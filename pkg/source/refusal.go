@@ -52,6 +52,8 @@ type Refusal struct {
 	Reason Reason
 	Until  time.Time // of Limited: when the platform takes another; zero when not told
 	Err    error     // in words, English; must not be nil
+
+	trouble outbound.Trouble // what is known of it beside Err
 }
 
 func (r *Refusal) Error() string { return r.Err.Error() }
@@ -59,6 +61,26 @@ func (r *Refusal) Unwrap() error { return r.Err }
 
 // Permanent tells that trying again won't mend it.
 func (r *Refusal) Permanent() bool { return r.Reason != Limited && r.Reason != Unreachable }
+
+// Trouble is what [outbound.Explain] is told of r.
+func (r *Refusal) Trouble() outbound.Trouble {
+	t := r.trouble
+	switch r.Reason {
+	case Revoked, WrongAccount, NotGranted, NoCredentials:
+		t.Reason = outbound.Credentials
+	case Locked:
+		t.Reason = outbound.Forbidden
+	case PostGone:
+		t.Reason = outbound.NotFound
+	case Limited:
+		t.Reason = outbound.Limited
+	case Unreachable:
+		if t.Reason == "" && outbound.Explain(r.Err, time.Time{}).Reason == outbound.Other {
+			t.Reason = outbound.Unreachable
+		}
+	}
+	return t
+}
 
 // refuse is a [Refusal] for a reason of its own.
 func refuse(format string, args ...any) error { return Reason("").refuse(format, args...) }
@@ -73,7 +95,11 @@ func (r Reason) refuse(format string, args ...any) error {
 // doesn't tell apart is read from the status of the answer.
 func Refused(err error, now time.Time) (Refusal, bool) {
 	if r, ok := errors.AsType[*Refusal](err); ok {
-		return *r, true
+		r := *r
+		if e, ok := errors.AsType[*outbound.Error](err); ok && r.Reason == Limited && r.Until.IsZero() && e.RetryAfter() > 0 {
+			r.Until = now.Add(e.RetryAfter())
+		}
+		return r, true
 	}
 	r := Refusal{Err: err}
 	if e, ok := errors.AsType[*outbound.Error](err); ok {

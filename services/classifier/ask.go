@@ -147,6 +147,8 @@ type errAnswer string
 
 func (e errAnswer) Error() string { return "the answer cannot be used: " + string(e) }
 
+func (errAnswer) Trouble() outbound.Trouble { return outbound.Trouble{Reason: outbound.Unreadable} }
+
 // endpoint speaks the protocol. It is safe for concurrent use.
 type endpoint struct {
 	http *outbound.Client

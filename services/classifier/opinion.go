@@ -139,7 +139,7 @@ func (o *opinions) begin(ctx context.Context) error {
 	cfg := o.endpoint.cfg
 	return o.change(ctx, func(a *classify.Asked) bool {
 		if a.Model != cfg.Model {
-			a.Error, a.Next = "", time.Time{}
+			a.Error, a.Trouble, a.Next = "", outbound.Trouble{}, time.Time{}
 		}
 		a.Model, a.PerHour, a.PerDay = cfg.Model, cfg.PerHour, cfg.TokensPerDay
 		o.mu.Lock()
@@ -365,9 +365,9 @@ func (o *opinions) settle(ctx context.Context, asked time.Time, might, tokens in
 			a.Tokens = max(0, a.Tokens-might+tokens)
 		}
 		if err == nil {
-			a.Success, a.Error, a.Next = now, "", time.Time{}
+			a.Success, a.Error, a.Trouble, a.Next = now, "", outbound.Trouble{}, time.Time{}
 		} else {
-			a.Error, a.Next = err.Error(), pause
+			a.Error, a.Trouble, a.Next = err.Error(), outbound.Explain(err, now), pause
 		}
 		return true
 	})

@@ -201,9 +201,10 @@ type queryPreview struct {
 }
 
 type sourcePreview struct {
-	Name, Error string
-	Found       int
-	Rows        []rowView
+	Name    string
+	Trouble *troubleView
+	Found   int
+	Rows    []rowView
 }
 
 // sourcesView shows whether each source still hears anything.
@@ -244,6 +245,7 @@ type outageView struct {
 	From, To         moment
 	Span             string
 	Cause, Why       string
+	Trouble          *troubleView // instead of Why
 	State, StateName string
 }
 
@@ -262,7 +264,7 @@ type sourceRow struct {
 	Success, Item, Next    moment
 	Lag                    string
 	LagLate                bool
-	Error                  string
+	Trouble                *troubleView
 	Quota                  string
 	Spent                  []string // of today and this month
 	Silent                 string
@@ -407,12 +409,13 @@ type consentView struct {
 	Since    moment
 	By       string
 	Account  string // by the platform's name; empty where it doesn't tell
-	Error    string
+	Trouble  *troubleView
 }
 
 // triedView is what a configuration would bring.
 type triedView struct {
-	Error   string
+	Error   string // what is wrong with what was typed
+	Trouble *troubleView
 	Text    string // in one sentence
 	Secrets bool   // those that were typed have to be typed again
 	Rows    []triedRow

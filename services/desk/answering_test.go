@@ -277,7 +277,7 @@ func TestWhatReadingAgainCosts(t *testing.T) {
 	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.RereadKey("acme-x"), source.Rereading{Ended: time.Now(), Done: 4, Total: 4, Gone: 2, Edited: 1}))
 	v.want(v.get("/sources/acme-x"), 200, "4 posts, 2 gone, 1 edited")
 	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.RereadKey("acme-x"), source.Rereading{Error: "the month's budget is spent", Next: time.Now()}))
-	v.want(v.get("/sources/acme-x"), 200, "It stands still: the month&#39;s budget is spent.")
+	v.want(v.get("/sources/acme-x"), 200, "It stands still. Something went wrong", "the month&#39;s budget is spent")
 }
 
 // One key copies the approved text and opens the post.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/query"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
@@ -358,7 +359,7 @@ func (c *call) trySources(q *query.Query) []sourcePreview {
 func (c *call) trySource(ctx context.Context, s source.Searcher, q *query.Query, terms []string) sourcePreview {
 	posts, err := s.Search(ctx, terms, 20)
 	if err != nil {
-		return sourcePreview{Error: err.Error()}
+		return sourcePreview{Trouble: c.l.trouble(outbound.Explain(err, c.l.now), err.Error(), time.Time{})}
 	}
 	var p sourcePreview
 	for i := range posts {

@@ -179,13 +179,13 @@ func (c *call) consented() error {
 		return c.notConnected(v, kind, c.askedInVain(err))
 	case g.Other:
 		c.Log.Warn("another account has consented than is wanted", "source", was.Source, "account", g.Account, "by", c.viewer.Actor())
-		n := &notice{Kind: "error", Title: c.l.say("consent.other", g.Account), Text: c.l.say("consent.other_text") + " " + upperFirst(g.Error)}
+		n := &notice{Kind: "error", Title: c.l.say("consent.other", g.Account), Text: c.l.say("consent.other_text"), Trouble: c.l.trouble(g.Trouble, g.Error, time.Time{})}
 		if g.Account == "" {
 			n.Title = c.l.say("source.in_vain")
 		}
 		return c.notConnected(v, kind, n)
 	case g.Error != "":
-		return c.notConnected(v, kind, &notice{Kind: "error", Title: c.l.say("source.in_vain"), Text: upperFirst(g.Error)})
+		return c.notConnected(v, kind, &notice{Kind: "error", Title: c.l.say("source.in_vain"), Trouble: c.l.trouble(g.Trouble, g.Error, time.Time{})})
 	}
 	c.Log.Info("a source was connected", "source", was.Source, "account", g.Account, "by", c.viewer.Actor())
 	if was.On && v.off {
@@ -207,7 +207,7 @@ func (c *call) consentOf(id string, a source.Abilities) *consentView {
 		return nil
 	}
 	v := c.consentFirst()
-	v.Action, v.Error = "/sources/"+id+"/consent", a.Error
+	v.Action, v.Trouble = "/sources/"+id+"/consent", c.l.trouble(a.Trouble, a.Error, time.Time{})
 	if s, ok := settings.Sources.Get(c.Settings, id); ok {
 		v.On = s.Off && a.Since.IsZero()
 	}

@@ -111,12 +111,13 @@ type facet struct {
 
 // notice is a designed state: empty, stale, failed, forbidden.
 type notice struct {
-	Kind  string // empty, stale, error, forbidden
-	Title string
-	Text  string
-	Kept  string // what was kept
-	Links []link
-	Until moment // counted down to, second by second
+	Kind    string // empty, stale, error, forbidden
+	Title   string
+	Text    string
+	Kept    string // what was kept
+	Trouble *troubleView
+	Links   []link
+	Until   moment // counted down to, second by second
 }
 
 type link struct{ Label, Href string }

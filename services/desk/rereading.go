@@ -45,7 +45,11 @@ func (c *call) rereading(v connected) []fact {
 	}
 	switch {
 	case pass.Error != "":
-		text = l.say("duty.pass_fails", pass.Error, l.at(pass.Next).Clock())
+		v := l.trouble(pass.Trouble, pass.Error, pass.Next)
+		text = l.say("duty.pass_fails", v.What+" "+v.Next, l.at(pass.Next).Clock())
+		if v.Said != "" {
+			text += " " + l.say("trouble.said") + "“" + v.Said + "”"
+		}
 	case pass.Job != "":
 		text = l.say("duty.pass_job", number(pass.Total), l.at(pass.Began).Clock())
 	case pass.Cursor != "":

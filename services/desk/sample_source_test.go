@@ -3,6 +3,7 @@ package desk
 import (
 	"time"
 
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/source"
 )
 
@@ -21,7 +22,7 @@ func sampleSource(l *locale, f frame) *sourceView {
 			Notice: &notice{Kind: "info", Title: l.say("consent.done"), Text: l.say("consent.done_text")},
 		},
 		State: &sourceRow{State: "failing", Account: "@kumo_cafe", StateName: l.say("source.state_failing"), Success: at(3 * time.Hour), Item: at(5 * time.Hour), Lag: "12 s",
-			Next: l.at(sampleNow.Add(12 * time.Minute)), Quota: "287 / 300", Error: "the platform does not renew the consent: invalid_grant (400): connect again in the desk"},
+			Next: l.at(sampleNow.Add(12 * time.Minute)), Quota: "287 / 300", Trouble: l.trouble(outbound.Trouble{Reason: outbound.Credentials, Host: "api.x.com", Status: 400, Said: "Value passed for the token was invalid."}, "400", sampleNow.Add(12*time.Minute))},
 		Hook: "https://earshot.example.com/hooks/x-7fq2ab", Guessed: true,
 		Consent: &consentView{Action: "/sources/x/consent", Redirect: "https://earshot.example.com/sources/consent/callback", Since: at(40 * 24 * time.Hour), By: "佐藤 香織", Account: "@kumo_cafe", Go: "https://x.com/i/oauth2/authorize?client_id=a", Host: "x.com"},
 		Tried: &triedView{Text: l.say("source.tried", 28, 2), Secrets: true, Rows: []triedRow{
@@ -47,7 +48,7 @@ func sampleCoverage() source.Coverage {
 	c.SwitchedOff(ago(70 * time.Hour))
 	c.Began(time.Time{}, ago(50*time.Hour), true)
 	c.Heard(ago(50*time.Hour), true, true, false)
-	c.Failed(ago(3*time.Hour), ago(3*time.Hour), "GET https://api.x.com/2/tweets: 503 Service Unavailable")
+	c.Failed(ago(3*time.Hour), ago(3*time.Hour), "GET https://api.x.com/2/tweets: 503 Service Unavailable", outbound.Trouble{Reason: outbound.ServerError, Host: "api.x.com", Status: 503})
 	return c
 }
 

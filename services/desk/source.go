@@ -13,6 +13,7 @@ import (
 	"github.com/earshot/earshot/pkg/classify"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/source"
 )
@@ -64,7 +65,7 @@ func (c *call) opinionRow() (sourceRow, bool) {
 	a.Turn(l.now)
 	r := sourceRow{
 		ID: classify.AskedKey, Name: l.say("source.opinion"), Kind: a.Model, Detail: l.say("source.opinion_tokens", number(a.Tokens), number(a.PerDay)),
-		State: "ok", Success: l.at(a.Success), Item: l.at(a.Success), Next: l.at(a.Next), Error: a.Error,
+		State: "ok", Success: l.at(a.Success), Item: l.at(a.Success), Next: l.at(a.Next), Trouble: l.trouble(a.Trouble, a.Error, a.Next),
 		Quota: number(max(0, a.PerHour-a.Questions)) + " / " + number(a.PerHour),
 	}
 	switch {
@@ -79,7 +80,7 @@ func (c *call) opinionRow() (sourceRow, bool) {
 
 func (c *call) sourceRow(s settings.Source, p source.Progress) sourceRow {
 	l := c.l
-	r := sourceRow{ID: s.ID, Name: s.Name, Kind: l.instead("kind.sources."+s.Kind, s.Kind), Success: l.at(p.Success), Item: l.at(p.Item), Next: l.at(p.Next), Error: p.Error}
+	r := sourceRow{ID: s.ID, Name: s.Name, Kind: l.instead("kind.sources."+s.Kind, s.Kind), Success: l.at(p.Success), Item: l.at(p.Item), Next: l.at(p.Next), Trouble: l.trouble(p.Trouble, p.Error, p.Next)}
 	if r.Name == "" {
 		r.Name = s.ID
 	}
@@ -213,7 +214,7 @@ func (c *call) askedInVain(err error) *notice {
 	if errors.Is(err, bus.ErrAbsent) || errors.Is(err, context.DeadlineExceeded) {
 		return &notice{Kind: "stale", Title: say("source.no_fetcher"), Text: say("source.no_fetcher_text")}
 	}
-	return &notice{Kind: "error", Title: say("source.in_vain"), Text: upperFirst(err.Error())}
+	return &notice{Kind: "error", Title: say("source.in_vain"), Trouble: c.l.trouble(outbound.Explain(err, c.l.now), err.Error(), time.Time{})}
 }
 
 // duties are what a platform asks of whoever keeps its posts, in words.
@@ -295,9 +296,9 @@ func (c *call) tried(v connected) (*triedView, map[string]string) {
 	t, err := bus.Ask[source.Trying, source.Tried](ctx, c.Bus, "fetcher", "try", source.Trying{Source: v.id, Kind: s.Kind, Brand: s.Brand, Config: s.Config})
 	if err != nil {
 		n := c.askedInVain(err)
-		return &triedView{Error: n.Title + " " + n.Text}, nil
+		return &triedView{Error: strings.TrimSpace(n.Title + " " + n.Text), Trouble: n.Trouble}, nil
 	}
-	out := &triedView{Error: upperFirst(t.Error), Text: say("source.tried", t.Read, t.Matched)}
+	out := &triedView{Trouble: c.l.trouble(t.Trouble, t.Error, time.Time{}), Text: say("source.tried", t.Read, t.Matched)}
 	switch {
 	case t.Read == 0 && t.Cut:
 		out.Text = say("source.tried_quiet", c.l.span(tryTime))

@@ -19,9 +19,11 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/classify"
 	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/source"
 	"github.com/earshot/earshot/services/fetcher"
@@ -369,7 +371,7 @@ func TestASourceIsTried(t *testing.T) {
 		t.Error("without the script there is no page")
 	}
 	v.want(v.post("/sources/new/try", append(form, "config.secret", "hunter2")...), 200, "2 posts read", "have to be typed again", "!hunter2")
-	v.want(v.post("/sources/new/try", append(form, "config.secret", "wrong")...), 200, "The parlour is shut")
+	v.want(v.post("/sources/new/try", append(form, "config.secret", "wrong")...), 200, "the parlour is shut")
 	v.want(v.post("/sources/new/try", form...), 422, "secret")
 	v.header.Set("Earshot-Part", "preview")
 	a = v.want(v.post("/sources/new/try", append(form, "config.secret", "hunter2")...), 200, "2 posts read", "!<h1>", "!typed again")
@@ -391,7 +393,7 @@ func TestWhatWasMissedIsTold(t *testing.T) {
 	}
 	now := time.Now().UTC()
 	c := source.Coverage{Since: now.Add(-100 * time.Hour)}
-	c.Failed(now.Add(-30*time.Hour), now.Add(-30*time.Hour), "503 <b>")
+	c.Failed(now.Add(-30*time.Hour), now.Add(-30*time.Hour), "503 <b>", outbound.Trouble{Reason: outbound.ServerError, Host: "hn.example", Status: 503, Said: "503 <b>"})
 	c.Heard(now.Add(-20*time.Hour), false, true, false)
 	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.CoverageKey("news"), c))
 	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.ProgressKey("news"), source.Progress{Success: now, Item: now, Taken: now, Alive: now, Quota: 100, Left: 42}))
@@ -399,7 +401,7 @@ func TestWhatWasMissedIsTold(t *testing.T) {
 	v.want(v.get("/sources"), 200, `aria-label="90.0% heard. 10 h missed."`, `class="missed"`, "The news", "!The theirs", "Deleted items lose", "What the platform asks", "42 / 100")
 	v.want(v.get("/sources/news"), 403)
 	admin := b.as("ada", everywhere, identity.Admin)
-	admin.want(admin.get("/sources/news?days=30"), 200, "The fetcher does not answer", "Fetching failed", "503 &lt;b&gt;", "10 h")
+	admin.want(admin.get("/sources/news?days=30"), 200, "hn.example has trouble of its own. (HTTP 503)", "The fetcher does not answer", "Fetching failed", "503 &lt;b&gt;", "10 h")
 	var got struct {
 		Days    int
 		Sources []apiSource
@@ -422,6 +424,56 @@ func TestWhatWasMissedIsTold(t *testing.T) {
 
 // TestTryingKeepsWhatIsTyped: in the browser only the preview is exchanged, and
 // the way to the platform is one that the page's policy lets go.
+// TestTroubleIsToldInTheViewersLanguage: what happened, what to do, when it is
+// tried again, and the platform's own words as a quotation.
+func TestTroubleIsToldInTheViewersLanguage(t *testing.T) {
+	b := newBench(t)
+	b.put(settings.Sources.Put(t.Context(), b.Settings, "cli", "news", 0, settings.Source{ID: "news", Name: "The news", Kind: "hackernews", Config: []byte(`{}`)}))
+	now := time.Now().UTC().Truncate(time.Second)
+	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, `{"error_description":"<i>The token=hunter2hunter2 has expired</i>, see https://u:hunter2@help.example/t?key=hunter2"}`)
+	}))
+	defer platform.Close()
+	client, err := outbound.New(outbound.Options{Allow: []string{"127.0.0.1"}})
+	b.put(err)
+	_, err = client.Get(t.Context(), platform.URL+"/feed?key=hunter2", nil)
+	trouble := outbound.Explain(err, now)
+	next := now.Add(40 * time.Minute)
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.ProgressKey("news"), source.Progress{Success: now, Alive: now, Error: err.Error(), Trouble: trouble, Since: now, Next: next}))
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, classify.AskedKey, classify.Asked{Model: "m", Error: "POST https://ai.example: 503", Trouble: outbound.Trouble{Reason: outbound.ServerError, Host: "ai.example", Status: 503}, Next: next}))
+	b.put(bus.Cursors.Put(t.Context(), b.Bus, source.RereadKey("news"), source.Rereading{Error: "older: kept without an explanation"}))
+	v := b.as("aya", everywhere, identity.Admin)
+	quoted := `<q lang="en">&lt;i&gt;The token=… has expired&lt;/i&gt;, see https://help.example/t?…</q>`
+	for lang, want := range map[string][]string{
+		"en": {"does not let us in. (HTTP 401)", "Check the key or password and enter it anew.", "ai.example has trouble of its own. (HTTP 503)", "Next try: ", "!接続"},
+		"ja": {"に接続するための認証ができていません。(HTTP 401)", "キーやパスワードを確認し、入力し直してください。", "ai.example側で障害が発生しています。(HTTP 503)", "次回の試行:", "!Check the key", "!Unauthorized"},
+	} {
+		v.want(v.post("/me", "name", "Aya", "lang", lang, "theme", "light", "density", "compact", "keys", "on", "zone", "Asia/Tokyo"), 303)
+		a := v.want(v.get("/sources"), 200, append(want, quoted, "!hunter2")...)
+		tokyo := time.FixedZone("JST", 9*60*60)
+		if clock := next.In(tokyo).Format("15:04") + "</time>"; !strings.Contains(a.body, clock) {
+			t.Errorf("%s: when it is tried again (%s) is not told in the viewer's zone", lang, clock)
+		}
+		v.want(v.get("/sources/news"), 200, want[0], want[1], quoted, "!hunter2")
+	}
+	v.want(v.get("/api/v1/sources"), 200, "401 Unauthorized", "!hunter2")
+
+	words, err := loadWords()
+	b.put(err)
+	for _, lang := range langs {
+		for _, r := range outbound.Reasons {
+			if key := "trouble." + string(r); !words[lang].has(key) || !words[lang].has(key+".next") {
+				t.Errorf("%s is missing in %s", key, lang)
+			}
+		}
+		l := &locale{words: words[lang], now: now}
+		if got := l.trouble(outbound.Trouble{}, "as it was kept before", time.Time{}); got == nil || got.Said != "as it was kept before" || got.What != l.say("trouble.other") {
+			t.Errorf("without an explanation: %+v", got)
+		}
+	}
+}
+
 func TestTryingKeepsWhatIsTyped(t *testing.T) {
 	b, server := newParlour(t)
 	b.Public = "" // the browser comes to the test's own server

@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"pkg/bus/embedded":          nil,
 	"pkg/bus/bustest":           {"pkg/bus", "pkg/bus/embedded"},
 	"pkg/query":                 {"pkg/mention", "pkg/text"},
-	"pkg/classify":              {"pkg/mention", "pkg/text", "pkg/config"},
+	"pkg/classify":              {"pkg/mention", "pkg/text", "pkg/config", "pkg/outbound"},
 	"pkg/search":                {"pkg/mention", "pkg/text"},
 	"pkg/source":                {"pkg/mention", "pkg/text", "pkg/config", "pkg/outbound"},
 	"pkg/escalation":            {"pkg/mention", "pkg/text", "pkg/config", "pkg/bus", "proto/earshot/v1"},

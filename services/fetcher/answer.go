@@ -10,6 +10,7 @@ import (
 
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/source"
 )
@@ -108,7 +109,7 @@ func (f *fetcher) abilities(ctx context.Context, id string) (source.Abilities, e
 	}
 	conn, deps, err := f.open(id, s)
 	if err != nil {
-		return source.Abilities{Error: err.Error()}, nil
+		return source.Abilities{Error: err.Error(), Trouble: outbound.Explain(err, f.now())}, nil
 	}
 	return source.AbilitiesOf(ctx, conn, deps), nil
 }
@@ -163,21 +164,13 @@ const (
 func (f *fetcher) try(ctx context.Context, q source.Trying) (source.Tried, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
-	kind, ok := source.Named(q.Kind)
-	if !ok {
-		return source.Tried{Error: fmt.Sprintf("there is no connector %q in this version", q.Kind)}, nil
-	}
-	cfg, err := f.opener.Open(q.Config)
-	if err != nil {
-		return source.Tried{Error: err.Error()}, nil
-	}
 	keep := source.Memory()
 	if q.Source != "" {
 		keep = f.opener.Keeper(f.settings, q.Source) // what a look spends is spent
 	}
-	conn, err := kind.Open(cfg, f.deps(q.Source, keep))
+	conn, err := f.openWith(settings.Source{Kind: q.Kind, Config: q.Config}, f.deps(q.Source, keep))
 	if err != nil {
-		return source.Tried{Error: err.Error()}, nil
+		return source.Tried{Error: err.Error(), Trouble: outbound.Explain(err, f.now())}, nil
 	}
 	return f.look(ctx, conn, q.Brand), nil
 }
@@ -193,7 +186,7 @@ func (f *fetcher) look(ctx context.Context, conn source.Source, brand string) so
 			if ctx.Err() != nil {
 				t.Cut = true
 			} else {
-				t.Error = err.Error()
+				t.Error, t.Trouble = err.Error(), outbound.Explain(err, f.now())
 			}
 			break
 		}

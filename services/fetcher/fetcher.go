@@ -171,11 +171,15 @@ func (f *fetcher) open(id string, s settings.Source) (source.Source, source.Deps
 func (f *fetcher) openWith(s settings.Source, deps source.Deps) (source.Source, error) {
 	kind, ok := source.Named(s.Kind)
 	if !ok {
-		return nil, fmt.Errorf("there is no connector %q in this version", s.Kind)
+		return nil, outbound.Settings.Of(fmt.Errorf("there is no connector %q in this version", s.Kind))
 	}
 	cfg, err := f.opener.Open(s.Config)
 	if err != nil {
-		return nil, err
+		return nil, outbound.Settings.Of(err)
 	}
-	return kind.Open(cfg, deps)
+	conn, err := kind.Open(cfg, deps)
+	if err != nil {
+		return nil, outbound.Settings.Of(err)
+	}
+	return conn, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/source"
 )
@@ -73,7 +74,7 @@ func (r *rereader) step(ctx context.Context) {
 			r.log.Warn("posts are not read again; trying later", "error", err)
 		}
 		wait, _ := bus.RetryAfter(err)
-		r.state.Error, r.state.Next = err.Error(), r.now().Add(max(wait, rereadFailed))
+		r.state.Error, r.state.Trouble, r.state.Next = err.Error(), outbound.Explain(err, r.now()), r.now().Add(max(wait, rereadFailed))
 	}
 	if err := bus.Cursors.Put(ctx, r.bus, source.RereadKey(r.id), r.state); err != nil && ctx.Err() == nil {
 		r.log.Warn("how far posts were read again is not kept", "error", err)
@@ -103,7 +104,7 @@ func (r *rereader) batch(ctx context.Context) error {
 	}
 	r.state.Count(changed)
 	r.state.Done += len(page.Mentions)
-	r.state.Cursor, r.state.Error = page.Next, ""
+	r.state.Cursor, r.state.Error, r.state.Trouble = page.Next, "", outbound.Trouble{}
 	end := r.state.Began.Add(r.kind.Duties.Reread)
 	if page.Next == "" {
 		r.state.Ended, r.state.Next = r.now(), end
@@ -152,7 +153,7 @@ func (r *rereader) audit(ctx context.Context, a source.Auditor) error {
 		return err
 	}
 	if named == nil {
-		r.state.Error, r.state.Next = "", r.now().Add(auditPause)
+		r.state.Error, r.state.Trouble, r.state.Next = "", outbound.Trouble{}, r.now().Add(auditPause)
 		return nil
 	}
 	next := r.state
@@ -168,7 +169,7 @@ func (r *rereader) audit(ctx context.Context, a source.Auditor) error {
 	}); err != nil {
 		return err
 	}
-	next.Job, next.Error, next.Ended, next.Next = "", "", r.now(), next.Began.Add(r.kind.Duties.Reread)
+	next.Job, next.Error, next.Trouble, next.Ended, next.Next = "", "", outbound.Trouble{}, r.now(), next.Began.Add(r.kind.Duties.Reread)
 	r.state = next
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/source"
 )
 
@@ -91,6 +92,7 @@ func (r *runner) succeed() {
 	r.failures = 0
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.progress.Trouble = outbound.Trouble{}
 	r.progress.Success, r.progress.Error, r.progress.Since, r.progress.Next = now, "", time.Time{}, time.Time{}
 	r.met.success.WithLabelValues(r.id).Set(float64(now.Unix()))
 	r.met.listening.WithLabelValues(r.id).Set(1)
@@ -108,13 +110,13 @@ func (r *runner) fail(ctx context.Context, err error, wait time.Duration) time.D
 		r.progress.Since = now
 		r.log.Warn("source failed", "error", err, "next", wait.String())
 	}
-	r.progress.Error = err.Error()
+	r.progress.Error, r.progress.Trouble = err.Error(), outbound.Explain(err, now)
 	r.progress.Next = time.Time{}
 	from := r.progress.Since
 	if r.conn != nil && r.conn.Poll() > 0 && !r.progress.Success.IsZero() {
 		from = r.progress.Success // of what came since, nothing is known
 	}
-	r.noted = r.coverage.Failed(from, now, r.progress.Error) || r.noted
+	r.noted = r.coverage.Failed(from, now, r.progress.Error, r.progress.Trouble) || r.noted
 	r.met.listening.WithLabelValues(r.id).Set(0)
 	if wait > 0 {
 		r.progress.Next = now.Add(wait)
