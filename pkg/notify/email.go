@@ -12,6 +12,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/wneessen/go-mail"
 
@@ -234,10 +235,23 @@ func (n *email) client(ctx context.Context) (*mail.Client, error) {
 type mailError struct {
 	text      string
 	permanent bool
+	reason    outbound.Reason
 }
 
-func (e mailError) Error() string   { return e.text }
-func (e mailError) Permanent() bool { return e.permanent }
+func (e mailError) Error() string             { return e.text }
+func (e mailError) Permanent() bool           { return e.permanent }
+func (e mailError) Trouble() outbound.Trouble { return outbound.Trouble{Reason: e.reason} }
+
+// replied is what a mail server's reply means (RFC 5321, 4.2.3; RFC 4954, 6).
+func replied(code int) outbound.Reason {
+	switch {
+	case code == 530 || code == 534 || code == 535 || code == 538:
+		return outbound.Credentials
+	case code/100 == 4:
+		return outbound.ServerError
+	}
+	return outbound.Other
+}
 
 // judgeMail says whether err may pass. A reply in the 500s won't, nor will an
 // address that may not be reached, nor a server that lacks STARTTLS or AUTH.
@@ -250,10 +264,10 @@ func judgeMail(ctx context.Context, err error) error {
 	}
 	if e, ok := errors.AsType[*mail.SendError](err); ok {
 		reply := strings.TrimSpace(strconv.Itoa(e.ErrorCode()) + " " + e.EnhancedStatusCode())
-		return mailError{fmt.Sprintf("%s: reply %s", e.Reason, reply), e.ErrorCode()/100 == 5}
+		return mailError{fmt.Sprintf("%s: reply %s", e.Reason, reply), e.ErrorCode()/100 == 5, replied(e.ErrorCode())}
 	}
 	if e, ok := errors.AsType[*textproto.Error](err); ok {
-		return mailError{fmt.Sprintf("refused before the message: reply %d", e.Code), e.Code/100 == 5}
+		return mailError{fmt.Sprintf("refused before the message: reply %d", e.Code), e.Code/100 == 5, replied(e.Code)}
 	}
-	return mailError{text.Cut(err.Error(), 200), strings.Contains(err.Error(), "does not support")}
+	return mailError{text.Cut(err.Error(), 200), strings.Contains(err.Error(), "does not support"), outbound.Explain(err, time.Time{}).Reason}
 }

@@ -120,7 +120,7 @@ func (n *lineWorks) access(ctx context.Context, fresh bool) (func() string, erro
 		ExpiresIn json.Number `json:"expires_in"` // written as a string
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.Token == "" {
-		return nil, errors.New("access token: the answer holds none")
+		return nil, outbound.Unreadable.Of(errors.New("access token: the answer holds none"))
 	}
 	life, _ := answer.ExpiresIn.Int64()
 	n.token = func() string { return answer.Token }

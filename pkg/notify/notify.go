@@ -189,4 +189,14 @@ type refusal struct{ error }
 func (refusal) Permanent() bool { return true }
 func (r refusal) Unwrap() error { return r.error }
 
+// Trouble is that of the error within. What nobody knows a reason for was
+// refused by us, for how the notifier or the recipient is set up.
+func (r refusal) Trouble() outbound.Trouble {
+	t := outbound.Explain(r.error, time.Time{})
+	if t.Reason == outbound.Other {
+		t.Reason = outbound.Settings
+	}
+	return t
+}
+
 func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }

@@ -197,7 +197,7 @@ func (n *slack) call(ctx context.Context, method string, form url.Values) (slack
 		return answer, err
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return answer, fmt.Errorf("%s: the answer is not Slack's", method)
+		return answer, outbound.Unreadable.Of(fmt.Errorf("%s: the answer is not Slack's", method))
 	}
 	switch {
 	case answer.OK:
@@ -207,7 +207,20 @@ func (n *slack) call(ctx context.Context, method string, form url.Values) (slack
 	case slices.Contains(slackPasses, answer.Error):
 		return answer, fmt.Errorf("%s: %s", method, answer.Error)
 	}
-	return answer, refuse("%s: %s", method, cutRunes(clean(answer.Error), 60))
+	err = fmt.Errorf("%s: %s", method, cutRunes(clean(answer.Error), 60))
+	if reason, ok := slackReasons[answer.Error]; ok {
+		err = reason.Of(err)
+	}
+	return answer, refusal{err}
+}
+
+// slackReasons are what some of Slack's errors mean.
+var slackReasons = map[string]outbound.Reason{
+	"account_inactive": outbound.Credentials, "invalid_auth": outbound.Credentials, "not_authed": outbound.Credentials,
+	"token_expired": outbound.Credentials, "token_revoked": outbound.Credentials,
+	"access_denied": outbound.Forbidden, "missing_scope": outbound.Forbidden, "no_permission": outbound.Forbidden,
+	"not_allowed_token_type": outbound.Forbidden, "not_in_channel": outbound.Forbidden,
+	"channel_not_found": outbound.NotFound, "is_archived": outbound.NotFound,
 }
 
 func slackSet(m message, action escalation.Action) slackMessage {

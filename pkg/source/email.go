@@ -175,7 +175,7 @@ func (s *email) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, error]
 	}
 }
 
-var errMailClosed = errors.New("the server has closed the connection")
+var errMailClosed = outbound.Unreachable.Of(errors.New("the server has closed the connection"))
 
 // follow reads the folder until the connection breaks or the reader stops,
 // which gives nil.
@@ -212,7 +212,7 @@ func (b *mailbox) within(do func() error) error {
 	late := time.AfterFunc(mailStep, func() { b.client.Close() })
 	err := do()
 	if !late.Stop() && err != nil {
-		return fmt.Errorf("no answer within %s", mailStep)
+		return outbound.TimedOut.Of(fmt.Errorf("no answer within %s", mailStep))
 	}
 	return err
 }
@@ -263,6 +263,9 @@ func (b *mailbox) enter(ctx context.Context, cur *emailCursor) error {
 		return fmt.Errorf("greeting: %w", mailRefused(err))
 	}
 	if err := b.signIn(ctx); err != nil {
+		if e, ok := errors.AsType[mailError](err); ok && e.reason == "" { // most servers give no code
+			err = outbound.Credentials.Of(err)
+		}
 		return fmt.Errorf("sign in: %w", err)
 	}
 	box, err := b.client.Select(b.cfg.Folder, &imap.SelectOptions{ReadOnly: true}).Wait()
@@ -290,7 +293,7 @@ func (b *mailbox) signIn(ctx context.Context) error {
 	}
 	password, err := b.cfg.Password.Reveal()
 	if err != nil {
-		return mailError{err.Error(), true}
+		return mailError{err.Error(), true, outbound.Settings}
 	}
 	return mailRefused(b.client.Login(b.cfg.Username, password).Wait())
 }
@@ -452,10 +455,20 @@ func (b *mailbox) wait(ctx context.Context) error {
 type mailError struct {
 	text      string
 	permanent bool
+	reason    outbound.Reason
 }
 
-func (e mailError) Error() string   { return e.text }
-func (e mailError) Permanent() bool { return e.permanent }
+func (e mailError) Error() string             { return e.text }
+func (e mailError) Permanent() bool           { return e.permanent }
+func (e mailError) Trouble() outbound.Trouble { return outbound.Trouble{Reason: e.reason} }
+
+// mailReasons are what a server's response codes mean (RFC 5530).
+var mailReasons = map[imap.ResponseCode]outbound.Reason{
+	imap.ResponseCodeAuthenticationFailed: outbound.Credentials, imap.ResponseCodeExpired: outbound.Credentials,
+	imap.ResponseCodeAuthorizationFailed: outbound.Forbidden, imap.ResponseCodeNoPerm: outbound.Forbidden,
+	imap.ResponseCodeNonExistent: outbound.NotFound, imap.ResponseCodeLimit: outbound.Limited,
+	imap.ResponseCodeUnavailable: outbound.ServerError, imap.ResponseCodeInUse: outbound.ServerError, imap.ResponseCodeServerBug: outbound.ServerError,
+}
 
 // mailRefused says whether err may pass. What the server refuses for who we are
 // or what we ask won't, unless it says that it is busy.
@@ -464,7 +477,7 @@ func mailRefused(err error) error {
 		return nil
 	}
 	if errors.Is(err, outbound.ErrPrivate) {
-		return fmt.Errorf("%w: %w", mailError{"it may not be reached", true}, err)
+		return fmt.Errorf("%w: %w", mailError{"it may not be reached", true, outbound.Blocked}, err)
 	}
 	e, ok := errors.AsType[*imap.Error](err)
 	if !ok {
@@ -477,5 +490,5 @@ func mailRefused(err error) error {
 	passes := e.Type == imap.StatusResponseTypeBye || slices.Contains([]imap.ResponseCode{
 		imap.ResponseCodeUnavailable, imap.ResponseCodeInUse, imap.ResponseCodeLimit, imap.ResponseCodeServerBug, imap.ResponseCodeContactAdmin,
 	}, e.Code)
-	return mailError{text, !passes}
+	return mailError{text, !passes, mailReasons[e.Code]}
 }
