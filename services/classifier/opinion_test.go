@@ -313,7 +313,7 @@ func TestWhatIsInDoubtIsTaggedAgain(t *testing.T) {
 	if o.header[0].Get("Authorization") != "Bearer the-key" {
 		t.Errorf("signed in with %q", o.header[0].Get("Authorization"))
 	}
-	if a := b.state(); a.Model != "small" || a.Questions != 1 || a.Tokens != 100 || a.Error != "" || !a.Success.Equal(noon) {
+	if a := b.state(); a.Trouble.Reason != "" || a.Model != "small" || a.Questions != 1 || a.Tokens != 100 || a.Error != "" || !a.Success.Equal(noon) {
 		t.Errorf("state: %+v", a)
 	}
 }
@@ -420,7 +420,7 @@ func TestAnswersThatCannotBeUsed(t *testing.T) {
 				t.Error(got)
 			}
 			b.passes(1)
-			if a := b.state(); !strings.HasPrefix(a.Error, "the answer cannot be used: ") || a.Questions != 1 || a.Tokens < 0 || a.Tokens > 10_000 || !a.Next.IsZero() {
+			if a := b.state(); !strings.HasPrefix(a.Error, "the answer cannot be used: ") || a.Trouble.Reason != "unreadable" || a.Questions != 1 || a.Tokens < 0 || a.Tokens > 10_000 || !a.Next.IsZero() {
 				t.Errorf("state: %+v", a)
 			}
 		})

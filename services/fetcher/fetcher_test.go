@@ -285,11 +285,17 @@ func TestFailuresAreToldAndTriedAgain(t *testing.T) {
 	b.run()
 	eventually(t, "the failure is told", func() bool { return b.progress("a").Error != "" })
 	p := b.progress("a")
+	if w := (outbound.Trouble{Reason: outbound.Limited, Until: p.Next, Said: "platform: slow down"}); p.Trouble != w {
+		t.Errorf("%+v, want %+v", p.Trouble, w)
+	}
 	if p.Error != "platform: slow down" || !p.Since.Equal(began) || !p.Next.Equal(began.Add(1500*time.Millisecond)) || p.Cursor != "1" {
 		t.Errorf("%+v", p)
 	}
 	s.set(func(cursor string) ([]source.Item, error) { return []source.Item{post("2", "kumo again")}, nil })
-	eventually(t, "it is tried again", func() bool { p := b.progress("a"); return p.Error == "" && p.Cursor == "2" && p.Since.IsZero() })
+	eventually(t, "it is tried again", func() bool {
+		p := b.progress("a")
+		return p.Error == "" && p.Trouble == outbound.Trouble{} && p.Cursor == "2" && p.Since.IsZero()
+	})
 	if asked := s.asked(); !slices.Equal(asked, []string{"", "1"}) {
 		t.Errorf("asked from %q", asked)
 	}
@@ -480,7 +486,7 @@ func TestTryingStoresNothing(t *testing.T) {
 	if got := try(source.Trying{Brand: "kumo", Config: set.Config}); got.Matched != 3 {
 		t.Errorf("bound to a brand: %+v", got)
 	}
-	if got := try(source.Trying{Config: []byte(`{"name":"nothing"}`)}); !strings.Contains(got.Error, "no such script") {
+	if got := try(source.Trying{Config: []byte(`{"name":"nothing"}`)}); !strings.Contains(got.Error, "no such script") || got.Trouble.Reason != outbound.Settings {
 		t.Errorf("what can't be opened: %+v", got)
 	}
 	s.set(func(string) ([]source.Item, error) { return nil, errors.New("the platform is on fire") })

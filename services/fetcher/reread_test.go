@@ -169,7 +169,7 @@ func TestWhatIsNotReadAgainIsReadLater(t *testing.T) {
 	n := &network{now: map[string]mention.Post{"1": {Platform: "x", NativeID: "1", Deleted: true}}, err: bus.After(errors.New("429"), time.Hour)}
 	r, clock := newRereader(t, a, n)
 	r.step(t.Context())
-	if s := r.state; s.Error != "429" || !s.Next.Equal(clock.Now().Add(time.Hour)) || len(handed(t, r.bus)) != 0 {
+	if s := r.state; s.Error != "429" || s.Trouble.Said != "429" || !s.Next.Equal(clock.Now().Add(time.Hour)) || len(handed(t, r.bus)) != 0 {
 		t.Errorf("%+v", s)
 	}
 	n.err = nil
