@@ -223,8 +223,11 @@ func saidBy(v any) string {
 
 var (
 	addresses = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s"'<>]*[^\s"'<>:.,;)]`)
-	named     = regexp.MustCompile(`(?i)\b((?:[a-z_-]*(?:token|key|secret|password|passwd|signature|code)|authorization)["']?\s*[=:]\s*["']?|bearer\s+|basic\s+)[^\s"',;&]+`)
-	words     = regexp.MustCompile(`[A-Za-z0-9_+/=-]{16,}`)
+	// named is a value by the name of a secret. After a colon and a space words
+	// of people may follow ("api_key: required"), so that it must hold a digit.
+	named = regexp.MustCompile(`(?i)\b([a-z_-]*(?:token|key|secret|password|passwd|signature)["']?(?:\s*=\s*["']?|:["']?|:\s*["'])|authorization["']?\s*[=:]\s*["']?(?:[a-z]+\s+)?|bearer\s+)[^\s"',;&]+` +
+		`|\b([a-z_-]*(?:token|key|secret|password|passwd|signature)["']?:\s+)[^\s"',;&]*[0-9][^\s"',;&]*`)
+	words = regexp.MustCompile(`[A-Za-z0-9_+=-]{16,}`)
 )
 
 // masked is text as one line, cut, and without what looks like a secret.
@@ -238,7 +241,7 @@ func masked(text string) string {
 		}
 		return Redact(u)
 	})
-	text = named.ReplaceAllString(text, "${1}…")
+	text = named.ReplaceAllString(text, "${1}${2}…")
 	text = words.ReplaceAllStringFunc(text, func(s string) string {
 		upper, lower := s != strings.ToLower(s), s != strings.ToUpper(s)
 		if strings.ContainsAny(s, "0123456789") && (upper || lower) || len(s) >= 20 && upper && lower && !strings.ContainsAny(s, "_-") {

@@ -108,3 +108,24 @@ func TestExplain(t *testing.T) {
 		t.Errorf("the end of the time: %+v", got)
 	}
 }
+
+func TestMasked(t *testing.T) {
+	for text, want := range map[string]string{
+		"api_key: required; secret: is too short":                      "api_key: required; secret: is too short",
+		"password: hunter2 is wrong":                                   "password: … is wrong",
+		`{"access_token":"abcdef","x":1}`:                              `{"access_token":"…","x":1}`,
+		"client_secret=abcdef&x=1":                                     "client_secret=…&x=1",
+		"Authorization: Basic dXNlcjpodW50ZXI= refused":                "Authorization: Basic … refused",
+		"invalid bearer abc":                                           "invalid bearer …",
+		"error code: 32, insufficient_authentication_scopes":           "error code: 32, insufficient_authentication_scopes",
+		"at https://u:p@h.example/hooks/T0123456789ABCDEFG?key=x, see": "at https://h.example/hooks/T01…?…, see",
+		"key sk-proj-0123456789abcdef is revoked":                      "key sk-… is revoked",
+		"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlMTIz":    "eyJ….eyJ….c2l…",
+		"a\x00b\u202ec\r\nd":                                           "a b c d",
+		"無効なトークンです":                                                    "無効なトークンです",
+	} {
+		if got := masked(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
