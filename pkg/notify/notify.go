@@ -163,24 +163,38 @@ var Kinds = []Kind{
 	config.NewKind("sandbox", "A file in the data folder, for demonstrations and drills: nobody is called.", sandboxDefaults, openSandbox),
 }
 
+// Trial asks the pager for a [Test]: verb "test".
+type Trial struct {
+	Notifier string    `json:"notifier"` // id; one that is switched off can be tried too
+	To       Recipient `json:"to"`
+	Lang     string    `json:"lang"`
+}
+
+// Tried is what came of a trial.
+type Tried struct {
+	Delivered bool `json:"delivered"` // see [Receipt]
+	// Personal tells that it went to whom the trial named, not to a room or
+	// another pager.
+	Personal bool             `json:"personal"`
+	Error    string           `json:"error,omitempty"`  // why it was not taken, English
+	Trouble  outbound.Trouble `json:"trouble,omitzero"` // Error as data
+}
+
 // Test sends a page marked as a test, in lang, so that people can see that a
 // notifier works before they depend on it. key must be new each time. The
 // test is ended at once where the far side keeps incidents open.
-func Test(ctx context.Context, n Notifier, key, lang string, to Recipient, now time.Time) error {
+func Test(ctx context.Context, n Notifier, key, lang string, to Recipient, now time.Time) (Receipt, error) {
 	p := Page{
 		Key: key, Action: escalation.Trigger, Stands: escalation.Trigger, Escalation: key, Test: true, Brand: "Earshot",
 		Urgency: escalation.Notify, To: to, At: now, Lang: lang,
 	}
 	receipt, err := n.Notify(ctx, p)
-	if err != nil {
-		return err
-	}
-	if _, ok := n.(lasting); !ok {
-		return nil
+	if _, ok := n.(lasting); err != nil || !ok {
+		return receipt, err
 	}
 	p.Action, p.Stands, p.Ref = escalation.Resolve, escalation.Resolve, receipt.Ref
 	_, err = n.Notify(ctx, p)
-	return err
+	return receipt, err
 }
 
 // refusal is a failure that no retry mends.

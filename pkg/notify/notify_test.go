@@ -455,7 +455,7 @@ func TestMessages(t *testing.T) {
 			}
 			t.Run(k.Name+"/"+lang+"-test", func(t *testing.T) {
 				f.answer(take)
-				if err := Test(t.Context(), n, "test.1", lang, p.To, noon); err != nil {
+				if _, err := Test(t.Context(), n, "test.1", lang, p.To, noon); err != nil {
 					t.Fatal(err)
 				}
 				golden(t, filepath.Join("testdata", k.Name, lang+"-test.golden"), strings.Join(f.requests(), "\n"))

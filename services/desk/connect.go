@@ -94,22 +94,6 @@ func notifierFamily() family {
 	return s
 }
 
-// notifiers lists the ways to page people.
-func (c *call) notifiers() error {
-	if err := c.configures(); err != nil {
-		return err
-	}
-	say := c.l.say
-	v := &connectionsView{frame: c.frame(say("nav.notifiers"), "/notifiers"), Lead: say("notifier.lead"), New: "/notifiers/new"}
-	for _, n := range settings.Notifiers.List(c.Settings) {
-		v.Rows = append(v.Rows, connectionRow{Href: "/notifiers/" + n.ID, Name: n.Name, Kind: say("kind.notifiers." + n.Kind), Off: n.Off})
-	}
-	if len(v.Rows) == 0 {
-		v.Notice = &notice{Kind: "empty", Title: say("notifier.none"), Text: say("notifier.none_text")}
-	}
-	return c.show(http.StatusOK, "connections", "page", v)
-}
-
 func (c *call) configures() error { return c.may(identity.Configure, identity.AllBrands) }
 
 func (c *call) sourceForm() error   { return c.connection(sourceFamily().called(c.l)) }
@@ -155,7 +139,7 @@ func (c *call) showConnection(status int, s family, v connected, kind *kindView,
 	if s.brand {
 		return c.showSource(status, v, kind, wrong, nil)
 	}
-	return c.show(status, "form", "page", c.connectionForm(s, v, kind, wrong))
+	return c.showNotifier(status, s, v, kind, wrong, nil)
 }
 
 // connectionForm is the form of a source or notifier.

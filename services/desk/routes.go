@@ -174,6 +174,7 @@ func (d *Desk) routes() []route {
 		{"GET /notifiers", configure, (*call).notifiers},
 		{"GET /notifiers/{id}", configure, (*call).notifierForm},
 		{"POST /notifiers/{id}", configure, (*call).saveNotifier},
+		{"POST /notifiers/{id}/test", configure, (*call).testNotifier},
 		{"GET /dead", configure, (*call).dead},
 		{"POST /dead/{id}/retry", configure, (*call).retryDead},
 		{"POST /dead/{id}/drop", configure, (*call).dropDead},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -256,15 +257,7 @@ func (p *pager) channels() map[string]notify.Notifier {
 		}
 		o, ok := p.notifiers[id]
 		if !ok || !reflect.DeepEqual(o.of, n) {
-			i := slices.IndexFunc(notify.Kinds, func(k notify.Kind) bool { return k.Name == n.Kind })
-			if i < 0 {
-				continue
-			}
-			var conn notify.Notifier
-			cfg, err := p.opener.Open(n.Config)
-			if err == nil {
-				conn, err = notify.Kinds[i].Open(cfg, notify.Deps{Client: p.http, Now: p.now, Data: p.data})
-			}
+			conn, err := p.connect(n)
 			if err != nil {
 				p.log.Error("notifier can't be used", "notifier", id, "error", err)
 			}
@@ -277,6 +270,19 @@ func (p *pager) channels() map[string]notify.Notifier {
 		}
 	}
 	return out
+}
+
+// connect opens a notifier.
+func (p *pager) connect(n settings.Notifier) (notify.Notifier, error) {
+	i := slices.IndexFunc(notify.Kinds, func(k notify.Kind) bool { return k.Name == n.Kind })
+	if i < 0 {
+		return nil, fmt.Errorf("there is no kind %q", n.Kind)
+	}
+	cfg, err := p.opener.Open(n.Config)
+	if err != nil {
+		return nil, err
+	}
+	return notify.Kinds[i].Open(cfg, notify.Deps{Client: p.http, Now: p.now, Data: p.data})
 }
 
 // roster is today's staff and channels for a brand.

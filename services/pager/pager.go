@@ -114,6 +114,7 @@ func (p *pager) lead(ctx context.Context) error {
 	})
 	g.Go(func() error { return p.climb(ctx) })
 	g.Go(func() error { return bus.Answer(ctx, p.bus, "pager", "mail", p.mail) })
+	g.Go(func() error { return bus.Answer(ctx, p.bus, "pager", "test", p.test) })
 	g.Go(func() error { return p.listen(ctx) })
 	return g.Wait()
 }
