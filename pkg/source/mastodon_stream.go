@@ -24,6 +24,7 @@ import (
 
 const (
 	mastodonDeaf  = time.Hour        // how long a server without a stream is polled
+	mastodonShut  = 10 * time.Minute // how long one is whose stream can't be opened
 	mastodonPing  = 30 * time.Second // a stream that answers no ping is dead
 	mastodonQuiet = time.Second      // bells within it are one
 	// mastodonSettles is how long a server may take to hear a subscription.
@@ -64,10 +65,14 @@ func (m *mastodonSource) follow(ctx context.Context, cur mastodonCursor, yield f
 	defer cancel()
 	tags := m.tags()
 	events, broken, err := m.listen(ctx, tags)
-	if e, ok := errors.AsType[*outbound.Error](err); ok && e.Status == http.StatusNotFound {
-		m.deps.Log.Info("the server has no stream; it is polled", "kind", "mastodon", "server", host(m.cfg.Server))
+	if err != nil && ctx.Err() == nil {
+		pause := mastodonShut
+		if e, ok := errors.AsType[*outbound.Error](err); ok && e.Status == http.StatusNotFound {
+			pause = mastodonDeaf
+		}
+		m.deps.Log.Warn("the server's stream can't be opened; it is polled meanwhile", "kind", "mastodon", "server", host(m.cfg.Server), "again_in", pause, "error", err)
 		m.mu.Lock()
-		m.deaf = m.deps.Now().Add(mastodonDeaf)
+		m.deaf = m.deps.Now().Add(pause)
 		m.mu.Unlock()
 		m.catchUp(ctx, cur, yield)
 		return

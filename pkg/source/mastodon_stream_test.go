@@ -1,10 +1,12 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +22,7 @@ import (
 type fediverse struct {
 	t         *testing.T
 	url       string
+	streaming string // what it calls its stream's address; empty for url
 	noStream  bool
 	noByIDs   bool
 	mu        sync.Mutex
@@ -64,7 +67,7 @@ func (f *fediverse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var answer any = []any{}
 	switch {
 	case r.URL.Path == "/api/v2/instance":
-		answer = map[string]any{"configuration": map[string]any{"urls": map[string]string{"streaming": strings.Replace(f.url, "http", "ws", 1)}}}
+		answer = map[string]any{"configuration": map[string]any{"urls": map[string]string{"streaming": cmp.Or(f.streaming, strings.Replace(f.url, "http", "ws", 1))}}}
 	case r.URL.Path == "/api/v1/timelines/tag/acme":
 		var list []any
 		for i := len(f.statuses) - 1; i >= 0; i-- {
@@ -236,6 +239,29 @@ func TestMastodonPollsWhereThereIsNoStream(t *testing.T) {
 	}
 	if n := strings.Count(strings.Join(f.asked, " "), "/api/v1/streaming"); n != 1 {
 		t.Errorf("the stream was tried %d times", n)
+	}
+}
+
+// TestMastodonPollsWhileTheStreamIsShut: a firewall that lets no stream through
+// keeps no post away.
+func TestMastodonPollsWhileTheStreamIsShut(t *testing.T) {
+	f := newFediverse(t)
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	f.streaming = closed.URL
+	f.post("hello")
+	now, deps := time.Now(), testDeps(t)
+	deps.Now = func() time.Time { return now }
+	src := openKind(t, "mastodon", "{server: "+f.url+", token: hunter2, hashtags: [acme]}", deps)
+	items, err := src.fetch(t.Context(), "")
+	if err != nil || len(postsOf(items)) != 1 || src.Poll() != time.Minute {
+		t.Fatalf("%d items, poll %v, %v", len(items), src.Poll(), err)
+	}
+	f.mu.Lock()
+	f.streaming = ""
+	f.mu.Unlock()
+	if now = now.Add(mastodonShut); src.Poll() != 0 {
+		t.Errorf("polled every %v once the stream may be there again", src.Poll())
 	}
 }
 
