@@ -297,8 +297,7 @@ func (e *Meili) fresh(ctx context.Context, p *plan, page *meilisearch.SearchRequ
 
 // Get implements [Engine].
 func (e *Meili) Get(ctx context.Context, v Viewer, ids ...mention.ID) ([]Document, error) {
-	p, err := Query{Viewer: v}.check()
-	if err != nil {
+	if _, err := (Query{Viewer: v}).check(); err != nil {
 		return nil, err
 	}
 	var known []string
@@ -326,7 +325,7 @@ func (e *Meili) Get(ctx context.Context, v Viewer, ids ...mention.ID) ([]Documen
 	}
 	var out []Document
 	for _, id := range ids {
-		if d, ok := byID[id]; ok && p.sees(d.Brand) {
+		if d, ok := byID[id]; ok && v.Sees(d.Brand) {
 			out = append(out, d)
 		}
 	}

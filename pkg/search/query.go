@@ -223,9 +223,6 @@ func (p *plan) readCursor() error {
 	return nil
 }
 
-// sees tells whether the viewer sees a brand.
-func (p *plan) sees(brand string) bool { return p.brands == nil || slices.Contains(p.brands, brand) }
-
 // without returns p without its filter on f.
 func (p *plan) without(f Field) *plan {
 	if len(p.Where[f]) == 0 {

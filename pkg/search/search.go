@@ -13,6 +13,7 @@ package search
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
@@ -218,6 +219,14 @@ func SeesAll() Viewer { return Viewer{all: true} }
 // SeesAllBrands is a viewer of every brand: a person. That there are canaries
 // (see [mention.CanaryBrand]) is not shown to people.
 func SeesAllBrands() Viewer { return Viewer{all: true, person: true} }
+
+// Sees tells whether v sees what is about a brand.
+func (v Viewer) Sees(brand string) bool {
+	if v.all {
+		return !v.person || brand != mention.CanaryBrand
+	}
+	return slices.Contains(v.brands, brand)
+}
 
 // Sort is an order of documents.
 type Sort string

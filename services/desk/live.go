@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -42,7 +41,7 @@ type hub struct {
 	clients map[*client]struct{}
 
 	countsMu sync.Mutex
-	counted  map[string]countsAt
+	counted  map[string]*countsAt
 }
 
 // client is one open page.
@@ -50,21 +49,37 @@ type client struct {
 	wake chan struct{}
 
 	mu      sync.Mutex
-	ids     map[mention.ID]bool
-	present map[mention.ID]bool
+	ids     about
+	present about
 	told    []casework.Notice
 	changed bool
 
 	staff string // who has it open
 }
 
+// about are mentions, each with its brand: whether somebody may hear of one is
+// known without asking the index for everybody anew.
+type about map[mention.ID]string
+
+// add adds what o has, up to mostIDs.
+func (a about) add(o about) {
+	for id, brand := range o {
+		if len(a) < mostIDs {
+			a[id] = brand
+		}
+	}
+}
+
+// countsAt are the numbers of those who share them. Whoever finds them too old
+// counts, and the others wait for that.
 type countsAt struct {
+	mu sync.Mutex
 	at time.Time
 	of map[string]int
 }
 
 func newHub(d *Desk) *hub {
-	return &hub{desk: d, clients: map[*client]struct{}{}, counted: map[string]countsAt{}}
+	return &hub{desk: d, clients: map[*client]struct{}{}, counted: map[string]*countsAt{}}
 }
 
 // indexed is what the indexer tells after every write.
@@ -74,7 +89,7 @@ type indexed struct {
 
 // listen follows the indexer and the escalations until ctx ends.
 func (h *hub) listen(ctx context.Context) error {
-	err := bus.Hear(ctx, h.desk.Bus, "indexed", func(_ string, n indexed) { h.tell(n.IDs) })
+	err := bus.Hear(ctx, h.desk.Bus, "indexed", func(_ string, n indexed) { h.tell(ctx, n.IDs) })
 	if err != nil {
 		return fmt.Errorf("live: %w", err)
 	}
@@ -91,7 +106,7 @@ func (h *hub) listen(ctx context.Context) error {
 			case <-ctx.Done():
 				return
 			case <-changed:
-				h.tell([]mention.ID{})
+				h.tell(ctx, nil)
 			}
 		}
 	}()
@@ -99,39 +114,50 @@ func (h *hub) listen(ctx context.Context) error {
 }
 
 // tellPresent notes for every client that somebody came to a case or left it.
-func (h *hub) tellPresent(id mention.ID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for c := range h.clients {
-		c.mu.Lock()
-		if len(c.present) < mostIDs {
-			c.present[id] = true
-		}
-		c.mu.Unlock()
-		c.ring()
-	}
+func (h *hub) tellPresent(ctx context.Context, id mention.ID) {
+	of := h.brands(ctx, id)
+	h.each(func(c *client) { c.present.add(of) })
 }
 
 // tell notes for every client that mentions changed; of very many only some are
 // named.
-func (h *hub) tell(ids []mention.ID) {
+func (h *hub) tell(ctx context.Context, ids []mention.ID) {
+	of := h.brands(ctx, ids[:min(len(ids), mostIDs)]...)
+	h.each(func(c *client) {
+		c.changed = true
+		c.ids.add(of)
+	})
+}
+
+// brands looks up the mentions that the index has, once for all who listen.
+func (h *hub) brands(ctx context.Context, ids ...mention.ID) about {
+	h.mu.Lock()
+	nobody := len(h.clients) == 0
+	h.mu.Unlock()
+	if nobody || len(ids) == 0 {
+		return nil
+	}
+	docs, err := h.desk.Index.Get(ctx, search.SeesAll(), ids...)
+	if err != nil {
+		h.desk.Log.Debug("changes not looked up", "error", err) // what is missed here shows with the next list
+	}
+	of := make(about, len(docs))
+	for i := range docs {
+		of[docs[i].ID] = docs[i].Brand
+	}
+	return of
+}
+
+// each changes what every client has to hear, and wakes its stream.
+func (h *hub) each(note func(*client)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for c := range h.clients {
-		c.note(ids)
+		c.mu.Lock()
+		note(c)
+		c.mu.Unlock()
+		c.ring()
 	}
-}
-
-func (c *client) note(ids []mention.ID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.changed = true
-	for _, id := range ids {
-		if len(c.ids) < mostIDs {
-			c.ids[id] = true
-		}
-	}
-	c.ring()
 }
 
 // ring wakes the client's stream.
@@ -143,17 +169,16 @@ func (c *client) ring() {
 }
 
 // take returns what changed since the last time.
-func (c *client) take() (ids, present []mention.ID, words []casework.Notice, changed bool) {
+func (c *client) take() (ids, present about, words []casework.Notice, changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ids, present, words = slices.Collect(maps.Keys(c.ids)), slices.Collect(maps.Keys(c.present)), c.told
-	changed = c.changed
-	c.ids, c.present, c.told, c.changed = map[mention.ID]bool{}, map[mention.ID]bool{}, nil, false
+	ids, present, words, changed = c.ids, c.present, c.told, c.changed
+	c.ids, c.present, c.told, c.changed = about{}, about{}, nil, false
 	return ids, present, words, changed
 }
 
 func (h *hub) join(staff string) (*client, func()) {
-	c := &client{staff: staff, wake: make(chan struct{}, 1), ids: map[mention.ID]bool{}, present: map[mention.ID]bool{}}
+	c := &client{staff: staff, wake: make(chan struct{}, 1), ids: about{}, present: about{}}
 	h.mu.Lock()
 	h.clients[c] = struct{}{}
 	h.mu.Unlock()
@@ -252,20 +277,19 @@ func (c *call) tellChanges(me *client) error {
 	return c.push("counts", c.counts())
 }
 
-// pushIDs names those of the mentions that the viewer may see. The index is
-// asked, so that nobody learns of what they may not.
-func (c *call) pushIDs(event string, ids []mention.ID) error {
-	if len(ids) == 0 {
+// pushIDs names those of the mentions that the viewer may see, so that nobody
+// learns of what they may not.
+func (c *call) pushIDs(event string, of about) error {
+	var seen []mention.ID
+	for id, brand := range of {
+		if v := c.sees(); v.Sees(brand) {
+			seen = append(seen, id)
+		}
+	}
+	if len(seen) == 0 {
 		return nil
 	}
-	docs, err := c.Index.Get(c.ctx, c.sees(), ids...)
-	if err != nil || len(docs) == 0 {
-		return nil // what is missed here shows with the next list
-	}
-	seen := make([]mention.ID, len(docs))
-	for i := range docs {
-		seen[i] = docs[i].ID
-	}
+	slices.Sort(seen)
 	return c.push(event, map[string]any{"ids": seen})
 }
 
@@ -286,18 +310,20 @@ func (h *hub) counts(ctx context.Context, v identity.Viewer) map[string]int {
 		return nil
 	}
 	key := fmt.Sprint(all, strings.Join(brands, " "), v.Can(identity.Configure, identity.AllBrands))
-	now := time.Now()
 	h.countsMu.Lock()
-	c, ok := h.counted[key]
-	h.countsMu.Unlock()
-	if ok && now.Sub(c.at) < countsLife {
-		return c.of
+	c := h.counted[key]
+	if c == nil {
+		c = &countsAt{}
+		h.counted[key] = c
 	}
-	of := h.count(ctx, v)
-	h.countsMu.Lock()
-	h.counted[key] = countsAt{now, of}
 	h.countsMu.Unlock()
-	return of
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil || time.Since(c.at) >= countsLife {
+		// For all who wait, also if the one who counts goes away.
+		c.at, c.of = time.Now(), h.count(context.WithoutCancel(ctx), v)
+	}
+	return c.of
 }
 
 func (h *hub) count(ctx context.Context, v identity.Viewer) map[string]int {

@@ -95,7 +95,7 @@ func (h *hub) ageOut(ctx context.Context) {
 		left := h.present.sweep(h.desk.Now())
 		h.present.mu.Unlock()
 		for _, id := range left {
-			h.tellPresent(id)
+			h.tellPresent(ctx, id)
 		}
 	}
 }
@@ -141,7 +141,7 @@ func (p *presence) cases(now time.Time) map[string][]at {
 func (h *hub) hearSigns(ctx context.Context) error {
 	err := bus.Hear(ctx, h.desk.Bus, "present", func(_ string, s sign) {
 		if h.present.note(s, h.desk.Now()) {
-			h.tellPresent(s.Case)
+			h.tellPresent(ctx, s.Case)
 		}
 	})
 	if err != nil {
