@@ -12,7 +12,7 @@ import (
 // A document is kept as one blob: a version byte and its fields in the order of
 // coder.document, integers as varints, strings with their length before them.
 
-const codecVersion = 4
+const codecVersion = 5
 
 var errBlob = errors.New("search: a stored document is damaged")
 
@@ -95,6 +95,9 @@ func (c *coder) document(d *Document) {
 	list(c, &d.Tagged, (*coder).uint)
 	str(c, &d.Parent)
 	list(c, &d.Sent, str[string])
+	c.time(&d.DoneAt)
+	num(c, &d.RepliedIn)
+	num(c, &d.ResolvedIn)
 }
 
 func (c *coder) uint(v *uint64) {
@@ -119,10 +122,10 @@ func (c *coder) int(v *int64) {
 	*v = int64(u>>1) ^ -int64(u&1)
 }
 
-func num(c *coder, v *int) {
+func num[T ~int | ~int64](c *coder, v *T) {
 	n := int64(*v)
 	c.int(&n)
-	*v = int(n)
+	*v = T(n)
 }
 
 func (c *coder) flag(v *bool) {

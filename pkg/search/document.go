@@ -76,7 +76,7 @@ func (d *Document) normal() {
 	if d.PublishedAt.IsZero() {
 		d.PublishedAt = d.SeenAt
 	}
-	for _, t := range []*time.Time{&d.DueAt, &d.AnswerBy, &d.AnsweredAt, &d.PublishedAt, &d.SeenAt, &d.NextAt, &d.Revision.Time} {
+	for _, t := range []*time.Time{&d.DueAt, &d.AnswerBy, &d.AnsweredAt, &d.DoneAt, &d.PublishedAt, &d.SeenAt, &d.NextAt, &d.Revision.Time} {
 		*t = fromMilli(toMilli(*t))
 	}
 }

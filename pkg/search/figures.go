@@ -26,6 +26,10 @@ type Figures struct {
 	Watched    int `json:"watched"`
 	NotForUs   int `json:"not_for_us"`
 	Joined     int `json:"joined"` // goes on in another case, and counts there
+	// Replied is how long each first reply took, and Resolved the end of each that
+	// was answered and is done; see [Document.RepliedIn].
+	Replied  []time.Duration `json:"-"`
+	Resolved []time.Duration `json:"-"`
 }
 
 // Add adds o to f.
@@ -40,35 +44,114 @@ func (f *Figures) Add(o Figures) {
 	f.Watched += o.Watched
 	f.NotForUs += o.NotForUs
 	f.Joined += o.Joined
+	f.Replied = append(f.Replied, o.Replied...)
+	f.Resolved = append(f.Resolved, o.Resolved...)
 }
 
-// FiguresOf counts one document at now. A mention that we answered has wanted an
-// answer, whatever was thought of it later.
-func FiguresOf(d *Document, now time.Time) Figures {
-	f := Figures{Received: 1}
+// Spread says how long it took in most cases. Both are by nearest rank: one of the
+// durations themselves.
+type Spread struct {
+	Of     int           // durations; the others are zero without any
+	Median time.Duration // half of them took no longer
+	P90    time.Duration // nine of ten took no longer
+}
+
+// FirstReply is how long those waited whom we answered.
+func (f *Figures) FirstReply() Spread { return spread(f.Replied) }
+
+// Resolution is how long it took to the end, of what we answered and closed.
+func (f *Figures) Resolution() Spread { return spread(f.Resolved) }
+
+// spread sorts all.
+func spread(all []time.Duration) Spread {
+	if len(all) == 0 {
+		return Spread{}
+	}
+	slices.Sort(all)
+	rank := func(percent int) time.Duration { return all[(len(all)*percent+99)/100-1] }
+	return Spread{len(all), rank(50), rank(90)}
+}
+
+// outcome is what became of a document, as far as time does not change it. Its
+// numbers are stored.
+type outcome uint8
+
+const (
+	joined outcome = iota + 1
+	inTime
+	late
+	watched
+	notForUs
+	unanswered
+	open
+)
+
+// standing is what figures count of a document.
+type standing struct {
+	outcome outcome
+	until   int64 // deadline of what is open, in Unix milliseconds; 0 for none
+	// How long the first reply and the end of what is answered took; resolved is
+	// negative while it is not done.
+	replied, resolved time.Duration
+}
+
+// standingOf judges a document. A mention that we answered has wanted an answer,
+// whatever was thought of it later.
+func standingOf(d *Document) standing {
 	switch {
 	case slices.Contains(d.Tags, TagJoined):
-		f.Joined = 1
+		return standing{outcome: joined}
 	case !d.AnsweredAt.IsZero():
-		f.Wanted = 1
-		if d.AnswerBy.IsZero() || !d.AnsweredAt.After(d.AnswerBy) {
-			f.InTime = 1
-		} else {
-			f.Late = 1
+		s := standing{outcome: inTime, replied: d.RepliedIn, resolved: -1}
+		if !d.AnswerBy.IsZero() && d.AnsweredAt.After(d.AnswerBy) {
+			s.outcome = late
 		}
+		if !d.DoneAt.IsZero() {
+			s.resolved = d.ResolvedIn
+		}
+		return s
 	case d.Disposition == mention.Watch:
-		f.Watched = 1
+		return standing{outcome: watched}
 	case d.Disposition != mention.Answer:
-		f.NotForUs = 1
+		return standing{outcome: notForUs}
 	case d.Status == statusDone:
-		f.Wanted, f.Unanswered = 1, 1
-	default:
-		f.Wanted, f.Open = 1, 1
-		if !d.AnswerBy.IsZero() && now.After(d.AnswerBy) {
-			f.Overdue = 1
+		return standing{outcome: unanswered}
+	}
+	return standing{outcome: open, until: toMilli(d.AnswerBy)}
+}
+
+// count counts one document at now.
+func (f *Figures) count(s *standing, now time.Time) {
+	f.Received++
+	switch s.outcome {
+	case joined:
+		f.Joined++
+		return
+	case watched:
+		f.Watched++
+		return
+	case notForUs:
+		f.NotForUs++
+		return
+	case inTime:
+		f.InTime++
+	case late:
+		f.Late++
+	case unanswered:
+		f.Unanswered++
+	case open:
+		f.Open++
+		if s.until != 0 && now.After(time.UnixMilli(s.until)) {
+			f.Overdue++
 		}
 	}
-	return f
+	f.Wanted++
+	if s.outcome == inTime || s.outcome == late {
+		f.Replied = append(f.Replied, s.replied)
+		if s.resolved >= 0 {
+			f.Resolved = append(f.Resolved, s.resolved)
+		}
+	}
 }
 
 // TagJoined is the tag of a document that goes on in another one.
@@ -108,12 +191,20 @@ type Group struct {
 	Figures
 }
 
-// Tally gathers figures by group. Its memory grows with the groups, not with the
-// documents. It is not safe for concurrent use.
+// Tally gathers figures by group. Its memory grows with the groups and with what
+// is answered, not with the documents. It is not safe for concurrent use.
 type Tally struct {
 	by     Grouping
 	now    time.Time
 	groups map[[2]string]*Figures
+	cells  map[cell]*Figures
+}
+
+// cell is a piece of a group: a quarter of an hour. No zone has changed what it is
+// ahead of UTC by less since there is anything to count.
+type cell struct {
+	quarter int64
+	of      string
 }
 
 // NewTally returns an empty tally of how things stand at now.
@@ -125,18 +216,34 @@ func NewTally(by Grouping, now time.Time) (*Tally, error) {
 		return nil, &QueryError{"of", fmt.Sprintf("%q is none of %v", by.Of, FigureFields)}
 	}
 	by.Zone = cmp.Or(by.Zone, time.UTC)
-	return &Tally{by, now, map[[2]string]*Figures{}}, nil
+	return &Tally{by, now, map[[2]string]*Figures{}, map[cell]*Figures{}}, nil
 }
 
 var layouts = map[Grain]string{ByMonth: "2006-01", ByDay: time.DateOnly, ByHour: "15"}
 
 // Add counts a document.
 func (t *Tally) Add(d *Document) {
-	key := [2]string{d.PublishedAt.In(t.by.Zone).Format(layouts[t.by.Time])}
+	of := ""
 	if t.by.Of != "" {
-		key[1] = cmp.Or(d.value(t.by.Of), None)
+		of = cmp.Or(d.value(t.by.Of), None)
 	}
-	t.group(key).Add(FiguresOf(d, t.now))
+	s := standingOf(d)
+	t.at(d.PublishedAt.UnixMilli(), of).count(&s, t.now)
+}
+
+// at returns the group of what was published at ms and has the value of.
+func (t *Tally) at(ms int64, of string) *Figures {
+	const quarter = int64(15 * time.Minute / time.Millisecond)
+	c := cell{ms / quarter, of}
+	if ms%quarter < 0 {
+		c.quarter--
+	}
+	f := t.cells[c]
+	if f == nil {
+		f = t.group([2]string{time.UnixMilli(ms).In(t.by.Zone).Format(layouts[t.by.Time]), of})
+		t.cells[c] = f
+	}
+	return f
 }
 
 func (t *Tally) group(key [2]string) *Figures {
@@ -176,6 +283,22 @@ func (t *Tally) Groups() []Group {
 		out = append(out, Group{key[0], key[1], *t.groups[key]})
 	}
 	return out
+}
+
+// tallied counts what e has, document by document.
+func tallied(ctx context.Context, e Engine, v Viewer, p Period, by Grouping, now time.Time) ([]Group, error) {
+	t, err := NewTally(by, now)
+	if err != nil {
+		return nil, err
+	}
+	for d, err := range All(ctx, e, Query{Viewer: v, Published: p, Uncounted: true}) {
+		if err != nil {
+			return nil, err
+		}
+		t.Add(d)
+	}
+	t.Fill(p)
+	return t.Groups(), nil
 }
 
 // All yields every document that q finds, a page at a time in the order of

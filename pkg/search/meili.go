@@ -116,7 +116,7 @@ func meiliSettings() *meilisearch.Settings {
 	return &meilisearch.Settings{
 		SearchableAttributes: []string{"terms", "author_terms", "chars"},
 		DisplayedAttributes:  []string{"id", "doc", "print", "contains"},
-		SortableAttributes:   []string{"qkey", "seq", "published", "next"},
+		SortableAttributes:   []string{"qkey", "seq", "published", "due", "next"},
 		// With sort first, a query with text keeps the order of the queue.
 		RankingRules:       []string{"sort", "words", "typo", "proximity", "attribute", "exactness", "published:desc"},
 		NonSeparatorTokens: []string{"_"},

@@ -15,9 +15,10 @@ import (
 )
 
 var meiliOrders = map[Sort][]string{
-	Queue:  {"qkey:asc", "seq:asc"},
-	Newest: {"published:desc", "seq:desc"},
-	Oldest: {"published:asc", "seq:asc"},
+	Queue:   {"qkey:asc", "seq:asc"},
+	Newest:  {"published:desc", "seq:desc"},
+	Oldest:  {"published:asc", "seq:asc"},
+	Soonest: {"due:asc", "seq:asc"},
 }
 
 // meiliText writes phrases in the server's query syntax. What must stand as it
@@ -72,7 +73,10 @@ func meiliFilter(p *plan) []string {
 			and = append(and, fmt.Sprintf("%s >= %d", t.attribute, t.From.UnixMilli()))
 		}
 		if !t.To.IsZero() {
-			and = append(and, fmt.Sprintf("%s < %d AND %s > 0", t.attribute, ceilMilli(t.To), t.attribute))
+			and = append(and, fmt.Sprintf("%s < %d", t.attribute, ceilMilli(t.To)))
+		}
+		if t.Period != (Period{}) {
+			and = append(and, t.attribute+" > 0")
 		}
 	}
 	return and
@@ -109,8 +113,11 @@ func meiliPast(by Sort, p position, upTo bool) string {
 
 // place is where d stands in an order.
 func (d *Document) place(by Sort) position {
-	if by == Queue {
+	switch by {
+	case Queue:
 		return position{d.queueKey(), int64(d.Seq)}
+	case Soonest:
+		return position{toMilli(d.DueAt), int64(d.Seq)}
 	}
 	return position{toMilli(d.PublishedAt), int64(d.Seq)}
 }
@@ -208,15 +215,21 @@ func (e *Meili) Search(ctx context.Context, q Query) (Result, error) {
 	if p.Collapse {
 		page.Distinct = "group"
 	}
-	answers, err := e.ask(ctx, counted, page)
+	asked := []*meilisearch.SearchRequest{counted, page}
+	if p.Uncounted {
+		asked = asked[1:]
+	}
+	answers, err := e.ask(ctx, asked...)
 	if err != nil {
 		return Result{}, err
 	}
-	n, err := total(&answers[0])
-	if err != nil {
-		return Result{}, err
+	var n int64
+	if !p.Uncounted {
+		if n, err = total(&answers[0]); err != nil {
+			return Result{}, err
+		}
 	}
-	docs, err := documents(answers[1].Hits)
+	docs, err := documents(answers[len(answers)-1].Hits)
 	if err != nil {
 		return Result{}, err
 	}
@@ -330,6 +343,11 @@ func (e *Meili) Get(ctx context.Context, v Viewer, ids ...mention.ID) ([]Documen
 		}
 	}
 	return out, nil
+}
+
+// Figures implements [Engine].
+func (e *Meili) Figures(ctx context.Context, v Viewer, p Period, by Grouping, now time.Time) ([]Group, error) {
+	return tallied(ctx, e, v, p, by, now)
 }
 
 // Counts implements [Engine].

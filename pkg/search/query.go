@@ -139,6 +139,10 @@ func (q Query) check() (*plan, error) {
 	case "":
 		p.Sort = Queue
 	case Queue, Newest, Oldest:
+	case Soonest:
+		if p.Due.From.IsZero() {
+			p.Due.From = fromMilli(1)
+		}
 	case Relevance:
 		if len(p.phrases) == 0 {
 			p.Sort = Newest

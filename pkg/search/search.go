@@ -50,6 +50,9 @@ type Engine interface {
 	// field's own filter is left out of its counts, so that they say what
 	// choosing another value would give. See [Facets].
 	Facets(ctx context.Context, q Query, fields ...Field) (Facets, error)
+	// Figures counts what was published in p and what has become of it by now, of
+	// what v sees; see [Tally].
+	Figures(ctx context.Context, v Viewer, p Period, by Grouping, now time.Time) ([]Group, error)
 	// Due returns up to limit mentions whose NextAt is not after now, the
 	// longest due first.
 	Due(ctx context.Context, now time.Time, limit int) ([]mention.ID, error)
@@ -141,13 +144,17 @@ type Document struct {
 
 	// Open tells that the mention waits for somebody. The queue has all open
 	// mentions before all others.
-	Open        bool
-	Priority    int // 0 to 1000; higher is earlier in the queue
-	DueAt       time.Time
-	AnswerBy    time.Time // deadline of the first answer, whatever became of it; zero for none
-	AnsweredAt  time.Time // when our first reply was out; zero while there is none
-	PublishedAt time.Time
-	SeenAt      time.Time
+	Open       bool
+	Priority   int // 0 to 1000; higher is earlier in the queue
+	DueAt      time.Time
+	AnswerBy   time.Time // deadline of the first answer, whatever became of it; zero for none
+	AnsweredAt time.Time // when our first reply was out; zero while there is none
+	DoneAt     time.Time // when it was closed; zero while it is not
+	// RepliedIn and ResolvedIn are the time from SeenAt to AnsweredAt and to DoneAt,
+	// by the clock of the deadline: working time, less what we waited for the author.
+	RepliedIn, ResolvedIn time.Duration
+	PublishedAt           time.Time
+	SeenAt                time.Time
 	// NextAt is the next moment at which time alone changes the document; zero
 	// means never.
 	NextAt time.Time
@@ -238,6 +245,7 @@ const (
 	Queue     Sort = "queue"
 	Newest    Sort = "newest" // by PublishedAt
 	Oldest    Sort = "oldest"
+	Soonest   Sort = "soonest"   // by DueAt; it finds only what has one
 	Relevance Sort = "relevance" // without Text it is Newest
 )
 
@@ -274,6 +282,9 @@ type Query struct {
 	Limit    int
 	// Cursor is the Next of the page before, of the same query.
 	Cursor string
+	// Uncounted leaves Total at 0: to count what few documents pass takes as long as
+	// to find it.
+	Uncounted bool
 }
 
 // Result is one page.

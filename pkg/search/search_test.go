@@ -137,6 +137,7 @@ func conform(t *testing.T, open func(*testing.T) Engine) {
 	t.Run("refusals", func(t *testing.T) { conformRefusals(t, e) })
 	t.Run("documents come back as they were", func(t *testing.T) { conformGet(t, e) })
 	t.Run("writes", func(t *testing.T) { conformWrites(t, open(t)) })
+	t.Run("figures", func(t *testing.T) { conformFigures(t, open(t)) })
 	t.Run("canaries", func(t *testing.T) { conformCanaries(t, open(t)) })
 }
 
@@ -332,6 +333,9 @@ func conformFilters(t *testing.T, e Engine) {
 // inOrder sorts documents as the query must.
 func inOrder(docs []Document, by Sort) []mention.ID {
 	docs = slices.Clone(docs)
+	if by == Soonest {
+		docs = slices.DeleteFunc(docs, func(d Document) bool { return d.DueAt.IsZero() })
+	}
 	slices.SortFunc(docs, func(a, b Document) int {
 		tie := int(a.Seq) - int(b.Seq)
 		when := a.PublishedAt.Compare(b.PublishedAt)
@@ -343,6 +347,10 @@ func inOrder(docs []Document, by Sort) []mention.ID {
 		case by == Oldest && when != 0:
 			return when
 		case by == Oldest:
+			return tie
+		case by == Soonest && !a.DueAt.Equal(b.DueAt):
+			return a.DueAt.Compare(b.DueAt)
+		case by == Soonest:
 			return tie
 		case a.Open != b.Open:
 			return int(bit(b.Open) - bit(a.Open))
@@ -388,7 +396,7 @@ func walk(t *testing.T, e Engine, q Query, each func(page int)) []mention.ID {
 }
 
 func conformOrders(t *testing.T, e Engine) {
-	for _, by := range []Sort{Queue, Newest, Oldest} {
+	for _, by := range []Sort{Queue, Newest, Oldest, Soonest} {
 		for _, limit := range []int{1, 3, 7, 20, 200} {
 			got := walk(t, e, Query{Viewer: SeesAll(), Sort: by, Limit: limit}, nil)
 			if diff := cmp.Diff(inOrder(goldenDocs(), by), got); diff != "" {
@@ -396,6 +404,25 @@ func conformOrders(t *testing.T, e Engine) {
 			}
 		}
 	}
+	t.Run("the soonest within a time, uncounted", func(t *testing.T) {
+		until := epoch.Add(28 * time.Hour)
+		var some []Document
+		for _, d := range goldenDocs() {
+			if d.Open && !d.DueAt.IsZero() && d.DueAt.Before(until) {
+				some = append(some, d)
+			}
+		}
+		if len(some) < 2 {
+			t.Fatal("too few to have an order")
+		}
+		q := Query{Viewer: SeesAll(), Where: map[Field][]string{FieldOpen: {Yes}}, Due: Period{To: until}, Sort: Soonest, Limit: 1, Uncounted: true}
+		if diff := cmp.Diff(inOrder(some, Soonest), walk(t, e, q, nil)); diff != "" {
+			t.Error(diff)
+		}
+		if res, err := e.Search(t.Context(), q); err != nil || res.Total != 0 {
+			t.Errorf("counted %d, %v", res.Total, err)
+		}
+	})
 	t.Run("with text", func(t *testing.T) {
 		var some []Document
 		for _, d := range goldenDocs() {

@@ -28,6 +28,9 @@ type SQLite struct {
 
 	words wordList
 
+	ledgerMu sync.Mutex
+	ledger   *ledger // nil while nobody asks for figures
+
 	mu        sync.RWMutex
 	ready     bool
 	names     *names // replaced, never changed
@@ -169,6 +172,7 @@ func (e *SQLite) load(ctx context.Context) error {
 		return sqliteError(err)
 	}
 	e.words.forget()
+	e.forgetLedger(nil)
 	e.publish(names, positions)
 	return nil
 }

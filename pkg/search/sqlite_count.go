@@ -39,6 +39,8 @@ func (s *snapshot) count() (n int64, err error) {
 func (s *snapshot) total(rows int, next bool) (n int64, err error) {
 	p := s.plan
 	switch {
+	case p.Uncounted:
+		return 0, nil
 	case !next && p.Cursor == "" && !p.Collapse:
 		return int64(rows), nil
 	case s.counted(p) && (p.brands != nil || len(p.Where[FieldBrand]) > 0):

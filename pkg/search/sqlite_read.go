@@ -21,9 +21,10 @@ type order struct {
 }
 
 var orders = map[Sort]order{
-	Queue:  {"qkey", "by_queue", false},
-	Newest: {"published", "by_time", true},
-	Oldest: {"published", "by_time", false},
+	Queue:   {"qkey", "by_queue", false},
+	Newest:  {"published", "by_time", true},
+	Oldest:  {"published", "by_time", false},
+	Soonest: {"due", "by_due", false},
 }
 
 func (o order) by() string {
@@ -127,7 +128,10 @@ func (s *snapshot) where(p *plan) string {
 			and = append(and, fmt.Sprintf("%s >= %d", t.column, t.From.UnixMilli()))
 		}
 		if !t.To.IsZero() {
-			and = append(and, fmt.Sprintf("%s < %d AND %s > 0", t.column, ceilMilli(t.To), t.column))
+			and = append(and, fmt.Sprintf("%s < %d", t.column, ceilMilli(t.To)))
+		}
+		if t.Period != (Period{}) {
+			and = append(and, t.column+" > 0") // also so that SQLite sees that by_due serves
 		}
 	}
 	if len(and) == 0 {
@@ -170,14 +174,16 @@ func (s *snapshot) in(f Field, values []string, not string) string {
 		cond = column(f) + op + ids[0]
 	}
 	if not == "" && slices.Contains(ownIndex, f) {
-		cond += " AND " + column(f) + " > 0" // else SQLite does not see that its index serves
+		if !slices.Contains(values, None) {
+			cond += " AND " + column(f) + " > 0" // else SQLite does not see that its index serves
+		}
 	}
 	return cond
 }
 
 // ownIndex are the fields that have an index of their own, of those documents
 // that have the field.
-var ownIndex = []Field{FieldStory, FieldAuthor, FieldParent, FieldNumber}
+var ownIndex = []Field{FieldStory, FieldAuthor, FieldParent, FieldNumber, FieldWorker}
 
 // from returns the FROM and WHERE of the documents of the plan, led by its
 // text if it has one, else read from index.

@@ -25,7 +25,8 @@ import (
 // time, so that a list is found in one of them alone, in order: a filter that
 // many documents pass fills a page soon, and for one that few pass the whole
 // index is read, which takes 0.1 µs a document. All columns of doc but
-// the id are numbers; a set such as the tags of a document is one name.
+// the id are numbers; a set such as the tags of a document is one name. That of
+// None is negative, so that an index can leave out what has no value.
 
 // column returns the column of doc that holds f.
 func column(f Field) string { return "f_" + string(f) }
@@ -51,7 +52,8 @@ func schema() []string {
 		`CREATE TABLE position (stream TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID`,
 		`CREATE TABLE name (id INTEGER PRIMARY KEY, field TEXT NOT NULL, value TEXT NOT NULL)`,
 		`CREATE TABLE doc (seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, qkey INTEGER NOT NULL,
-			published INTEGER NOT NULL, seen INTEGER NOT NULL, due INTEGER NOT NULL, next INTEGER NOT NULL, ` + columns("", false) + `)`,
+			published INTEGER NOT NULL, seen INTEGER NOT NULL, due INTEGER NOT NULL, next INTEGER NOT NULL,
+			outcome INTEGER NOT NULL, until INTEGER NOT NULL, replied INTEGER NOT NULL, resolved INTEGER NOT NULL, ` + columns("", false) + `)`,
 		`CREATE TABLE body (seq INTEGER PRIMARY KEY, doc BLOB NOT NULL)`,
 		`CREATE VIRTUAL TABLE fts USING fts5(content, author, content='', tokenize="ascii tokenchars '_'")`,
 		// Deleted terms leave the index at once instead of when it is merged.
@@ -63,6 +65,8 @@ func schema() []string {
 		`CREATE INDEX by_story ON doc (f_story, f_brand, published) WHERE f_story > 0`,
 		`CREATE INDEX by_author ON doc (f_author, published) WHERE f_author > 0`,
 		`CREATE INDEX by_parent ON doc (f_parent) WHERE f_parent > 0`,
+		`CREATE INDEX by_due ON doc (due, f_brand, f_open) WHERE due > 0`,
+		`CREATE INDEX by_worker ON doc (f_worker, seen, f_risk, f_brand) WHERE f_worker > 0`,
 		`CREATE INDEX by_number ON doc (f_number) WHERE f_number > 0`,
 		`CREATE TABLE sent (hash INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (hash, seq)) WITHOUT ROWID`,
 		`CREATE TABLE tally (` + tallied + `, n INTEGER NOT NULL, PRIMARY KEY (` + tallied + `)) WITHOUT ROWID`,
@@ -116,7 +120,7 @@ func (n *names) add(id int64, f Field, value string) {
 	}
 	n.id[f][value] = id
 	n.value[id] = value
-	n.last = max(n.last, id)
+	n.last = max(n.last, id, -id)
 	for member := range strings.SplitSeq(value, setSep) {
 		key := sameValue(member)
 		n.alike[f][key] = append(slices.Clip(n.alike[f][key]), id)

@@ -34,7 +34,7 @@ func (s *statements) each(f func(**sql.Stmt)) {
 
 func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 	s.close()
-	cols := "id, qkey, published, seen, due, next, " + columns("", false)
+	cols := "id, qkey, published, seen, due, next, outcome, until, replied, resolved, " + columns("", false)
 	n := strings.Count(cols, ",") + 1
 	marks := strings.Repeat(", ?", n)
 	for _, p := range []struct {
@@ -134,6 +134,7 @@ func (e *SQLite) Write(ctx context.Context, b Batch) error {
 	if err := tx.Commit(); err != nil {
 		return sqliteError(err)
 	}
+	e.followWrite(w.changes)
 	e.publish(w.names, positions)
 	return nil
 }
@@ -153,6 +154,7 @@ type writer struct {
 	// which is the key as varints.
 	tally map[string]int64
 
+	changes   []change
 	blob, key []byte // reused
 	args      []any
 }
@@ -210,6 +212,7 @@ func (w *writer) drop(seq int64, old *Document) error {
 	if _, err := w.exec(w.stmts.dropBody, seq); err != nil {
 		return err
 	}
+	w.changes = append(w.changes, change{seq: seq})
 	_, err := w.exec(w.stmts.drop, seq)
 	return err
 }
@@ -270,6 +273,7 @@ func (w *writer) add(d *Document, key []byte) (added bool, err error) {
 	if err := w.count(d, 1); err != nil {
 		return false, err
 	}
+	w.changes = append(w.changes, change{int64(d.Seq), d})
 	w.blob = encode(w.blob[:0], d)
 	w.come = append(w.come, textOf(int64(d.Seq), d))
 	if err := w.each(w.stmts.addSent, d, int64(d.Seq)); err != nil {
@@ -293,6 +297,7 @@ func (w *writer) change(d, old *Document, key []byte) error {
 	if err := w.count(d, 1); err != nil {
 		return err
 	}
+	w.changes = append(w.changes, change{int64(d.Seq), d})
 	w.blob = encode(w.blob[:0], d)
 	if !d.sameText(old) {
 		w.gone = append(w.gone, textOf(int64(d.Seq), old))
@@ -391,7 +396,9 @@ func termText(dst []byte, s string, words *wordList) []byte {
 
 // row returns the values of d for the columns of doc, seq last.
 func (w *writer) row(d *Document, key []byte) ([]any, error) {
-	w.args = append(w.args[:0], key, d.queueKey(), toMilli(d.PublishedAt), toMilli(d.SeenAt), toMilli(d.DueAt), toMilli(d.NextAt))
+	s := standingOf(d)
+	w.args = append(w.args[:0], key, d.queueKey(), toMilli(d.PublishedAt), toMilli(d.SeenAt), toMilli(d.DueAt), toMilli(d.NextAt),
+		int64(s.outcome), s.until, int64(s.replied), int64(s.resolved))
 	for _, f := range fields {
 		if f.shape == hashedSet {
 			continue
@@ -445,6 +452,9 @@ func (w *writer) number(f Field, value string) (int64, error) {
 		w.names, w.copied = w.names.clone(), true
 	}
 	id := w.names.last + 1
+	if value == None {
+		id = -id
+	}
 	if _, err := w.exec(w.stmts.name, id, string(f), value); err != nil {
 		return 0, err
 	}

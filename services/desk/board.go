@@ -51,13 +51,12 @@ type presentOnView struct{ Href, Label, Doing string }
 func (c *call) board() error {
 	v := &boardView{frame: c.frame(c.l.say("nav.board"), "/board"), Lead: c.viewer.CanSomewhere(identity.Lead)}
 	open := func() map[search.Field][]string { return map[search.Field][]string{search.FieldOpen: {search.Yes}} }
-	breaking, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Where: open(), Due: search.Period{To: c.l.now.Add(soon)}, Limit: 100})
+	breaking, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Where: open(), Due: search.Period{To: c.l.now.Add(soon)}, Sort: search.Soonest, Limit: boardRows, Uncounted: true})
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(breaking.Hits, func(a, b search.Hit) int { return a.DueAt.Compare(b.DueAt) })
-	v.Breaking = c.rowsOf(breaking.Hits[:min(len(breaking.Hits), boardRows)])
-	longest, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Where: open(), Sort: search.Oldest, Collapse: true, Limit: boardRows})
+	v.Breaking = c.rowsOf(breaking.Hits)
+	longest, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Where: open(), Sort: search.Oldest, Collapse: true, Limit: boardRows, Uncounted: true})
 	if err != nil {
 		return err
 	}
@@ -164,7 +163,7 @@ type shiftNote struct {
 func (c *call) shift() error {
 	v := &shiftView{frame: c.frame(c.l.say("nav.shift"), "/shift"), May: c.staff != nil && c.viewer.CanSomewhere(identity.Comment)}
 	list := func(sort search.Sort, where map[search.Field][]string) ([]rowView, error) {
-		found, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Where: where, Sort: sort, Collapse: true, Limit: 30})
+		found, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Where: where, Sort: sort, Collapse: true, Limit: 30, Uncounted: true})
 		return c.rowsOf(found.Hits), err
 	}
 	var err error
