@@ -119,6 +119,26 @@ func (s *State) resumed(c WorkingTime, now time.Time) time.Time {
 	return c.After(now, c.Between(s.PausedAt, s.ResolveAt))
 }
 
+// Took is how long the author waited for our first reply, and how long it took to
+// the end, as the deadlines count: from when the mention was seen, on the clock of
+// the brand or, for what PR must see, around the clock; to the end less what we
+// waited for the customer. Both are zero where there is none yet.
+func (s *State) Took(c WorkingTime) (reply, done time.Duration) {
+	if v := s.InForce(); v.Page {
+		c = always{}
+	}
+	if len(s.Replies) > 0 {
+		reply = c.Between(s.Mention.SeenAt, s.Replies[0].At)
+	}
+	if !s.DoneAt.IsZero() {
+		done = c.Between(s.Mention.SeenAt, s.DoneAt)
+		for _, p := range s.Pauses {
+			done -= c.Between(p.From, p.To)
+		}
+	}
+	return reply, max(done, 0)
+}
+
 // resume sets our clock going again where we waited for the customer.
 func (s *State) resume(e *Event) {
 	if t := e.Triage.ResolveAt; !t.IsZero() && s.Status == WaitingCustomer {

@@ -99,6 +99,7 @@ func TestOurClockStandsWhileWeWaitForTheCustomer(t *testing.T) {
 		t.Fatalf("%s, due %v, since %v", s.Status, s.DueAt(), s.PausedAt)
 	}
 	back := time.Date(noon.Year(), noon.Month(), noon.Day()+3, 11, 0, 0, 0, time.UTC)
+	d.now = back
 	d.add("ann", Event{Kind: Reopened, Triage: Triage{ResolveAt: s.resumed(nights{}, back)}})
 	if s = d.fold(); !s.DueAt().Equal(back.Add(6*time.Hour)) || !s.PausedAt.IsZero() {
 		t.Errorf("due %v, want 6 h after %v", s.DueAt(), back)
@@ -106,6 +107,26 @@ func TestOurClockStandsWhileWeWaitForTheCustomer(t *testing.T) {
 	e, ok := Tick(&s, s.NextAt())
 	if !ok || e.Kind != DeadlineNear || e.Level != ToResolve {
 		t.Errorf("next is %+v", e)
+	}
+	// On our clock the end took what was left of the first day, from noon to when we
+	// began to wait, and an hour after the author was back; the reply two hours.
+	if reply, done := s.Took(nights{}); reply != 2*time.Hour || done != 0 {
+		t.Errorf("took %v to the reply, %v to the end, which is not yet", reply, done)
+	}
+	d.now = back.Add(time.Hour)
+	d.add("ann", Event{Kind: Closed, Outcome: "solved"})
+	s = d.fold()
+	if reply, done := s.Took(nights{}); reply != 2*time.Hour || done != 3*time.Hour || !s.DoneAt.Equal(d.now) {
+		t.Errorf("took %v to the reply, %v to the end at %v", reply, done, s.DoneAt)
+	}
+	s.Verdict.Page = true
+	if _, done := s.Took(nights{}); done != 3*time.Hour {
+		t.Errorf("around the clock it took %v", done)
+	}
+	d.now = d.now.Add(time.Hour)
+	d.add("ann", Event{Kind: Reopened})
+	if s = d.fold(); !s.DoneAt.IsZero() {
+		t.Errorf("reopened, it was done at %v", s.DoneAt)
 	}
 }
 

@@ -63,6 +63,8 @@ type State struct {
 	Links     []Link
 	ResolveAt time.Time // by when it is to be done; moves on by the time we waited for the customer
 	PausedAt  time.Time // since when we wait for the customer
+	Pauses    []Pause   // when we waited before
+	DoneAt    time.Time // since when it is closed
 	Draft     *Draft
 	Submitted string // hash that asks for approval; empty when none does
 	Approval  *Approval
@@ -93,6 +95,9 @@ type State struct {
 
 	History []Event
 }
+
+// Pause is a time in which we waited for the customer.
+type Pause struct{ From, To time.Time }
 
 // Approval binds a yes to one text, target and account.
 type Approval struct {
@@ -223,10 +228,17 @@ func (s *State) take(e *Event) {
 	if s.Status != OtherDepartment {
 		s.Team = ""
 	}
-	if s.Status == WaitingCustomer && s.PausedAt.IsZero() {
+	switch waits := s.Status == WaitingCustomer; {
+	case waits && s.PausedAt.IsZero():
 		s.PausedAt = e.At
-	} else if s.Status != WaitingCustomer {
+	case !waits && !s.PausedAt.IsZero():
+		s.Pauses = append(slices.Clip(s.Pauses), Pause{s.PausedAt, e.At})
 		s.PausedAt = time.Time{}
+	}
+	if s.Status != Done {
+		s.DoneAt = time.Time{}
+	} else if s.DoneAt.IsZero() {
+		s.DoneAt = e.At
 	}
 }
 

@@ -32,6 +32,7 @@ func ofCase(s *casework.State, now time.Time) search.Document {
 	if len(s.Replies) > 0 {
 		d.AnsweredAt = s.Replies[0].At
 	}
+	d.DoneAt = s.DoneAt
 	d.Tagged = s.Tagged
 	if len(s.Tagged) > 0 {
 		d.Seq = s.Tagged[0]

@@ -24,6 +24,7 @@ func (x *indexer) ofMention(t *mention.Tagged, triage casework.Triage, seq uint6
 // the team that it is for.
 func (x *indexer) ofCase(s *casework.State) search.Document {
 	d := ofCase(s, x.now())
+	d.RepliedIn, d.ResolvedIn = s.Took(x.settings.Clock(s.Mention.Brand))
 	if v := s.InForce(); d.Team == "" && !s.Redacted {
 		d.Team = x.settings.Route(&s.Mention, &v)
 	}
