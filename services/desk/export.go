@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"slices"
@@ -111,6 +112,33 @@ var figureColumns = []struct {
 	{"figures.joined", func(f *search.Figures) int { return f.Joined }},
 }
 
+// waitColumns are the waits of a table, by the keys of their texts.
+var waitColumns = []struct {
+	key string
+	of  func(*search.Figures) search.Spread
+}{
+	{"figures.first_reply", (*search.Figures).FirstReply},
+	{"figures.resolution", (*search.Figures).Resolution},
+}
+
+// wait is how long it took, in one way of telling; of so many.
+type wait struct {
+	label string
+	of    int
+	took  time.Duration
+}
+
+// waits are the median and the 90th percentile of each of waitColumns.
+func (l *locale) waits(f *search.Figures) (all []wait) {
+	for _, col := range waitColumns {
+		s := col.of(f)
+		all = append(all,
+			wait{l.say("figures.wait", l.say(col.key), l.say("figures.median")), s.Of, s.Median},
+			wait{l.say("figures.wait", l.say(col.key), l.say("figures.p90")), s.Of, s.P90})
+	}
+	return all
+}
+
 // Figures writes groups as a table.
 func (x *Export) Figures(w io.Writer, groups []search.Group) (Exported, error) {
 	c, err := x.call()
@@ -127,6 +155,9 @@ func (x *Export) Figures(w io.Writer, groups []search.Group) (Exported, error) {
 	for _, col := range figureColumns {
 		head = append(head, c.l.say(col.key))
 	}
+	for _, w := range c.l.waits(&search.Figures{}) {
+		head = append(head, w.label)
+	}
 	out := newSheet(w, x.Encoding, head)
 	for i := range groups {
 		g := &groups[i]
@@ -139,6 +170,13 @@ func (x *Export) Figures(w io.Writer, groups []search.Group) (Exported, error) {
 		}
 		for _, col := range figureColumns {
 			row = append(row, itoa(col.of(&g.Figures)))
+		}
+		for _, w := range c.l.waits(&g.Figures) {
+			cell := ""
+			if w.of > 0 {
+				cell = fmt.Sprintf("%d:%02d:%02d", w.took/time.Hour, w.took/time.Minute%60, w.took/time.Second%60)
+			}
+			row = append(row, cell)
 		}
 		if err := out.write(row); err != nil {
 			return Exported{}, err

@@ -24,6 +24,7 @@ type figuresView struct {
 	Keep    []pair  // the same, for downloads
 	Notice  *notice
 	Heads   []string // of the groups
+	Waits   []string // heads of two columns of waits each
 	Rows    []figuresRow
 	Sum     figuresRow
 	History *historyForm // nil for whom it is not
@@ -35,6 +36,7 @@ type figuresRow struct {
 	Names  []string
 	Counts []countView
 	Rate   share // answered in time, of those answered or overdue
+	Waits  []waitView
 }
 
 // countView is one figure with what it counts.
@@ -42,6 +44,9 @@ type countView struct {
 	Label string
 	N     int
 }
+
+// waitView is how long it took. Text is empty where nothing has an end.
+type waitView struct{ Label, Text string }
 
 // historyForm is the way to the handling history.
 type historyForm struct{ Unmask bool }
@@ -88,18 +93,35 @@ func (c *call) figuresAsked(get func(string) string) (*Export, string, error) {
 	return x, get("brand"), nil
 }
 
+// countedFor is a viewer of a brand, or of all for which the caller has the right a.
+func (c *call) countedFor(a identity.Action, brand string) (search.Viewer, error) {
+	brands, all := c.viewer.Brands(a)
+	switch {
+	case brand != "" && !c.viewer.Can(a, brand), !all && len(brands) == 0:
+		return search.Viewer{}, errForbidden
+	case brand != "":
+		return search.Sees(brand), nil
+	case all:
+		return search.SeesAllBrands(), nil
+	}
+	return search.Sees(brands...), nil
+}
+
+// figuresOf counts what x asks for, with the right a.
+func (c *call) figuresOf(x *Export, a identity.Action, brand string) ([]search.Group, error) {
+	v, err := c.countedFor(a, brand)
+	if err != nil {
+		return nil, err
+	}
+	return c.Index.Figures(c.ctx, v, x.Period, x.By, x.Now)
+}
+
 // documentsFor yields what was published in x's period about a brand, or about all
 // for which the caller has the right a.
 func (c *call) documentsFor(x *Export, a identity.Action, brand string) error {
-	brands, all := c.viewer.Brands(a)
-	v := search.Sees(brands...)
-	switch {
-	case brand != "" && !c.viewer.Can(a, brand), !all && len(brands) == 0:
-		return errForbidden
-	case brand != "":
-		v = search.Sees(brand)
-	case all:
-		v = search.SeesAllBrands()
+	v, err := c.countedFor(a, brand)
+	if err != nil {
+		return err
 	}
 	x.Documents = func(ctx context.Context) iter.Seq2[*search.Document, error] {
 		return search.All(ctx, c.Index, search.Query{Viewer: v, Published: x.Period})
@@ -116,7 +138,8 @@ func (c *call) figuresPage() error {
 	if err != nil {
 		return err
 	}
-	if err := c.documentsFor(x, identity.View, brand); err != nil {
+	groups, err := c.figuresOf(x, identity.View, brand)
+	if err != nil {
 		return err
 	}
 	say := c.l.say
@@ -140,9 +163,8 @@ func (c *call) figuresPage() error {
 		v.History = &historyForm{Unmask: true}
 		v.Taken = c.takenOut()
 	}
-	groups, err := x.Tally(c.ctx)
-	if err != nil {
-		return err
+	for _, col := range waitColumns {
+		v.Waits = append(v.Waits, say(col.key))
 	}
 	if x.By.Time != search.WholeTime {
 		v.Heads = append(v.Heads, say("figures.by_"+string(x.By.Time)))
@@ -188,6 +210,13 @@ func (l *locale) figuresRow(f *search.Figures) figuresRow {
 	r := figuresRow{Rate: share{f.InTime, f.InTime + f.Late + f.Overdue}}
 	for _, col := range figureColumns {
 		r.Counts = append(r.Counts, countView{l.say(col.key), col.of(f)})
+	}
+	for _, w := range l.waits(f) {
+		v := waitView{Label: w.label}
+		if w.of > 0 {
+			v.Text = fmt.Sprintf("%d:%02d", w.took/time.Hour, w.took/time.Minute%60)
+		}
+		r.Waits = append(r.Waits, v)
 	}
 	return r
 }
@@ -266,10 +295,7 @@ func (c *call) exportFigures() error {
 	if err != nil {
 		return err
 	}
-	if err := c.documentsFor(x, identity.Export, brand); err != nil {
-		return err
-	}
-	groups, err := x.Tally(c.ctx)
+	groups, err := c.figuresOf(x, identity.Export, brand)
 	if err != nil {
 		return err
 	}

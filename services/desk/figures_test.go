@@ -11,6 +11,7 @@ import (
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/services/indexer"
 )
@@ -45,6 +46,41 @@ func TestASheetIsSafeAndReadable(t *testing.T) {
 	}
 }
 
+func TestWaitsAreToldByMedianAndPercentile(t *testing.T) {
+	h := time.Hour
+	groups := []search.Group{
+		{Time: "2026-11-01", Figures: search.Figures{Received: 3, Wanted: 3, InTime: 2, Late: 1, Replied: []time.Duration{26*h + 5*time.Minute + 59*time.Second, 30 * time.Minute, 2 * h}, Resolved: []time.Duration{0}}},
+		{Time: "2026-11-02", Figures: search.Figures{Received: 1, Watched: 1}},
+	}
+	for lang, head := range map[string]string{
+		"en": ",First reply (working time): Median,First reply (working time): 90th percentile,Resolution (working time): Median,Resolution (working time): 90th percentile\r\n",
+		"ja": ",初回返信まで(営業時間) 中央値,初回返信まで(営業時間) 90パーセンタイル,完了まで(営業時間) 中央値,完了まで(営業時間) 90パーセンタイル\r\n",
+	} {
+		var b strings.Builder
+		x := &Export{Lang: lang, By: search.Grouping{Time: search.ByDay}, Now: time.Now()}
+		if _, err := x.Figures(&b, groups); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{head, "2026-11-01,3,3,2,1,0,0,0,0,0,0,2:00:00,26:05:59,0:00:00,0:00:00\r\n", "2026-11-02,1,0,0,0,0,0,0,1,0,0,,,,\r\n"} {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%s: no %q in\n%s", lang, want, &b)
+			}
+		}
+	}
+	words, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &locale{words: words["en"]}
+	for i, want := range [][]string{{"2:00", "26:05", "0:00", "0:00"}, {"", "", "", ""}} {
+		for j, w := range l.figuresRow(&groups[i].Figures).Waits {
+			if w.Text != want[j] {
+				t.Errorf("%s of %s is %q, want %q", w.Label, groups[i].Time, w.Text, want[j])
+			}
+		}
+	}
+}
+
 func TestFiguresAndHistoryAreTakenOut(t *testing.T) {
 	b := newBench(t, indexer.Service)
 	b.put(settings.Sources.Put(t.Context(), b.Settings, "cli", "blog", 0, settings.Source{ID: "blog", Name: "=Blog", Kind: "feed", Config: []byte(`{"url":"https://blog.example/feed"}`)}))
@@ -71,6 +107,9 @@ func TestFiguresAndHistoryAreTakenOut(t *testing.T) {
 	s, _, err = b.Cases.Touched(t.Context(), open.ID)
 	b.put(err)
 	b.put(b.Index.Wait(t.Context(), casework.Events().Stream(), s.Last))
+
+	// Nothing but the answered one has a wait, and it is not done.
+	agent.want(agent.get("/figures?by=all"), 200, `First reply (working time)`, `data-label="First reply (working time): Median">0:0`, `data-label="Resolution (working time): 90th percentile">–`)
 
 	// On screen first: 3 received, 2 wanted an answer, 1 has one.
 	page := agent.want(agent.get("/figures?by=all&of=source"), 200, "=Blog", "100%", "!別のブランド", "!/figures/history")

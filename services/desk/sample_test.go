@@ -240,7 +240,7 @@ func sampleQuality(l *locale, f frame) *qualityView {
 
 // sampleFigures are the figures of some days.
 func sampleFigures(l *locale, f frame) *figuresView {
-	v := &figuresView{frame: f, Lead: l.say("figures.lead"), Heads: []string{l.say("figures.by_day"), l.say("figures.of_brand")}, History: &historyForm{true},
+	v := &figuresView{frame: f, Lead: l.say("figures.lead"), Heads: []string{l.say("figures.by_day"), l.say("figures.of_brand")}, Waits: []string{l.say("figures.first_reply"), l.say("figures.resolution")}, History: &historyForm{true},
 		Fields: []field{{Name: "from", Label: l.say("figures.from"), Type: "date", Value: "2026-11-01", Required: true}, {Name: "to", Label: l.say("figures.to"), Type: "date", Value: "2026-11-30", Required: true}, {Name: "by", Label: l.say("figures.by"), Type: "select", Plain: true, Options: []option{{Value: "day", Label: l.say("figures.by_day")}}}},
 		Codes:  []option{{Value: "utf-8", Label: l.say("export.code_utf-8")}, {Value: "cp932", Label: l.say("export.code_cp932")}},
 		Taken:  []takenView{{By: "佐藤 香織", What: l.say("export.taken", "2026-10-01", "2026-10-31", "1,204"), Note: l.say("export.was_withheld", 7) + " " + l.say("export.was_replaced", 12), At: l.at(sampleNow.Add(-26 * time.Hour))}},
@@ -249,6 +249,10 @@ func sampleFigures(l *locale, f frame) *figuresView {
 	for day := range 9 {
 		for i, brand := range []string{"Kumo Café", "Ryoppi"} {
 			x := search.Figures{Received: 1240 - 60*day, Wanted: 300 - 20*day, InTime: 260 - 18*day, Late: 12, Open: 28 - 2*day, Overdue: day % 3, Watched: 500 - 40*day, NotForUs: 440 - i, Joined: i}
+			if day != 5 {
+				x.Replied = []time.Duration{time.Duration(35+7*day+i) * time.Minute, time.Duration(6+day) * time.Hour}
+				x.Resolved = []time.Duration{time.Duration(3+day) * time.Hour, 31*time.Hour + 5*time.Minute}[:2-i]
+			}
 			sum.Add(x)
 			row := l.figuresRow(&x)
 			row.Names = []string{fmt.Sprintf("2026-11-%02d", day+1), brand}

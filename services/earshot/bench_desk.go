@@ -152,6 +152,7 @@ func (b *bench) shared(ctx context.Context, a *app.App, index search.Engine, rou
 		{"outbox" + with, "/outbox"},
 		{"escalations" + with, "/escalations"},
 		{"hand-over" + with, "/shift"},
+		{"figures" + with, "/figures"},
 	} {
 		var shown []time.Duration
 		for i := range rounds {
