@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -137,23 +139,42 @@ func (e *SQLite) Stories(ctx context.Context, brand string, since time.Time, key
 		if !ok || len(keys) == 0 {
 			return nil
 		}
-		count, err := tx.PrepareContext(ctx, `SELECT count(*), coalesce(sum(published >= ?), 0), coalesce(min(published), 0)
-			FROM doc WHERE f_story = ? AND f_story > 0 AND f_brand = ?`)
-		if err != nil {
-			return err
-		}
-		defer count.Close()
+		of := make(map[int64]string, len(keys))
 		for _, key := range keys {
-			var s Story
-			var first int64
-			if err := count.QueryRowContext(ctx, since.UnixMilli(), hashKey(key), id).Scan(&s.Count, &s.Recent, &first); err != nil {
-				return err
+			if key != "" {
+				of[hashKey(key)] = key
 			}
-			if s.First = fromMilli(first); s.Count > 0 {
-				stories[key] = s
+		}
+		for part := range slices.Chunk(slices.Sorted(maps.Keys(of)), getAtOnce) {
+			if err := readStories(ctx, tx, id, since, part, func(story int64, s Story) { stories[of[story]] = s }); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
 	return stories, err
+}
+
+// readStories counts the documents of a brand under each of the numbers of stories.
+func readStories(ctx context.Context, tx *sql.Tx, brand int64, since time.Time, of []int64, each func(int64, Story)) error {
+	list := make([]string, len(of))
+	for i, story := range of {
+		list[i] = strconv.FormatInt(story, 10)
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT f_story, count(*), sum(published >= ?), min(published) FROM doc
+		WHERE f_story IN (`+strings.Join(list, ",")+`) AND f_story > 0 AND f_brand = ? GROUP BY f_story`, since.UnixMilli(), brand)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var story, first int64
+		var s Story
+		if err := rows.Scan(&story, &s.Count, &s.Recent, &first); err != nil {
+			return err
+		}
+		s.First = fromMilli(first)
+		each(story, s)
+	}
+	return rows.Err()
 }

@@ -29,7 +29,7 @@ func Personal(s string, known, kept []string) []Piece {
 func personal(found []Piece, s string, kept []string, only ...string) []Piece {
 	for i := range redactions {
 		r := &redactions[i]
-		if len(only) > 0 && !slices.Contains(only, r.as) {
+		if len(only) > 0 && !slices.Contains(only, r.as) || r.has != "" && !strings.ContainsAny(s, r.has) {
 			continue
 		}
 		for _, m := range r.find.FindAllStringSubmatchIndex(s, -1) {
@@ -154,6 +154,7 @@ func latin(r rune) bool { return unicode.Is(unicode.Latin, r) || unicode.IsDigit
 // redaction is one sort of what is cut out. Those that come first win.
 type redaction struct {
 	as    string
+	has   string // characters of which every find has one: without them it is not looked for
 	find  *regexp.Regexp
 	group int // of find, that is cut out
 	// narrow returns which part of a find to cut out; none if start is end.
@@ -171,13 +172,13 @@ const (
 )
 
 var redactions = []redaction{
-	{as: "link", find: regexp.MustCompile(`(?i)(?:https?://|www\.)[^\s<>"「」『』、。（）]+`)},
-	{as: "account", find: regexp.MustCompile(`[@＠][A-Za-z0-9_]+[@＠][A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+`)},
-	{as: "email", find: regexp.MustCompile(`[A-Za-z0-9._%+\-Ａ-Ｚａ-ｚ０-９．＿－]+[@＠][A-Za-z0-9\-Ａ-Ｚａ-ｚ０-９－]+(?:[.．][A-Za-z0-9\-Ａ-Ｚａ-ｚ０-９－]+)+`)},
-	{as: "account", find: regexp.MustCompile(`(?:^|[^A-Za-z0-9_.])([@＠][A-Za-z0-9_]{2,}(?:[@.][A-Za-z0-9_-]+)*)`), group: 1},
-	{as: "account", find: regexp.MustCompile(`(?:^|[^A-Za-z0-9_/])(/?u/[A-Za-z0-9_-]{3,})`), group: 1},
+	{as: "link", has: "/.", find: regexp.MustCompile(`(?i)(?:https?://|www\.)[^\s<>"「」『』、。（）]+`)},
+	{as: "account", has: "@＠", find: regexp.MustCompile(`[@＠][A-Za-z0-9_]+[@＠][A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+`)},
+	{as: "email", has: "@＠", find: regexp.MustCompile(`[A-Za-z0-9._%+\-Ａ-Ｚａ-ｚ０-９．＿－]+[@＠][A-Za-z0-9\-Ａ-Ｚａ-ｚ０-９－]+(?:[.．][A-Za-z0-9\-Ａ-Ｚａ-ｚ０-９－]+)+`)},
+	{as: "account", has: "@＠", find: regexp.MustCompile(`(?:^|[^A-Za-z0-9_.])([@＠][A-Za-z0-9_]{2,}(?:[@.][A-Za-z0-9_-]+)*)`), group: 1},
+	{as: "account", has: "/", find: regexp.MustCompile(`(?:^|[^A-Za-z0-9_/])(/?u/[A-Za-z0-9_-]{3,})`), group: 1},
 	{as: "account", find: regexp.MustCompile(`(?i)(?:line|ライン|インスタ|instagram|insta|discord|telegram|skype|whatsapp)(?:の)?\s?(?:id|アカウント|account|handle)\s?(?:[:：はが]|is)\s?([A-Za-z0-9_.\-]{3,})`), group: 1},
-	{as: "link", find: regexp.MustCompile(`(?i)\b[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.(?:com|net|org|jp|me|io|co|uk|info|biz|shop|app|dev)\b(?:/[^\s<>"「」『』、。（）]*)?`)},
+	{as: "link", has: ".", find: regexp.MustCompile(`(?i)\b[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.(?:com|net|org|jp|me|io|co|uk|info|biz|shop|app|dev)\b(?:/[^\s<>"「」『』、。（）]*)?`)},
 	{as: "address", find: regexp.MustCompile(
 		`(?:(?:東京都|北海道|京都府|大阪府|\p{Han}{2,3}県)\s?)?(?:` + town + `){1,3}[\p{Han}\p{Katakana}ケヶー々]{0,12}?` +
 			count + `(?:丁目|番地|番|号|` + dash + `\s?` + count + `)(?:の?` + count + `?(?:丁目|番地|番|号|` + dash + count + `))*(?:` + count + `号?)?` +

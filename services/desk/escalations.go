@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
@@ -13,15 +14,18 @@ import (
 	"github.com/earshot/earshot/pkg/search"
 )
 
-// escalations lists what PR was paged about, open ones first.
+// shownEscalations is how many escalations a page has; the rest is a page on.
+const shownEscalations = 50
+
+// escalations lists what PR was paged about, what wants somebody most first.
 func (c *call) escalations() error {
 	all := c.r.URL.Query().Get("view") == "all"
+	after, _ := strconv.Atoi(c.r.URL.Query().Get("after"))
 	visible := func(s *escalation.State) bool { return c.viewer.Can(identity.View, s.Brand) }
 	open := c.Board.All(func(s *escalation.State) bool { return visible(s) && s.Open() })
 	list := open
 	if all {
 		list = c.Board.All(visible)
-		list = list[:min(len(list), 200)]
 	}
 	say := c.l.say
 	v := &escalationsView{frame: c.frame(say("nav.escalations"), "/escalations")}
@@ -32,8 +36,13 @@ func (c *call) escalations() error {
 	slices.SortStableFunc(list, func(a, b escalation.State) int {
 		return cmp.Compare(waits(&b), waits(&a))
 	})
-	for i := range list {
-		v.Rows = append(v.Rows, c.escalationRow(&list[i]))
+	from := min(max(after, 0), len(list))
+	to := min(from+shownEscalations, len(list))
+	for i := range list[from:to] {
+		v.Rows = append(v.Rows, c.escalationRow(&list[from+i]))
+	}
+	if to < len(list) {
+		v.More = withQuery(c.r.URL, map[string]string{"after": strconv.Itoa(to)})
 	}
 	if len(v.Rows) == 0 {
 		v.Notice = &notice{Kind: "empty", Title: say("esc.none"), Text: say("esc.none_text")}

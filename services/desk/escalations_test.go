@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,28 @@ func TestASilentSourceIsForThoseWhoRunIt(t *testing.T) {
 	part.want(part.get("/escalations/"+id), 404)
 	b.record(id, escalation.Event{Kind: escalation.Resolved})
 	admin.want(admin.get("/escalations/"+id), 200, "the source is heard again", "Closed")
+}
+
+func TestManyEscalationsComePageByPage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.angry()
+	for i := range shownEscalations + 1 {
+		open := escalation.Open(&mention.Tagged{Mention: m, Verdict: mention.Verdict{Lang: "en", Page: true}}, escalation.ByVerdict, escalation.Notify)
+		if i == shownEscalations {
+			open = escalation.Open(&mention.Tagged{Mention: m, Verdict: mention.Verdict{Lang: "en", Page: true}}, escalation.ByVerdict, escalation.Wake)
+		}
+		open.Subjects = nil
+		b.record(fmt.Sprintf("e%03d", i), open)
+	}
+	v := b.as("mio", everywhere, identity.PRLead)
+	first := v.want(v.get("/escalations"), 200, `id="esc-e050"`, `href="/escalations?after=50"`).body // who is needed stands on the first page
+	rest := v.want(v.get("/escalations?after=50"), 200, "!after=100").body
+	if a, b := strings.Count(first, `id="esc-`), strings.Count(rest, `id="esc-`); a != shownEscalations || b != 1 {
+		t.Errorf("%d and %d of %d", a, b, shownEscalations+1)
+	}
+	v.want(v.get("/escalations?after=-1"), 200, `id="esc-e050"`)
+	v.want(v.get("/escalations?after=1000&view=all"), 200)
 }
 
 func TestWhoIsNeededComesFirst(t *testing.T) {
