@@ -327,3 +327,52 @@ func TestSQLiteReadsWhileItWrites(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is written while the ledger of figures is read, and after, is in it once.
+func TestFiguresKeepUpWithWrites(t *testing.T) {
+	e := openTestSQLite(t, filepath.Join(t.TempDir(), "index.db"))
+	docs := synthetic(1200)
+	load(t, e, docs[:600], 500)
+	now := epoch.Add(24 * time.Hour)
+	figures := func() []Group {
+		groups, err := e.Figures(t.Context(), SeesAll(), Period{}, Grouping{Time: ByHour, Of: FieldBrand}, now)
+		if err != nil {
+			t.Error(err)
+		}
+		return groups
+	}
+	var readers sync.WaitGroup
+	for i := range docs[:600] { // with what is there already in another state
+		docs[i].Status, docs[i].Brand = "done", "brand-0"
+	}
+	for part := range slices.Chunk(docs, 100) {
+		readers.Go(func() { figures() })
+		if err := e.Write(t.Context(), Batch{Upserts: part, Deletes: []mention.ID{part[0].ID}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var gone []mention.ID
+	for i := range docs[:800] {
+		gone = append(gone, docs[i].ID)
+	}
+	if err := e.Write(t.Context(), Batch{Deletes: gone}); err != nil { // more than a ledger keeps room for
+		t.Fatal(err)
+	}
+	readers.Wait()
+	want, err := tallied(t.Context(), e, SeesAll(), Period{}, Grouping{Time: ByHour, Of: FieldBrand}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, figures()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if n := len(e.ledger.rows) - e.ledger.gone; n != 400 {
+		t.Errorf("the ledger has %d entries for 400 documents", n)
+	}
+	if err := e.Clear(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := figures(); len(got) != 0 {
+		t.Errorf("after everything is dropped: %+v", got)
+	}
+}

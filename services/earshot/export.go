@@ -28,7 +28,8 @@ var exportCommand = command{
 	name: "export", usage: "figures | history",
 	short: "Write figures, or what was done to cases, as CSV for spreadsheets",
 	long: `figures counts what was published in a period: received, wanted an answer, answered in
-time and late, open, and what is watched or not for us; by day, month, hour of the day
+time and late, open, and what is watched or not for us; median and 90th percentile of the
+working time to the first reply and to the end; by day, month, hour of the day
 or not at all, and by brand, place, source, platform or language. history has a line for
 everything that was done to the cases of what was published then.
 
