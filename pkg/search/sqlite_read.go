@@ -165,6 +165,9 @@ func (s *snapshot) in(f Field, values []string, not string) string {
 	if fields[at].shape == hashedSet {
 		return "seq " + not + "IN (SELECT seq FROM sent WHERE hash IN (" + strings.Join(ids, ",") + "))"
 	}
+	if len(ids) == 0 && not == "" {
+		return "0" // nothing has it: SQLite would ask every row
+	}
 	cond := column(f) + " " + not + "IN (" + strings.Join(ids, ",") + ")"
 	if len(ids) == 1 {
 		op := " = "
