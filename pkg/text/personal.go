@@ -179,7 +179,7 @@ var redactions = []redaction{
 	{as: "account", has: "/", find: regexp.MustCompile(`(?:^|[^A-Za-z0-9_/])(/?u/[A-Za-z0-9_-]{3,})`), group: 1},
 	{as: "account", find: regexp.MustCompile(`(?i)(?:line|ライン|インスタ|instagram|insta|discord|telegram|skype|whatsapp)(?:の)?\s?(?:id|アカウント|account|handle)\s?(?:[:：はが]|is)\s?([A-Za-z0-9_.\-]{3,})`), group: 1},
 	{as: "link", has: ".", find: regexp.MustCompile(`(?i)\b[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.(?:com|net|org|jp|me|io|co|uk|info|biz|shop|app|dev)\b(?:/[^\s<>"「」『』、。（）]*)?`)},
-	{as: "address", find: regexp.MustCompile(
+	{as: "address", has: "市区町村郡", find: regexp.MustCompile(
 		`(?:(?:東京都|北海道|京都府|大阪府|\p{Han}{2,3}県)\s?)?(?:` + town + `){1,3}[\p{Han}\p{Katakana}ケヶー々]{0,12}?` +
 			count + `(?:丁目|番地|番|号|` + dash + `\s?` + count + `)(?:の?` + count + `?(?:丁目|番地|番|号|` + dash + count + `))*(?:` + count + `号?)?` +
 			`(?:[\s　]?[\p{Han}\p{Katakana}ー]{0,15}?[\s　]?` + digit + `{1,4}号室)?`)},
