@@ -62,8 +62,10 @@ func replaced(err error) bool {
 // until waits for a JavaScript expression to become true.
 func (w *window) until(js string) {
 	w.t.Helper()
+	patience := time.Now().Add(20 * time.Second)
 	_, err := chromedp.Run(w.ctx, chromedp.Poll[any](js, chromedp.WithPollingTimeout(20*time.Second)))
-	for n := 0; err != nil && n < 3 && replaced(err); n++ {
+	for err != nil && replaced(err) && time.Now().Before(patience) {
+		time.Sleep(50 * time.Millisecond) // a page on its way has nothing to ask yet
 		_, err = chromedp.Run(w.ctx, chromedp.Poll[any](js, chromedp.WithPollingTimeout(20*time.Second)))
 	}
 	if err != nil {
