@@ -415,6 +415,31 @@ func TestAThreadThatMustNotBeAnswered(t *testing.T) {
 	agent.want(agent.post(path+"/send", "hash", s.Hash(s.Draft)), 303)
 }
 
+func TestOneKeyKeepsAThreadFromBeingAnswered(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	b.account()
+	m := b.question("1", "When do you open?")
+	w := b.window(t, b.as("ken", everywhere, identity.PRLead))
+	w.run(chromedp.Navigate(b.server.URL + "/queue?view=all&case=" + string(m.ID)))
+	w.until(`!!document.querySelector('#case [data-key="q"]')`)
+	muted := func() bool { s := b.now(m.ID); return s.Muted() != "" }
+	press := func(key string, want bool) {
+		t.Helper()
+		was := w.eval(`+document.querySelector("#case").dataset.revision`)
+		w.key(key)
+		w.until(fmt.Sprintf(`+document.querySelector("#case")?.dataset.revision > %v`, was))
+		if muted() != want {
+			t.Errorf("after %s the thread is muted: %v", key, !want)
+		}
+	}
+	press("q", true)
+	press("z", false)
+	press("q", true)
+	press("q", false)
+	w.key("?")
+	w.until(`document.querySelector("#sheet").open && document.querySelector("#sheet").innerText.includes("Do not answer")`)
+}
+
 func TestNoticesAreFoundAgain(t *testing.T) {
 	b := newBench(t)
 	m := b.question("1", "When do you open?")
