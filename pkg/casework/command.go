@@ -31,6 +31,7 @@ type decision struct {
 	hold      func(account string) time.Duration
 	stopped   func(*State) (string, bool)
 	muted     func(*State) (who string, err error)
+	toward    func(*State, mention.ID) (State, error)
 }
 
 // Refused says why a command was not taken. Code is stable, for translation.

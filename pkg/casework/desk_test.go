@@ -93,6 +93,7 @@ func (d *desk) do(by identity.Viewer, c Command) (Kind, error) {
 		templates: func(id string) (Template, bool) { t, ok := d.templates[id]; return t, ok },
 		triage:    func(m *mention.Mention, v *mention.Verdict) Triage { return Judge(Response{}, m, v, Signals{}) },
 		stopped:   func(*State) (string, bool) { return d.stopped, d.stopped != "" },
+		toward:    func(s *State, _ mention.ID) (State, error) { return *s, nil },
 		muted:     func(s *State) (string, error) { return s.Muted(), nil },
 		read: func(_ *State, dr *Draft) []Finding {
 			if d.checker == nil {

@@ -173,7 +173,7 @@ func bare(e Event) Event {
 	if d := e.Draft; d != nil {
 		b.Draft = &Draft{
 			Version: d.Version, Lang: d.Lang, Kind: d.Kind, Account: d.Account, Template: d.Template,
-			TemplateVersion: d.TemplateVersion, Edited: d.Edited, Author: d.Author, At: d.At,
+			TemplateVersion: d.TemplateVersion, Edited: d.Edited, Author: d.Author, At: d.At, To: d.To,
 		}
 	}
 	return b

@@ -158,6 +158,9 @@ type Draft struct {
 	At     time.Time
 	// Apology is the template's; empty for words of one's own.
 	Apology Apology
+	// To is the post that it answers, of those that joined the case; empty for the
+	// case's own.
+	To mention.ID
 	// Stays says that the case stays open though the reply is final: what was
 	// done about the cause is still to be told.
 	Stays bool

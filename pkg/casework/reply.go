@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
 )
 
 // Write saves a reply in the making. Version is the draft's version the writer
-// saw, 0 for none: of two writers the later one is refused, not overwritten.
+// saw, 0 for none: of two writers the later one is refused, not overwritten. To is
+// the post it answers, of those that joined the case; empty for the case's own.
 type Write struct {
 	Version  int
 	Text     string
@@ -21,6 +23,7 @@ type Write struct {
 	Account  string
 	Template string
 	Slots    map[string]string
+	To       mention.ID
 }
 
 func (c Write) decide(d *decision) (Event, error) {
@@ -52,15 +55,22 @@ func (c Write) decide(d *decision) (Event, error) {
 		Version: have + 1, Text: c.Text, Lang: c.Lang, Kind: c.Kind, Account: c.Account,
 		Slots: c.Slots, Author: d.by.Actor(), At: d.now, Edited: true,
 	}
+	facing, err := d.toward(s, c.To)
+	if err != nil {
+		return Event{}, err
+	}
+	if c.To != s.ID {
+		draft.To = c.To
+	}
 	if draft.Account == "" {
-		draft.Account = s.Mention.Source
+		draft.Account = facing.Mention.Source
 	}
 	if c.Template != "" {
 		t, ok := d.templates(c.Template)
 		if !ok || t.InForce() == nil {
 			return Event{}, refuse(CodeInput, "template %q is not approved", c.Template)
 		}
-		if !t.Serves(s.Mention.Brand, s.Mention.Platform) {
+		if !t.Serves(s.Mention.Brand, facing.Mention.Platform) {
 			return Event{}, refuse(CodeInput, "template %q is not meant for this brand and platform", c.Template)
 		}
 		v := t.InForce()
@@ -75,12 +85,17 @@ func (c Write) decide(d *decision) (Event, error) {
 }
 
 // ready wants a draft that could leave: complete, of an allowed template, within
-// the platform's rules, for a post that is still there.
-func (d *decision) ready() (*Draft, error) {
-	s := &d.state
-	if s.Draft == nil {
+// the platform's rules, for a post that is still there. It returns the case with
+// its face to that post.
+func (d *decision) ready() (*State, error) {
+	if d.state.Draft == nil {
 		return nil, refuse(CodeState, "there is no reply to send")
 	}
+	facing, err := d.toward(&d.state, d.state.Draft.To)
+	if err != nil {
+		return nil, err
+	}
+	s := &facing
 	if s.Mention.Deleted {
 		return nil, refuse(CodeState, "the post was deleted; there is nothing to answer")
 	}
@@ -106,7 +121,7 @@ func (d *decision) ready() (*Draft, error) {
 		found = slices.DeleteFunc(found, func(f Finding) bool { return !f.Block })
 		return nil, &Refused{Code: CodeCheck, Text: fmt.Sprintf("%q can't be said in public", found[0].Words), Findings: found}
 	}
-	return s.Draft, nil
+	return s, nil
 }
 
 // Submit asks a second person to approve the draft.
@@ -116,11 +131,11 @@ func (Submit) decide(d *decision) (Event, error) {
 	if err := d.work(); err != nil {
 		return Event{}, err
 	}
-	draft, err := d.ready()
+	s, err := d.ready()
 	if err != nil {
 		return Event{}, err
 	}
-	return Event{Kind: Submitted, Hash: d.state.Hash(draft)}, nil
+	return Event{Kind: Submitted, Hash: s.Hash(s.Draft)}, nil
 }
 
 // Approve says yes to the text with this hash: the one the approver read. In an
@@ -145,7 +160,11 @@ func (c Approve) decide(d *decision) (Event, error) {
 	if err := d.approver(c.Emergency); err != nil {
 		return Event{}, err
 	}
-	if c.Hash != d.state.Submitted || c.Hash != d.state.Hash(d.state.Draft) {
+	facing, err := d.toward(&d.state, d.state.Draft.To)
+	if err != nil {
+		return Event{}, err
+	}
+	if c.Hash != d.state.Submitted || c.Hash != facing.Hash(d.state.Draft) {
 		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
 	}
 	return Event{Kind: Approved, Hash: c.Hash, Until: d.now.Add(ApprovalTerm), Text: c.Note, Level: level}, nil
@@ -182,11 +201,11 @@ func (d *decision) approver(own bool) error {
 type Send struct{ Hash string }
 
 func (c Send) decide(d *decision) (Event, error) {
-	draft, err := d.leave()
+	draft, hash, err := d.leave()
 	if err != nil {
 		return Event{}, err
 	}
-	if c.Hash != d.state.Hash(draft) {
+	if c.Hash != hash {
 		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
 	}
 	return Event{
@@ -194,44 +213,54 @@ func (c Send) decide(d *decision) (Event, error) {
 	}, nil
 }
 
-// leave wants a draft that may be published by the actor now.
-func (d *decision) leave() (*Draft, error) {
+// leave wants a draft that may be published by the actor now, and returns it with
+// its hash.
+func (d *decision) leave() (*Draft, string, error) {
 	if err := d.work(); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := d.may(identity.Send); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if !d.by.Person() {
-		return nil, refuse(CodeForbidden, "only a person can send a reply")
+		return nil, "", refuse(CodeForbidden, "only a person can send a reply")
 	}
-	draft, err := d.ready()
+	facing, err := d.ready()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if why, ok := d.stopped(&d.state); ok {
-		return nil, refuse(CodeStopped, "replies are stopped: %s", why)
+	faces := []*State{&d.state}
+	if d.state.Draft.To != "" {
+		faces = append(faces, facing) // what either post asks for holds
 	}
-	who, err := d.muted(&d.state)
-	if err != nil {
-		return nil, err
+	for _, s := range faces {
+		if why, ok := d.stopped(s); ok {
+			return nil, "", refuse(CodeStopped, "replies are stopped: %s", why)
+		}
+		who, err := d.muted(s)
+		if err != nil {
+			return nil, "", err
+		}
+		if who != "" {
+			return nil, "", &Refused{Code: CodeNoAnswer, Text: "the thread is marked as not to be answered; a PR lead can lift that", Who: who}
+		}
 	}
-	if who != "" {
-		return nil, &Refused{Code: CodeNoAnswer, Text: "the thread is marked as not to be answered; a PR lead can lift that", Who: who}
-	}
+	draft := d.state.Draft
 	if draft.Kind == Final && d.state.owes() {
 		stays := *draft
 		stays.Stays = true
 		draft = &stays
 	}
-	hash := d.state.Hash(draft)
+	hash := facing.Hash(draft)
 	if a := d.state.Approval; a != nil && a.Hash == hash {
-		return draft, nil
+		return draft, hash, nil
 	}
-	if needs, why := d.rules.Needs(&d.state, draft, d.by); needs {
-		return nil, refuse(CodeApproval, "a second person has to approve this reply first (%s)", why)
+	for _, s := range faces {
+		if needs, why := d.rules.Needs(s, draft, d.by); needs {
+			return nil, "", refuse(CodeApproval, "a second person has to approve this reply first (%s)", why)
+		}
 	}
-	return draft, nil
+	return draft, hash, nil
 }
 
 // StopSend takes a reply back that the replier has not begun to publish.
@@ -276,11 +305,11 @@ const handTerm = 24 * time.Hour
 type TakeByHand struct{ Hash string }
 
 func (c TakeByHand) decide(d *decision) (Event, error) {
-	draft, err := d.leave()
+	draft, hash, err := d.leave()
 	if err != nil {
 		return Event{}, err
 	}
-	if c.Hash != d.state.Hash(draft) {
+	if c.Hash != hash {
 		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
 	}
 	return Event{Kind: ByHand, Draft: draft, Hash: c.Hash, Until: d.now.Add(handTerm)}, nil
@@ -293,11 +322,11 @@ func (c MarkPosted) decide(d *decision) (Event, error) {
 	if err := address(c.URL); err != nil {
 		return Event{}, err
 	}
-	draft, err := d.leave()
+	draft, hash, err := d.leave()
 	if err != nil {
 		return Event{}, err
 	}
-	if c.Hash != d.state.Hash(draft) {
+	if c.Hash != hash {
 		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
 	}
 	return Event{Kind: Posted, Draft: draft, URL: c.URL}, nil

@@ -113,6 +113,7 @@ type Approval struct {
 type Outgoing struct {
 	Attempt string
 	Draft   Draft
+	Hash    string // of what was sent, as whoever sent it saw it
 	By      string
 	AskedAt time.Time
 	NotTill time.Time // the replier leaves it until then, so that it can be stopped
@@ -455,7 +456,7 @@ func (s *State) send(e *Event) {
 	switch e.Kind {
 	case SendAsked:
 		if e.Draft != nil {
-			s.Outgoing = &Outgoing{Attempt: e.Attempt, Draft: *e.Draft, By: e.Actor, AskedAt: e.At, NotTill: e.Until}
+			s.Outgoing = &Outgoing{Attempt: e.Attempt, Draft: *e.Draft, Hash: e.Hash, By: e.Actor, AskedAt: e.At, NotTill: e.Until}
 			s.Status, s.Submitted, s.ByHand = InHand, "", nil
 		}
 	case SendStopped:

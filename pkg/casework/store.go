@@ -136,8 +136,9 @@ func (s *Store) do(ctx context.Context, by identity.Viewer, id mention.ID, decid
 		d := &decision{
 			by: by, now: now, fold: state, state: state.At(now), templates: s.src.Template,
 			rules: s.src.Rules(), check: s.src.Check, read: s.src.Read, triage: s.src.Triage, stopped: s.src.Stopped,
-			muted: func(state *State) (string, error) { return s.muted(ctx, state) },
-			hold:  func(account string) time.Duration { return s.src.Hold(state.Mention.Brand, account) },
+			muted:  func(state *State) (string, error) { return s.muted(ctx, state) },
+			toward: func(state *State, to mention.ID) (State, error) { return s.Toward(ctx, state, to) },
+			hold:   func(account string) time.Duration { return s.src.Hold(state.Mention.Brand, account) },
 		}
 		e, err := decide(d)
 		if errors.Is(err, ErrUnknown) {

@@ -336,3 +336,53 @@ func TestAThreadIsMuted(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAReplyAnswersAPostThatJoined has a customer's second post joined to the
+// first: a reply may answer either, and is bound to the one it answers.
+func TestAReplyAnswersAPostThatJoined(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	own, second, third, other := b.tag(post(1, "返事がない")), b.tag(post(2, "まだ返事がない")), b.tag(post(3, "いつですか")), b.tag(post(4, "関係ない"))
+	for _, m := range [][2]mention.ID{{third, second}, {second, own}} {
+		if _, err := b.Merge(t.Context(), lea, m[0], m[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := b.must(lea, own, Claim{})
+	joined, err := b.Joined(t.Context(), &s)
+	if err != nil || len(joined) != 2 || joined[0].ID != second || joined[1].ID != third {
+		t.Fatalf("joined %v, %v", joined, err)
+	}
+	if _, err := b.Do(t.Context(), lea, own, Write{Text: "お待たせしました", To: other}); codeOf(err) != CodeState {
+		t.Errorf("a post of another case: %v", err)
+	}
+	s = b.must(lea, own, Write{Text: "お待たせしました", To: third})
+	facing, err := b.Toward(t.Context(), &s, s.Draft.To)
+	if err != nil || facing.Mention.NativeID != "p3" {
+		t.Fatalf("faces %q, %v", facing.Mention.NativeID, err)
+	}
+	if s.Hash(s.Draft) == facing.Hash(s.Draft) {
+		t.Error("the hash doesn't tell what is answered")
+	}
+	if _, err := b.Do(t.Context(), lea, own, Send{Hash: s.Hash(s.Draft)}); codeOf(err) != CodeStale {
+		t.Errorf("a hash of another post: %v", err)
+	}
+	// It is marked as not to be answered: nothing of the case may leave for it.
+	b.must(lea, third, Retag{Add: []string{NoAnswer}})
+	hash := facing.Hash(s.Draft)
+	b.must(lea, third, Retag{Remove: []string{NoAnswer}})
+	s = b.must(lea, own, Send{Hash: hash})
+	if s.Outgoing == nil || s.Outgoing.Draft.To != third || s.Outgoing.Hash != hash {
+		t.Fatalf("on its way: %+v", s.Outgoing)
+	}
+	b.must(lea, own, StopSend{})
+	// It stands for itself again: what was written for it there can't leave here.
+	b.must(lea, third, Reopen{})
+	if _, err := b.Do(t.Context(), lea, own, Send{Hash: hash}); codeOf(err) != CodeState {
+		t.Errorf("after it was taken out: %v", err)
+	}
+	// The case's own post by its id is the same as none.
+	if s = b.must(lea, own, Write{Version: 1, Text: "お待たせしました", To: own}); s.Draft.To != "" {
+		t.Errorf("its own post is told as %q", s.Draft.To)
+	}
+}

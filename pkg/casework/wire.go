@@ -33,7 +33,7 @@ func toWire(e *Event) *pb.CaseEvent {
 		p.Draft = &pb.Draft{
 			Version: int32(d.Version), Text: d.Text, Lang: d.Lang, Kind: string(d.Kind), Account: d.Account,
 			Template: d.Template, TemplateVersion: int32(d.TemplateVersion), Slots: d.Slots, Edited: d.Edited,
-			Author: d.Author, At: bus.Millis(d.At), Apology: string(d.Apology), Stays: d.Stays,
+			Author: d.Author, At: bus.Millis(d.At), Apology: string(d.Apology), Stays: d.Stays, To: string(d.To),
 		}
 	}
 	if m := e.Measure; m != nil {
@@ -75,7 +75,7 @@ func fromWire(p *pb.CaseEvent) Event {
 		e.Draft = &Draft{
 			Version: int(d.Version), Text: d.Text, Lang: d.Lang, Kind: ReplyKind(d.Kind), Account: d.Account,
 			Template: d.Template, TemplateVersion: int(d.TemplateVersion), Slots: d.Slots, Edited: d.Edited,
-			Author: d.Author, At: bus.Time(d.At), Apology: Apology(d.Apology), Stays: d.Stays,
+			Author: d.Author, At: bus.Time(d.At), Apology: Apology(d.Apology), Stays: d.Stays, To: mention.ID(d.To),
 		}
 	}
 	if m := p.Measure; m != nil {

@@ -22,6 +22,66 @@ func (c *call) account(s *casework.State, chosen string) (id, name string, can b
 	return "", c.brandName(s.Mention.Brand), false
 }
 
+// facing is s with its face to the post that r answers; to its own where that no
+// longer goes on in the case, which is refused when r is stored.
+func (c *call) facing(s *casework.State, r *reply) *casework.State {
+	if r.to == "" || r.to == s.ID {
+		r.to = ""
+		return s
+	}
+	out, err := c.Cases.Toward(c.ctx, s, r.to)
+	if err != nil {
+		c.Log.Info("a reply answers a post that is not part of its case", "case", s.ID, "post", r.to, "error", err)
+		return s
+	}
+	return &out
+}
+
+// posts are the posts that a reply in s can answer, the newest first: the case's
+// own and those that joined it, as far as they are still there.
+func (c *call) posts(s *casework.State) []casework.State {
+	joined, err := c.Cases.Joined(c.ctx, s)
+	if err != nil {
+		c.Log.Warn("what joined a case is not read", "case", s.ID, "error", err)
+	}
+	out := slices.DeleteFunc(append(joined, *s), func(p casework.State) bool { return p.Mention.Deleted })
+	slices.SortStableFunc(out, func(a, b casework.State) int { return b.Mention.PublishedAt.Compare(a.Mention.PublishedAt) })
+	return out
+}
+
+// usualPost is the post that the next reply answers: the newest that has none,
+// else the newest.
+func (c *call) usualPost(s *casework.State) mention.ID {
+	posts := c.posts(s)
+	for i := range posts {
+		if facing := s.Facing(&posts[i]); len(facing.RepliesHere()) == 0 {
+			return posts[i].ID
+		}
+	}
+	if len(posts) > 0 {
+		return posts[0].ID
+	}
+	return ""
+}
+
+// postsField asks which post r answers, where there are several.
+func (c *call) postsField(s *casework.State, r *reply) field {
+	posts := c.posts(s)
+	if len(posts) < 2 {
+		return field{}
+	}
+	f := field{Name: "to", Label: c.l.say("composer.post"), Type: "select", Plain: true}
+	for i := range posts {
+		m := &posts[i].Mention
+		label := c.l.say("composer.post_of", authorOf(m.Author.Handle, m.Author.Name), c.platform(m.Platform), c.l.at(m.PublishedAt).Ago(), shorten(text.Mask(m.Content()), 40))
+		if facing := s.Facing(&posts[i]); len(facing.RepliesHere()) > 0 {
+			label = c.l.say("composer.post_answered", label)
+		}
+		f.Options = append(f.Options, option{Value: string(posts[i].ID), Label: label, On: posts[i].ID == cmp.Or(r.to, s.ID)})
+	}
+	return f
+}
+
 // answerable fills v with how s can be answered: by which accounts, or why by hand
 // only, and what another answer would overwrite.
 func (c *call) answerable(s *casework.State, r *reply, v *composerView) {
@@ -48,7 +108,7 @@ func (c *call) overwritten(s *casework.State) (mention.Comment, bool) {
 		return mention.Comment{}, false
 	}
 	var old mention.Comment
-	for _, r := range s.Replies {
+	for _, r := range s.RepliesHere() {
 		if !r.Gone {
 			old = mention.Comment{Text: cmp.Or(r.Reads, r.Draft.Text), At: r.At, Ours: true}
 		}
@@ -82,6 +142,7 @@ func (c *call) notPublished(s *casework.State, e *casework.Event) *notice {
 // taken is what is left to do for whoever posts a reply by hand.
 func (c *call) taken(s *casework.State) *confirmView {
 	say, base := c.l.say, "/cases/"+string(s.ID)
+	s = c.facing(s, &reply{to: s.ByHand.Draft.To})
 	return &confirmView{
 		Title: say("confirm.taken", c.who(s.ByHand.By)), Lead: say("confirm.taken_lead", c.l.at(s.ByHand.Until).Clock()),
 		Action: base + "/posted", Text: s.ByHand.Draft.Text, Lang: langOf(s.ByHand.Draft.Lang), Button: say("action.posted"),

@@ -88,6 +88,7 @@ type apiDraft struct {
 	Kind     casework.ReplyKind `json:"kind"`
 	Account  string             `json:"account,omitempty"`
 	Template string             `json:"template,omitempty"`
+	Case     mention.ID         `json:"case,omitempty"` // that it answers, if not this one
 	Author   string             `json:"author"`
 	At       time.Time          `json:"at"`
 	Hash     string             `json:"hash"`
@@ -101,6 +102,7 @@ type apiReply struct {
 	URL  string             `json:"url,omitempty"`
 
 	Account string     `json:"account,omitempty"`
+	Case    mention.ID `json:"case,omitempty"` // that it answers, if not this one
 	Native  string     `json:"native,omitempty"`
 	ByHand  bool       `json:"by_hand,omitempty"`
 	Gone    bool       `json:"gone,omitempty"`
@@ -201,11 +203,11 @@ func (c *call) apiCaseOf(s *casework.State) apiCase {
 		}
 	}
 	if d := s.Draft; d != nil {
-		out.Draft = &apiDraft{d.Version, d.Text, d.Kind, d.Account, d.Template, d.Author, d.At, s.Hash(d)}
+		out.Draft = &apiDraft{d.Version, d.Text, d.Kind, d.Account, d.Template, d.To, d.Author, d.At, c.facing(s, &reply{to: d.To}).Hash(d)}
 	}
 	for _, r := range s.Replies {
 		out.Replies = append(out.Replies, apiReply{
-			Text: r.Draft.Text, Kind: r.Draft.Kind, By: r.By, At: r.At, URL: r.URL, Account: r.Draft.Account, Native: r.Native,
+			Text: r.Draft.Text, Kind: r.Draft.Kind, By: r.By, At: r.At, URL: r.URL, Account: r.Draft.Account, Case: r.Draft.To, Native: r.Native,
 			ByHand: r.ByHand, Gone: r.Gone, Reads: r.Reads, Metrics: apiMetrics(r.Metrics),
 		})
 	}

@@ -132,7 +132,7 @@ var apiCommands = map[string]apiVerb{
 
 func (a *apiArguments) write() casework.Command {
 	return casework.Write{
-		Version: a.Version, Text: a.Text, Lang: a.Lang, Kind: casework.ReplyKind(a.Kind), Account: a.Account, Template: a.Template, Slots: a.Slots,
+		Version: a.Version, Text: a.Text, Lang: a.Lang, Kind: casework.ReplyKind(a.Kind), Account: a.Account, Template: a.Template, Slots: a.Slots, To: a.Case,
 	}
 }
 

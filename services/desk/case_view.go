@@ -261,6 +261,7 @@ type composerView struct {
 	Preview   *previewView
 	Account   string
 	Accounts  field // where several could
+	Posts     field // which it answers, where several joined
 	To        string
 	Hand      *notice // why no reply can leave from here: it is copied, then marked as posted
 	// Overwrites is our answer that the platform replaces by another one.

@@ -225,10 +225,11 @@ func (c *call) store() (casework.State, *reply, error) {
 	if err != nil {
 		return s, r, err
 	}
-	c.fill(&s, r, false)
-	w := c.write(&s, r)
+	facing := c.facing(&s, r)
+	c.fill(facing, r, false)
+	w := c.write(facing, r)
 	if d := s.Draft; d != nil && d.Version == w.Version && d.Text == w.Text && d.Kind == w.Kind && d.Template == w.Template &&
-		d.Account == cmp.Or(w.Account, s.Mention.Source) {
+		d.Account == cmp.Or(w.Account, facing.Mention.Source) && d.To == w.To {
 		return s, r, nil
 	}
 	after, err := c.Cases.Do(c.ctx, c.viewer, id, w)
@@ -265,6 +266,7 @@ func (c *call) submitReply() error { return c.do(casework.Submit{}, c.l.say("don
 // confirm says what will happen, where and as whom.
 func (c *call) confirm(s *casework.State, r *reply) *confirmView {
 	say := c.l.say
+	s = c.facing(s, r)
 	_, name, can := c.account(s, s.Draft.Account)
 	hash := s.Hash(s.Draft)
 	base := "/cases/" + string(s.ID)

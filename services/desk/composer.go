@@ -21,8 +21,9 @@ var slotName = regexp.MustCompile(`\{\{\s*([a-z][a-z0-9_]*)\s*\}\}`)
 
 // reply is what stands in the composer: what was typed, or the stored draft.
 type reply struct {
-	version  int    // of the draft it is based on
-	account  string // source by which it leaves; empty for the usual one
+	version  int        // of the draft it is based on
+	to       mention.ID // the post it answers, of those that joined the case; empty for the case's own
+	account  string     // source by which it leaves; empty for the usual one
 	template string
 	kind     casework.ReplyKind
 	text     string
@@ -36,9 +37,9 @@ type reply struct {
 func (c *call) stored(s *casework.State) *reply {
 	d := s.Draft
 	if d == nil {
-		return &reply{kind: c.usualKind(s)}
+		return &reply{kind: c.usualKind(s), to: c.usualPost(s)}
 	}
-	r := &reply{version: d.Version, account: d.Account, template: d.Template, kind: d.Kind, text: d.Text, slots: d.Slots}
+	r := &reply{to: d.To, version: d.Version, account: d.Account, template: d.Template, kind: d.Kind, text: d.Text, slots: d.Slots}
 	if !d.Edited {
 		r.rendered = d.Text
 	}
@@ -56,7 +57,7 @@ func (c *call) usualKind(s *casework.State) casework.ReplyKind {
 // typed reads the composer's form.
 func (c *call) typed() *reply {
 	r := &reply{
-		account: c.form("account"), template: c.form("template"), kind: casework.ReplyKind(c.form("kind")), text: c.form("text"), rendered: c.form("rendered"),
+		to: mention.ID(c.form("to")), account: c.form("account"), template: c.form("template"), kind: casework.ReplyKind(c.form("kind")), text: c.form("text"), rendered: c.form("rendered"),
 		slots: map[string]string{}, promise: c.form("promise"), every: atoi(c.form("every")),
 	}
 	if pick := c.form("pick"); pick != "" {
@@ -156,6 +157,8 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 	if r == nil {
 		r = c.stored(s)
 	}
+	own := s
+	s = c.facing(own, r)
 	_, name, _ := c.account(s, r.account)
 	v := &composerView{
 		Action: "/cases/" + string(s.ID), Revision: s.Last, Mode: "reply", Account: name,
@@ -191,6 +194,7 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 		}
 	}
 	c.answerable(s, r, v)
+	v.Posts = c.postsField(own, r)
 	v.Version, v.Text, v.Rendered = r.version, r.text, r.rendered
 	for _, t := range casework.Ranked(settings.Templates.List(c.Settings), s) {
 		o := c.templateOption(&t)
@@ -225,7 +229,7 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 		v.Every = c.everyField(r.every)
 	}
 	v.Preview = c.preview(s, r)
-	v.Waits = c.waits(s, r)
+	v.Waits = c.waits(own, r)
 	if d := s.Draft; d != nil {
 		v.Draft = l.say("composer.draft", c.who(d.Author), l.at(d.At).Ago())
 	}
@@ -351,14 +355,18 @@ func (c *call) preview(s *casework.State, r *reply) *previewView {
 }
 
 // waits tells whether a second person has to approve r, and why.
-func (c *call) waits(s *casework.State, r *reply) string {
+func (c *call) waits(own *casework.State, r *reply) string {
+	s := c.facing(own, r)
 	rules, _ := settings.Rules.Get(c.Settings, settings.Default)
 	d := &casework.Draft{Text: r.text, Template: r.template, Edited: r.text != r.rendered}
 	id, _, _ := c.account(s, r.account)
 	if a := s.Approval; a != nil && s.Draft != nil && a.Hash == s.Hash(&casework.Draft{Text: r.text, Account: cmp.Or(id, s.Mention.Source)}) {
 		return ""
 	}
-	needs, why := rules.Needs(s, d, c.viewer)
+	needs, why := rules.Needs(own, d, c.viewer)
+	if !needs && s != own {
+		needs, why = rules.Needs(s, d, c.viewer)
+	}
 	if !needs {
 		return ""
 	}
@@ -419,7 +427,7 @@ func (c *call) write(s *casework.State, r *reply) casework.Write {
 		slots = c.values(s, r)
 	}
 	return casework.Write{
-		Version: r.version, Text: r.text, Lang: s.Verdict.Lang, Kind: r.kind, Account: id, Template: r.template, Slots: slots,
+		Version: r.version, Text: r.text, Lang: s.Verdict.Lang, Kind: r.kind, Account: id, Template: r.template, Slots: slots, To: r.to,
 	}
 }
 
@@ -437,7 +445,7 @@ func (c *call) fillReply() error {
 		}
 	}
 	fresh := r.template != c.form("was") || c.form("pick") != ""
-	c.fill(&s, r, fresh && c.form("answer") == "")
+	c.fill(c.facing(&s, r), r, fresh && c.form("answer") == "")
 	o := caseOptions{mode: "reply", composer: r}
 	if c.part() != "" {
 		return c.show(http.StatusOK, "case", "composer", c.composer(&s, o))
@@ -452,7 +460,7 @@ func (c *call) previewReply() error {
 		return err
 	}
 	r := c.typed()
-	c.fill(&s, r, false)
+	c.fill(c.facing(&s, r), r, false)
 	v := c.composer(&s, caseOptions{mode: "reply", composer: r})
 	if c.part() == "" {
 		return c.showCase(http.StatusOK, &s, caseOptions{mode: "reply", composer: r}, nil)

@@ -42,7 +42,7 @@ func (x *indexer) wroteAgain(ctx context.Context, t *mention.Tagged) error {
 // authorWrote tells case id that its author wrote t, and what that wants of us if
 // it belongs to the case.
 func (x *indexer) authorWrote(ctx context.Context, id mention.ID, t *mention.Tagged) error {
-	_, err := x.cases.Record(ctx, id, func(s *casework.State) (casework.Event, bool) {
+	_, err := x.toward(ctx, id, &t.Mention, func(s *casework.State) (casework.Event, bool) {
 		e, ok := s.WroteAgain(t)
 		if ok && e.Native != "" {
 			e.Triage = x.settings.Triage(&t.Mention, &t.Verdict, casework.Signals{})

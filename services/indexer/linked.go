@@ -1,6 +1,7 @@
 package indexer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -104,7 +105,7 @@ func (x *indexer) answered(ctx context.Context, id mention.ID, t *mention.Tagged
 	if err := x.authorWrote(ctx, id, t); err != nil {
 		return unlessErased(err)
 	}
-	s, err := x.cases.Record(ctx, id, func(s *casework.State) (casework.Event, bool) { return s.AnsweredBy(m) })
+	s, err := x.toward(ctx, id, m, func(s *casework.State) (casework.Event, bool) { return s.AnsweredBy(m) })
 	heard, ok := s.Heard(m.ID)
 	if err != nil || !ok {
 		return unlessErased(err)
@@ -121,6 +122,26 @@ func (x *indexer) answered(ctx context.Context, id mention.ID, t *mention.Tagged
 	}
 	_, err = x.cases.Record(ctx, m.ID, func(s *casework.State) (casework.Event, bool) { return s.Joins(into) })
 	return unlessErased(err)
+}
+
+// toward records in case id what decide says of it with its face to the post that
+// our reply answered which m answers: that post's author is whom we answered.
+func (x *indexer) toward(ctx context.Context, id mention.ID, m *mention.Mention, decide func(*casework.State) (casework.Event, bool)) (casework.State, error) {
+	var failed error
+	s, err := x.cases.Record(ctx, id, func(s *casework.State) (casework.Event, bool) {
+		facing := *s
+		if i := slices.IndexFunc(s.Replies, func(r casework.Reply) bool { return r.Native == m.Thread.Parent }); i >= 0 {
+			facing, failed = x.cases.Toward(ctx, s, s.Replies[i].Draft.To)
+			if _, ok := errors.AsType[*casework.Refused](failed); ok {
+				facing, failed = *s, nil // it stands for itself again
+			}
+		}
+		if failed != nil {
+			return casework.Event{}, false
+		}
+		return decide(&facing)
+	})
+	return s, cmp.Or(err, failed)
 }
 
 // unlessErased is err, unless it says that a mention was erased meanwhile.

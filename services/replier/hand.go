@@ -35,6 +35,13 @@ func (r *replier) lookForPosted(ctx context.Context, m *bus.Msg[casework.Event])
 	if !waits(&s, &m.Value, r.now()) {
 		return nil
 	}
+	s, err = r.cases.Toward(ctx, &s, s.ByHand.Draft.To)
+	if _, ok := errors.AsType[*casework.Refused](err); ok {
+		return nil // whoever posts it says where it is
+	}
+	if err != nil {
+		return err
+	}
 	var (
 		failed error
 		asked  bool

@@ -41,8 +41,15 @@ func (r *replier) look(ctx context.Context, m *bus.Msg[casework.Event]) error {
 		return nil // it is time again, and that comes by itself
 	}
 	var failed error
-	for account, replies := range byAccount(&s) {
-		if err := r.lookThrough(ctx, account, &s, replies); err != nil {
+	for by, replies := range byAccount(&s) {
+		facing, err := r.cases.Toward(ctx, &s, by.to)
+		if _, ok := errors.AsType[*casework.Refused](err); ok {
+			continue // the post goes on elsewhere, or was erased
+		}
+		if err == nil {
+			err = r.lookThrough(ctx, by.account, &facing, replies)
+		}
+		if err != nil {
 			failed = errors.Join(failed, err)
 		}
 	}
@@ -57,12 +64,19 @@ func (r *replier) look(ctx context.Context, m *bus.Msg[casework.Event]) error {
 	return bus.After(failed, max(wait, lookAgain))
 }
 
-// byAccount are the replies that can be followed, by the source they left by.
-func byAccount(s *casework.State) map[string][]casework.Reply {
-	out := map[string][]casework.Reply{}
+// leftBy is the source that replies left by, and the joined post that they answer.
+type leftBy struct {
+	account string
+	to      mention.ID
+}
+
+// byAccount are the replies that can be followed, by how they left.
+func byAccount(s *casework.State) map[leftBy][]casework.Reply {
+	out := map[leftBy][]casework.Reply{}
 	for _, rep := range s.Replies {
 		if rep.Follow {
-			out[rep.Draft.Account] = append(out[rep.Draft.Account], rep)
+			by := leftBy{rep.Draft.Account, rep.Draft.To}
+			out[by] = append(out[by], rep)
 		}
 	}
 	return out
@@ -166,6 +180,6 @@ func (r *replier) revise(ctx context.Context, s *casework.State, now *mention.Po
 	if again.Revision.Hash != s.Mention.Revision.Hash {
 		return bus.Mentions.Publish(ctx, r.bus, &again)
 	}
-	_, err := r.cases.Record(ctx, s.ID, func(s *casework.State) (casework.Event, bool) { return s.SeeingPost(now) })
+	_, err := r.cases.Record(ctx, s.Mention.ID, func(s *casework.State) (casework.Event, bool) { return s.SeeingPost(now) })
 	return err
 }

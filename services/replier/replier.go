@@ -164,6 +164,17 @@ func (r *replier) send(ctx context.Context, s *casework.State) error {
 		// Nothing of it leaves when the stop is over: a person sends it again.
 		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendStopped, Text: why})
 	}
+	again := !s.Outgoing.CallSince.IsZero()
+	facing, err := r.facing(ctx, s)
+	if refused, ok := errors.AsType[*casework.Refused](err); ok && !again {
+		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendStopped, Text: refused.Text})
+	}
+	if err != nil {
+		return err
+	}
+	if why, ok := r.settings.StopFor(facing.Mention.Brand, facing.Verdict.Story); ok && !again {
+		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendStopped, Text: why})
+	}
 	conn, err := r.replierOf(s.Outgoing.Draft.Account)
 	failed := casework.Event{Kind: casework.SendFailed}
 	switch {
@@ -174,7 +185,7 @@ func (r *replier) send(ctx context.Context, s *casework.State) error {
 		failed.Text, failed.Reason = "replies can't be published through this source", string(source.NoReplier)
 		return r.record(ctx, s.ID, attempt, failed)
 	}
-	won, again := false, !s.Outgoing.CallSince.IsZero()
+	won := false
 	after, err := r.cases.Record(ctx, s.ID, func(st *casework.State) (casework.Event, bool) {
 		o := st.Outgoing
 		won = o != nil && o.Attempt == attempt && o.CallingSeq == s.Outgoing.CallingSeq
@@ -184,7 +195,26 @@ func (r *replier) send(ctx context.Context, s *casework.State) error {
 		return err
 	}
 	time.Sleep(r.settle)
+	after = after.Facing(facing)
 	return r.call(context.WithoutCancel(ctx), &after, conn, again)
+}
+
+// facing is the case s with its face to the post that its reply on the way
+// answers. Before the first call that must read as whoever sent the reply saw it:
+// the case itself hears of its own post alone.
+func (r *replier) facing(ctx context.Context, s *casework.State) (*casework.State, error) {
+	o := s.Outgoing
+	if o.Draft.To == "" {
+		return s, nil
+	}
+	facing, err := r.cases.Toward(ctx, s, o.Draft.To)
+	switch {
+	case err != nil:
+		return nil, err
+	case o.CallSince.IsZero() && (facing.Mention.Deleted || facing.Hash(&o.Draft) != o.Hash):
+		return nil, &casework.Refused{Code: casework.CodeStale, Text: "the post that it answers has changed or was deleted; read it again"}
+	}
+	return &facing, nil
 }
 
 // call publishes the reply and records what became of it, also when the process
@@ -226,11 +256,18 @@ func (r *replier) unfinished(ctx context.Context, s *casework.State) error {
 	if err != nil {
 		return r.unsure(ctx, s, err)
 	}
+	facing, err := r.facing(ctx, s)
+	if _, ok := errors.AsType[*casework.Refused](err); ok {
+		return r.unsure(ctx, s, err) // what it answers is gone from here, and a person looks
+	}
+	if err != nil {
+		return err
+	}
 	if d := conn.Dedupes(); d > 0 && r.now().Add(callTime).Before(s.Outgoing.CallSince.Add(d)) {
 		// The platform itself drops a second one with the same key.
 		return r.send(ctx, s)
 	}
-	return r.find(ctx, s, conn, errors.New("the call was cut short"))
+	return r.find(ctx, facing, conn, errors.New("the call was cut short"))
 }
 
 // askFor is how long a platform that can't be asked is asked again and again.
@@ -297,7 +334,7 @@ func sentEvent(s source.Sent, conn source.Replier) casework.Event {
 func replyOf(s *casework.State) source.Reply {
 	to := s.Mention.Post
 	to.Comments = slices.Clone(to.Comments)
-	for _, rep := range s.Replies {
+	for _, rep := range s.RepliesHere() {
 		if !rep.Gone {
 			to.Comments = append(to.Comments, mention.Comment{
 				NativeID: rep.Native, URL: rep.URL, Text: cmp.Or(rep.Reads, rep.Draft.Text), At: rep.At, Ours: true,

@@ -25,6 +25,7 @@ type bench struct {
 	t     *testing.T
 	id    mention.ID
 	clock *bustest.Clock
+	seqs  map[mention.ID][]uint64 // of what was tagged
 }
 
 var staff = identity.Staff{ID: "ann", Name: "Ann", Grants: []identity.Grant{{Role: identity.PRLead, Brands: []string{"acme"}}}}
@@ -47,17 +48,10 @@ func newBench(t *testing.T) *bench {
 			t.Fatal(err)
 		}
 	}
-	m := mention.Of("acme", mention.Post{
-		Platform: "sandbox", NativeID: "p1", Source: "box", Kind: mention.KindPost, Intake: mention.Live,
-		Text: "返事がない", ReplyRef: "p1", SeenAt: b.clock.Now(), PublishedAt: b.clock.Now(),
-	})
-	tagged := &mention.Tagged{Mention: m, Verdict: mention.Verdict{Intent: mention.Question, Disposition: mention.Answer}}
-	if err := bus.Tagged.Publish(ctx, c, tagged); err != nil {
-		t.Fatal(err)
-	}
-	b.id = m.ID
+	b.seqs = map[mention.ID][]uint64{}
+	b.id = b.tag("p1", "返事がない")
 	b.cases = casework.NewStore(c, casework.Source{
-		Tagged: func(context.Context, mention.ID) ([]uint64, error) { return []uint64{1}, nil },
+		Tagged: func(_ context.Context, id mention.ID) ([]uint64, error) { return b.seqs[id], nil },
 		Triage: func(*mention.Mention, *mention.Verdict) casework.Triage {
 			return casework.Triage{Disposition: mention.Answer}
 		},
@@ -67,6 +61,25 @@ func newBench(t *testing.T) *bench {
 		Hold:     func(string, string) time.Duration { return time.Second },
 	}, b.clock.Now, bustest.Log(t))
 	return b
+}
+
+// tag stores a mention as the classifier does and returns its id.
+func (b *bench) tag(native, text string) mention.ID {
+	b.t.Helper()
+	m := mention.Of("acme", mention.Post{
+		Platform: "sandbox", NativeID: native, Source: "box", Kind: mention.KindPost, Intake: mention.Live,
+		Text: text, ReplyRef: native, SeenAt: b.clock.Now(), PublishedAt: b.clock.Now(),
+	})
+	tagged := &mention.Tagged{Mention: m, Verdict: mention.Verdict{Intent: mention.Question, Disposition: mention.Answer}}
+	if err := bus.Tagged.Publish(b.t.Context(), b.bus, tagged); err != nil {
+		b.t.Fatal(err)
+	}
+	seq, err := bus.Tagged.Last(b.t.Context(), b.bus)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.seqs[m.ID] = append(b.seqs[m.ID], seq)
+	return m.ID
 }
 
 func (b *bench) do(c casework.Command) casework.State {
@@ -478,5 +491,49 @@ func TestOnTheBus(t *testing.T) {
 	stop()
 	if err := <-done; err != nil || b.posts() != 1 {
 		t.Errorf("%v, %d posts", err, b.posts())
+	}
+}
+
+// TestAReplyToAPostThatJoined publishes below the joined post; one that was edited
+// after somebody pressed send is not answered.
+func TestAReplyToAPostThatJoined(t *testing.T) {
+	b := newBench(t)
+	second := b.tag("p2", "まだ返事がない")
+	if _, err := b.cases.Merge(t.Context(), staff.Viewer(), second, b.id); err != nil {
+		t.Fatal(err)
+	}
+	ask := func() *bus.Msg[casework.Event] {
+		s := b.do(casework.Write{Text: "お待たせしました", Account: "box", To: second})
+		facing, err := b.cases.Toward(t.Context(), &s, second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = b.do(casework.Send{Hash: facing.Hash(s.Draft)})
+		b.clock.Pass(2 * time.Second)
+		return &bus.Msg[casework.Event]{Key: string(b.id), Value: s.History[len(s.History)-1]}
+	}
+	if err := b.handle(t.Context(), ask()); err != nil {
+		t.Fatal(err)
+	}
+	out, err := source.Timeline(filepath.Join(b.data, "box"))
+	if err != nil || len(out) != 1 || out[0].To != "p2" || out[0].ToText != "まだ返事がない" {
+		t.Fatalf("published %+v, %v", out, err)
+	}
+	if s := b.state(); len(s.Replies) != 1 || s.Replies[0].Draft.To != second {
+		t.Fatalf("replies %+v", s.Replies)
+	}
+	again := ask()
+	if _, err := b.cases.Record(t.Context(), second, func(s *casework.State) (casework.Event, bool) {
+		m := s.Mention
+		m.Text, m.Revision.Hash = "もう結構です", "edited"
+		return casework.Event{Kind: casework.Revised, Mention: &m}, true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.handle(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.state(); b.posts() != 1 || s.Outgoing != nil || s.Draft == nil {
+		t.Errorf("%d published; %s; draft %v", b.posts(), b.last(), s.Draft)
 	}
 }

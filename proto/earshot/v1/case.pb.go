@@ -348,6 +348,7 @@ type Draft struct {
 	At              int64                  `protobuf:"varint,11,opt,name=at,proto3" json:"at,omitempty"`
 	Apology         string                 `protobuf:"bytes,12,opt,name=apology,proto3" json:"apology,omitempty"` // none, limited, full; of its template
 	Stays           bool                   `protobuf:"varint,13,opt,name=stays,proto3" json:"stays,omitempty"`    // a final reply that leaves the case open: something is owed yet
+	To              string                 `protobuf:"bytes,14,opt,name=to,proto3" json:"to,omitempty"`           // the mention that it answers, of those that joined the case; empty for the case's own
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -471,6 +472,13 @@ func (x *Draft) GetStays() bool {
 		return x.Stays
 	}
 	return false
+}
+
+func (x *Draft) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
 }
 
 // Measure is what keeps a cause from coming back.
@@ -669,7 +677,7 @@ const file_earshot_v1_case_proto_rawDesc = "" +
 	"\x06untags\x18) \x03(\tR\x06untags\x12\x17\n" +
 	"\awarn_at\x18* \x01(\x03R\x06warnAt\x12\x1d\n" +
 	"\n" +
-	"resolve_at\x18+ \x01(\x03R\tresolveAt\"\x9c\x03\n" +
+	"resolve_at\x18+ \x01(\x03R\tresolveAt\"\xac\x03\n" +
 	"\x05Draft\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
@@ -684,7 +692,8 @@ const file_earshot_v1_case_proto_rawDesc = "" +
 	" \x01(\tR\x06author\x12\x0e\n" +
 	"\x02at\x18\v \x01(\x03R\x02at\x12\x18\n" +
 	"\aapology\x18\f \x01(\tR\aapology\x12\x14\n" +
-	"\x05stays\x18\r \x01(\bR\x05stays\x1a8\n" +
+	"\x05stays\x18\r \x01(\bR\x05stays\x12\x0e\n" +
+	"\x02to\x18\x0e \x01(\tR\x02to\x1a8\n" +
 	"\n" +
 	"SlotsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

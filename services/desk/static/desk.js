@@ -319,7 +319,7 @@
   document.addEventListener("change", async (e) => {
     const el = e.target;
     if ("auto" in el.dataset) search(el.form);
-    if ("refill" in el.dataset || el.name?.startsWith("slot.") || el.name === "promise" || el.name === "account") {
+    if ("refill" in el.dataset || el.name?.startsWith("slot.") || ["promise", "account", "to"].includes(el.name)) {
       try {
         const got = await load($("#composer").dataset.fill, "composer", { method: "POST", body: new URLSearchParams(new FormData(el.form)) });
         if (got) { sessionStorage.removeItem(keepKey({ dataset: { keep: "reply" } })); swap(got.html); $("#composer details")?.setAttribute("open", ""); }
