@@ -60,6 +60,7 @@ const (
 	CodeMeasure   = "measure"        // a weighty case wants its cause and what keeps it away
 	CodeStopped   = "stopped"        // replies of the brand or story are stopped
 	CodeNoAnswer  = "no_answer"      // the thread is marked as not to be answered
+	CodePost      = "post"           // the post it answers is not part of the case
 	CodeReadOnly  = "read_only"      // written by a newer Earshot
 	CodeErased    = "erased"
 )

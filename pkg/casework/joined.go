@@ -93,7 +93,7 @@ func (s *Store) Toward(ctx context.Context, state *State, to mention.ID) (State,
 		into = between.Merged
 	}
 	if into != state.ID {
-		return State{}, refuse(CodeState, "the post that it answers is no longer part of this case")
+		return State{}, refuse(CodePost, "the post that it answers is no longer part of this case")
 	}
 	return state.Facing(&post), nil
 }

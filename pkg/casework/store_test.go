@@ -353,7 +353,7 @@ func TestAReplyAnswersAPostThatJoined(t *testing.T) {
 	if err != nil || len(joined) != 2 || joined[0].ID != second || joined[1].ID != third {
 		t.Fatalf("joined %v, %v", joined, err)
 	}
-	if _, err := b.Do(t.Context(), lea, own, Write{Text: "お待たせしました", To: other}); codeOf(err) != CodeState {
+	if _, err := b.Do(t.Context(), lea, own, Write{Text: "お待たせしました", To: other}); codeOf(err) != CodePost {
 		t.Errorf("a post of another case: %v", err)
 	}
 	s = b.must(lea, own, Write{Text: "お待たせしました", To: third})
@@ -378,7 +378,7 @@ func TestAReplyAnswersAPostThatJoined(t *testing.T) {
 	b.must(lea, own, StopSend{})
 	// It stands for itself again: what was written for it there can't leave here.
 	b.must(lea, third, Reopen{})
-	if _, err := b.Do(t.Context(), lea, own, Send{Hash: hash}); codeOf(err) != CodeState {
+	if _, err := b.Do(t.Context(), lea, own, Send{Hash: hash}); codeOf(err) != CodePost {
 		t.Errorf("after it was taken out: %v", err)
 	}
 	// The case's own post by its id is the same as none.

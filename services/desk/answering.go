@@ -214,8 +214,8 @@ func (c *call) unseen(p *postView, why mention.CommentState) {
 	}
 }
 
-// below is what stands below the post: our replies, the answers to them, and
-// what else the platform showed, oldest first.
+// below is what stands below the post: our replies, the answers to them, posts of
+// cases that were merged into this one, and what else the platform showed, oldest first.
 func (c *call) below(s *casework.State) []postView {
 	var out []postView
 	shown := map[string]bool{}
@@ -240,6 +240,12 @@ func (c *call) below(s *casework.State) []postView {
 	for _, a := range s.Answers {
 		ids = append(ids, a.ID)
 	}
+	answers := len(ids)
+	for _, id := range s.Absorbed {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
 	if len(ids) > 0 {
 		// One that was erased is not there.
 		docs, err := c.Index.Get(c.ctx, c.sees(), ids...)
@@ -251,8 +257,12 @@ func (c *call) below(s *casework.State) []postView {
 				continue
 			}
 			p := c.short(&docs[i])
-			a := s.Answers[slices.Index(ids, docs[i].ID)]
-			if p.Note = c.l.say("post.answers_us"); !a.ByAuthor {
+			switch at := slices.Index(ids, docs[i].ID); {
+			case at >= answers:
+				p.Note = c.l.say("post.joined")
+			case s.Answers[at].ByAuthor:
+				p.Note = c.l.say("post.answers_us")
+			default:
 				p.Note = c.l.say("post.other_answers")
 			}
 			shown[docs[i].URL] = true

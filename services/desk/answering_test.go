@@ -300,3 +300,41 @@ func TestCopyAndOpenByKey(t *testing.T) {
 		t.Errorf("%+v", s.ByHand)
 	}
 }
+
+// TestAReplyAnswersWhatJoined offers the posts of a joined case to a reply, the
+// newest that has no answer first.
+func TestAReplyAnswersWhatJoined(t *testing.T) {
+	b := newBench(t)
+	b.accounts(settings.Source{ID: "masto", Name: "@kumo", Kind: "mastodon", Config: []byte(writes)})
+	v := b.as("ken", everywhere, identity.Agent, identity.PRLead)
+	hour := func(n int) func(*mention.Post) {
+		return func(p *mention.Post) { p.PublishedAt = time.Now().Add(time.Duration(n-5) * time.Hour) }
+	}
+	own := b.asks("1", "masto", hour(0))
+	second := b.asks("2", "masto", hour(1), func(p *mention.Post) {
+		p.Text, p.Author = "Mine <b>did</b> not fit.", mention.Author{ID: "u2", Handle: "lin", Name: "Lin"}
+	})
+	path := "/cases/" + string(own.ID)
+	v.want(v.get(path+"?mode=reply"), 200, `!name="to"`)
+	_, err := b.Cases.Merge(t.Context(), b.staff("ken"), second.ID, own.ID)
+	b.put(err)
+	v.want(v.get(path+"?mode=reply"), 200, `name="to"`, `<option value="`+string(second.ID)+`" selected>@lin`, `<option value="`+string(own.ID)+`">@ravi`, "to @lin", "Joined this case", "!<b>did")
+	// Another choice fills the template again, for whom it answers.
+	a := v.want(v.post(path+"/check", "kind", "first", "version", "0", "to", string(second.ID), "text", "It fits with the adapter."), 200, `href="https://social.example/2"`, path+"/send")
+	hash := regexp.MustCompile(`name="hash" value="([0-9a-f]+)"`).FindStringSubmatch(a.body)[1]
+	if hash == b.hash(own.ID) {
+		t.Error("the hash is that of an answer to the case's own post")
+	}
+	v.want(v.post(path+"/send", "hash", b.hash(own.ID)), 409)
+	// Unchanged, it is the draft that is there already.
+	v.want(v.post(path+"/check", "kind", "first", "version", "1", "to", string(second.ID), "text", "It fits with the adapter."), 200)
+	if s, _, err := b.Cases.Touched(t.Context(), own.ID); err != nil || s.Draft.Version != 1 || s.Draft.To != second.ID {
+		t.Fatalf("%+v, %v", s.Draft, err)
+	}
+	v.want(v.post(path+"/posted", "hash", hash, "url", "https://social.example/our/1"), 303)
+	// That one has its answer: the next is for the other.
+	v.want(v.post(path+"/reopen"), 303)
+	v.want(v.get(path+"?mode=reply"), 200, `<option value="`+string(own.ID)+`" selected>@ravi`, "Answered: @lin")
+	// What no longer belongs to it can't be answered from here.
+	v.want(v.post(path+"/check", "kind", "first", "version", "0", "to", string(b.asks("3", "masto").ID), "text", "It fits."), 409, "It fits.", "no longer part of this case")
+}
