@@ -151,7 +151,7 @@ type Kind = config.Kind[Deps, Notifier]
 // Kinds are all notifiers.
 var Kinds = []Kind{
 	config.NewKind("pagerduty", "PagerDuty and others that take its Events API v2: one incident per escalation.", pagerDutyDefaults, openPagerDuty),
-	config.NewKind("webhook", "A JSON request to an address of yours, signed as Standard Webhooks: `webhook-signature` is `v1,` and the base64 of HMAC-SHA256 over `webhook-id.webhook-timestamp.body`.", webhookDefaults, openWebhook),
+	config.NewKind("webhook", "A JSON request to an address of yours, signed as Standard Webhooks (HMAC-SHA256).", webhookDefaults, openWebhook),
 	config.NewKind("email", "E-mail to the person on the ladder, or to fixed addresses.", emailDefaults, openEmail),
 	config.NewKind("slack", "Slack: a channel by its incoming webhook, or a bot that keeps one message for an escalation and tells its course in the thread.", slackDefaults, openSlack),
 	config.NewKind("teams", "Microsoft Teams: a chat or channel, by a flow of the Workflows app.", teamsDefaults, openTeams),

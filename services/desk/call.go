@@ -495,10 +495,10 @@ func (d *Desk) who(actor string) string {
 	return actor
 }
 
-// brandName is what a brand is called.
-func (d *Desk) brandName(id string) string {
-	if b, ok := settings.Brands.Get(d.Settings, id); ok {
-		return b.Name
+// brandName is what a brand is called in the caller's language.
+func (c *call) brandName(id string) string {
+	if b, ok := settings.Brands.Get(c.Settings, id); ok {
+		return b.Called(c.l.lang)
 	}
 	return id
 }

@@ -283,7 +283,7 @@ func (c *call) verdict(s *casework.State) verdictView {
 	}
 	cause, rule := escalation.Cause(v)
 	if v.Page && cause != "" {
-		out.PageReason = l.say("risk."+string(cause)) + " · " + rule
+		out.PageReason = l.say("risk."+string(cause)) + " · " + c.ruleName(rule)
 	}
 	slices.SortStableFunc(v.Risks, func(a, b mention.Risk) int {
 		return slices.Index(mention.Categories, a.Category) - slices.Index(mention.Categories, b.Category)
@@ -292,7 +292,7 @@ func (c *call) verdict(s *casework.State) verdictView {
 	for i, r := range v.Risks {
 		risk := riskView{
 			Note: itoa(i + 1), Name: string(r.Category), Label: l.say("risk." + string(r.Category)), Step: stepOf(v.Page && r.Category == cause, r.Category),
-			Words: shorten(between(text.Mask(content), r.Start, r.End), 120), Rule: r.Rule, P: r.Score, Deadline: l.at(r.Deadline),
+			Words: shorten(between(text.Mask(content), r.Start, r.End), 120), Rule: c.ruleName(r.Rule), P: r.Score, Deadline: l.at(r.Deadline),
 			start: r.Start, end: r.End,
 		}
 		if out.Judged != nil {
@@ -307,6 +307,14 @@ func (c *call) verdict(s *casework.State) verdictView {
 		out.Risks = append(out.Risks, risk)
 	}
 	return out
+}
+
+// ruleName is the name of a rule of the classifier; what has none is told in words.
+func (c *call) ruleName(name string) string {
+	if c.l.has("rule." + name) {
+		return c.l.say("rule." + name)
+	}
+	return name
 }
 
 // setMarks shows or hides our marks in posts, on this device.

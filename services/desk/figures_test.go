@@ -54,7 +54,7 @@ func TestWaitsAreToldByMedianAndPercentile(t *testing.T) {
 	}
 	for lang, head := range map[string]string{
 		"en": ",First reply (working time): Median,First reply (working time): 90th percentile,Resolution (working time): Median,Resolution (working time): 90th percentile\r\n",
-		"ja": ",初回返信まで(営業時間) 中央値,初回返信まで(営業時間) 90%点,完了まで(営業時間) 中央値,完了まで(営業時間) 90%点\r\n",
+		"ja": ",初回返答まで(営業時間) 中央値,初回返答まで(営業時間) 90%点,完了まで(営業時間) 中央値,完了まで(営業時間) 90%点\r\n",
 	} {
 		var b strings.Builder
 		x := &Export{Lang: lang, By: search.Grouping{Time: search.ByDay}, Now: time.Now()}

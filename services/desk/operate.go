@@ -27,6 +27,8 @@ func atoi(s string) int {
 // span is a length of time in one unit.
 func (l *locale) span(d time.Duration) string {
 	switch {
+	case d > 0 && d < 100*time.Millisecond:
+		return l.say("span.ms", max(1, d.Milliseconds()))
 	case d < time.Second:
 		return l.say("span.s", strconv.FormatFloat(d.Seconds(), 'f', 1, 64))
 	case d < time.Minute:
