@@ -205,15 +205,16 @@ func (c *call) autosaved(s *casework.State, err error) error {
 		return err
 	}
 	if d := s.Draft; d != nil {
-		v.Version, v.Text = d.Version, c.l.say("composer.draft", c.who(d.Author), c.l.at(d.At).Ago())
+		v.Version, v.Revision, v.Text = d.Version, s.Last, c.l.say("composer.draft", c.who(d.Author), c.l.at(d.At).Ago())
 	}
 	return c.show(http.StatusOK, "case", "autosaved", v)
 }
 
 // savedView tells how a draft is stored.
 type savedView struct {
-	Version int
-	Text    string
+	Version  int
+	Revision uint64 // of the case with it
+	Text     string
 }
 
 // store writes the composer's content as the case's draft, unless the draft is

@@ -381,15 +381,24 @@ func TestAReplyIsStoredWhileItIsWritten(t *testing.T) {
 	}
 	w.key(", and look into it")
 	w.until(`document.querySelector('#c-form [name="version"]').value === "2"`)
-	if s = b.now(m.ID); s.Draft.Text != "We are sorry to hear this, and look into it" {
+	// What one has stored oneself is no change that somebody must be told of.
+	w.eval(`window.told = ""; new MutationObserver(() => { window.told += document.querySelector("#flash").textContent; }).observe(document.querySelector("#flash"), { childList: true, characterData: true, subtree: true, attributes: true }); 1`)
+	w.key(" now")
+	w.until(`document.querySelector('#c-form [name="version"]').value === "3"`)
+	w.key(" and")
+	w.until(`document.querySelector('#c-form [name="version"]').value === "4"`)
+	if got := w.eval(`window.told`); got != "" {
+		t.Errorf("was told of one's own draft: %q", got)
+	}
+	if s = b.now(m.ID); s.Draft.Text != "We are sorry to hear this, and look into it now and" {
 		t.Errorf("stored %q", s.Draft.Text)
 	}
 	// Somebody takes the case over: what is typed then is refused, and stays.
 	bob := b.as("bob", everywhere, identity.Agent)
 	bob.want(bob.post("/cases/"+string(m.ID)+"/claim", "take", "yes"), 303)
-	w.key(" now")
+	w.key(" then")
 	w.until(`document.querySelector("#autosaved")?.classList.contains("warn") || document.querySelector("#flash").innerText.includes("Bob")`)
-	if got := fmt.Sprint(w.eval(`document.querySelector("#c-text")?.value ?? sessionStorage.getItem("earshot:` + string(m.ID) + `:reply")`)); !strings.HasSuffix(got, "look into it now") {
+	if got := fmt.Sprint(w.eval(`document.querySelector("#c-text")?.value ?? sessionStorage.getItem("earshot:` + string(m.ID) + `:reply")`)); !strings.HasSuffix(got, "now and then") {
 		t.Errorf("what was typed became %q", got)
 	}
 	w.eval(`{ const el = document.querySelector("#c-text"); if (el) el.defaultValue = el.value; 1 }`) // or the browser asks

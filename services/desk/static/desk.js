@@ -211,9 +211,13 @@
       note.classList.toggle("warn", !got.ok);
       if (!got.ok) return;
       form.elements.version.value = saved.dataset.version;
+      $("#case").dataset.revision = saved.dataset.revision;
       text.defaultValue = sent;
       if (text.value === sent) sessionStorage.removeItem(keepKey(text)); else autosave(form);
-    } catch (err) { /* it is kept in the browser, and stored with the next letter */ }
+    } catch (err) { // it is kept in the browser, and stored with the next letter or connection
+      note.textContent = words.unsaved;
+      note.classList.add("warn");
+    }
   });
   const check = later(280, async (form) => {
     try {
@@ -478,6 +482,11 @@
     if (!$("[data-board]") || $("[data-board]").contains(document.activeElement)) return;
     try { const got = await load("/board", "board"); if (got) swap(got.html); } catch (err) { /* the stale mark tells */ }
   });
+  // What is typed into stays; it is told that somebody else has worked on the case.
+  function theirs(html) {
+    const now = new DOMParser().parseFromString(html, "text/html").getElementById("case");
+    if (now && +now.dataset.revision > +$("#case").dataset.revision) flash(words.changed);
+  }
   const changed = new Set();
   const follow = later(250, async () => {
     for (const id of changed) {
@@ -485,9 +494,12 @@
       const here = $("#case")?.dataset.id === id;
       if (!here && !document.getElementById("row-" + id)) continue;
       if (here && $(".labels")) continue; // what is ticked there is not stored
-      if (here && dirty()) { say(words.changed); flash(words.changed); continue; }
-      if (here && $("#composer")?.contains(document.activeElement)) continue;
-      try { const got = await load("/cases/" + id + location.search, here ? "case" : "row"); if (got?.ok) swap(got.html); } catch (err) { /* as above */ }
+      const written = here && dirty();
+      if (!written && here && $("#composer")?.contains(document.activeElement)) continue;
+      try {
+        const got = await load("/cases/" + id + location.search, here ? "case" : "row");
+        if (got?.ok && written) theirs(got.html); else if (got?.ok) swap(got.html);
+      } catch (err) { /* as above */ }
     }
   });
   function live(url, lost = 0) {
@@ -495,7 +507,7 @@
     const source = new EventSource(url);
     source.onopen = () => {
       clearTimeout(late);
-      if (lost) { $("#stale").hidden = true; say(words.back); fresh(); const id = $("#case")?.dataset.id; if (id) { changed.add(id); follow(); } }
+      if (lost) { $("#stale").hidden = true; say(words.back); fresh(); const id = $("#case")?.dataset.id; if (id) { changed.add(id); follow(); } const form = $("#c-form"); if (form) autosave(form); }
       lost = 0;
     };
     source.onerror = () => {
