@@ -404,6 +404,32 @@ func TestAReplyIsStoredWhileItIsWritten(t *testing.T) {
 	w.eval(`{ const el = document.querySelector("#c-text"); if (el) el.defaultValue = el.value; 1 }`) // or the browser asks
 }
 
+// TestASessionEndsWhileSomebodyWrites keeps the page: signed in again beside, one
+// goes on where one was.
+func TestASessionEndsWhileSomebodyWrites(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	m := b.angry()
+	v := b.as("aya", everywhere, identity.Agent)
+	w := b.window(t, v)
+	w.run(chromedp.Navigate(b.server.URL + "/queue?mode=reply&case=" + string(m.ID)))
+	w.until(`!!document.querySelector("#c-text")`)
+	cookie := v.client.Jar.Cookies(b.address())[0]
+	w.eval(fmt.Sprintf(`document.cookie = %q`, cookie.Name+"=gone; path=/"))
+	w.run(chromedp.Focus("#c-text"))
+	w.key("We are sorry")
+	w.until(`document.querySelector("#flash").innerText.includes("You are signed out") && document.querySelectorAll("#flash a[target]").length === 1`)
+	if got := w.eval(`location.pathname + " " + document.querySelector("#c-text").value`); got != "/queue We are sorry" {
+		t.Errorf("is at %q", got)
+	}
+	w.eval(fmt.Sprintf(`document.cookie = %q`, cookie.Name+"="+cookie.Value+"; path=/"))
+	w.key(" to hear this")
+	w.until(`document.querySelector('#c-form [name="version"]').value === "1"`)
+	if s := b.now(m.ID); s.Draft.Text != "We are sorry to hear this" {
+		t.Errorf("stored %q", s.Draft.Text)
+	}
+	w.until(`document.querySelector("#flash").hidden`)
+}
+
 func TestAThreadThatMustNotBeAnswered(t *testing.T) {
 	b := newBench(t)
 	b.account()

@@ -33,7 +33,8 @@
 
   async function load(url, part, init = {}) {
     const answer = await fetch(url, { ...init, headers: { "Earshot-Part": part, ...init.headers } });
-    if (new URL(answer.url).pathname === "/sign-in") { location.assign(answer.url); return null; }
+    if (new URL(answer.url).pathname === "/sign-in") { signedOut(answer.url); return null; }
+    if ($("#flash a[data-sign-in]")) { $("#flash").replaceChildren(); $("#flash").hidden = true; }
     const html = await answer.text();
     if (!answer.headers.get("Earshot-Part")) throw new Error(String(answer.status));
     return { html, ok: answer.ok, url: answer.url };
@@ -51,6 +52,15 @@
     a.href = word.href; a.textContent = word.about;
     $("#flash").append(a);
     fade($("#flash"));
+  }
+  // The session is over. Whoever is writing signs in beside, and goes on here.
+  function signedOut(url) {
+    if (!dirty()) { location.assign(url); return; }
+    if ($("#flash:not([hidden]) a[data-sign-in]")) return;
+    flash(words.out);
+    const a = document.createElement("a");
+    a.href = "/sign-in"; a.target = "_blank"; a.dataset.signIn = ""; a.textContent = words.in;
+    $("#flash").append(a);
   }
   const failed = (err) => { if (err.name !== "AbortError") flash(words.failed); };
   let fading;
@@ -203,9 +213,12 @@
     const text = $('[data-keep="reply"]', form), note = $("#autosaved", form);
     if (!note?.dataset.autosave || !text.isConnected || text.value === text.defaultValue || !text.value.trim()) return;
     const sent = text.value;
+    // It is kept in the browser, and stored with the next letter or connection.
+    const unsaved = () => { note.textContent = words.unsaved; note.classList.add("warn"); };
     try {
       const got = await load(note.dataset.autosave, "autosave", { method: "POST", body: new URLSearchParams(new FormData(form)) });
-      const saved = got && new DOMParser().parseFromString(got.html, "text/html").getElementById("autosaved");
+      if (!got) { unsaved(); return; }
+      const saved = new DOMParser().parseFromString(got.html, "text/html").getElementById("autosaved");
       if (!saved || !text.isConnected) return;
       note.textContent = saved.textContent;
       note.classList.toggle("warn", !got.ok);
@@ -214,10 +227,7 @@
       $("#case").dataset.revision = saved.dataset.revision;
       text.defaultValue = sent;
       if (text.value === sent) sessionStorage.removeItem(keepKey(text)); else autosave(form);
-    } catch (err) { // it is kept in the browser, and stored with the next letter or connection
-      note.textContent = words.unsaved;
-      note.classList.add("warn");
-    }
+    } catch (err) { unsaved(); }
   });
   const check = later(280, async (form) => {
     try {
