@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -270,6 +271,11 @@ func (a *App) routes() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if h := a.front.Load(); h != nil {
 			(*h).ServeHTTP(w, r)
+			return
+		}
+		if slices.ContainsFunc(a.opts.Services, func(s Service) bool { _, up := a.ready.Load(s.Name); return !up }) {
+			w.Header().Set("Retry-After", "2") // what answers here may be among what is not up yet
+			http.Error(w, "Earshot is starting; try again in a moment. / 起動中です。少し待ってから、もう一度お試しください。", http.StatusServiceUnavailable)
 			return
 		}
 		http.NotFound(w, r)

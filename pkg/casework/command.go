@@ -38,6 +38,10 @@ type decision struct {
 type Refused struct {
 	Code string
 	Text string
+	// Format and Args are what Text was made of, for translation; empty where it
+	// was made otherwise.
+	Format string
+	Args   []any
 	// Who holds what stands in the way, where somebody does.
 	Who string
 	// Findings are what the reply check says, of [CodeCheck].
@@ -66,7 +70,7 @@ const (
 )
 
 func refuse(code, format string, args ...any) error {
-	return &Refused{Code: code, Text: fmt.Sprintf(format, args...)}
+	return &Refused{Code: code, Text: fmt.Sprintf(format, args...), Format: format, Args: args}
 }
 
 // may wants the right for the case's brand.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/identity"
@@ -89,9 +90,20 @@ func (s *Store) Do(ctx context.Context, by identity.Viewer, id mention.ID, cmd C
 		if err := d.takes(); err != nil {
 			return Event{}, err
 		}
-		return cmd.decide(d)
+		e, err := cmd.decide(d)
+		if err == nil && (utf8.RuneCountInString(e.Text) > maxText || len(e.To) > maxTo) {
+			err = refuse(CodeInput, "the text is too long")
+		}
+		return e, err
 	})
 }
+
+// Caps on what a person says with a command: a case is read as a whole, again
+// and again.
+const (
+	maxText = 20_000 // code points of a note or reason
+	maxTo   = 400    // bytes of a department's name
+)
 
 // takes tells whether the case takes commands at all, and shows itself to by.
 func (d *decision) takes() error {

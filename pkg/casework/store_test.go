@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -385,4 +386,16 @@ func TestAReplyAnswersAPostThatJoined(t *testing.T) {
 	if s = b.must(lea, own, Write{Version: 1, Text: "お待たせしました", To: own}); s.Draft.To != "" {
 		t.Errorf("its own post is told as %q", s.Draft.To)
 	}
+}
+
+func TestWhatPeopleSayIsCapped(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.tag(post(1, "返事がない"))
+	for _, c := range []Command{AddNote{Text: strings.Repeat("あ", maxText+1)}, HandOver{To: strings.Repeat("い", maxTo)}, Escalate{Why: strings.Repeat("う", maxText+1)}} {
+		if _, err := b.Do(t.Context(), ann, id, c); codeOf(err) != CodeInput {
+			t.Errorf("%T: %v", c, err)
+		}
+	}
+	b.must(ann, id, AddNote{Text: strings.Repeat("あ", maxText)})
 }

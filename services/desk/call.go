@@ -443,6 +443,8 @@ func refusalStatus(code string) int {
 func (c *call) refusal(r *casework.Refused) string {
 	key := "refused." + r.Code
 	switch {
+	case c.l.words.mistakes[r.Format] != "" && (r.Code == casework.CodeInput || r.Code == casework.CodeState):
+		return fill(c.l.words.mistakes[r.Format], r.Args)
 	case !c.l.has(key):
 		return r.Text
 	case r.Code == casework.CodeHeld, r.Code == casework.CodeNoAnswer:
