@@ -482,7 +482,7 @@ func (x *indexer) tick(ctx context.Context, id mention.ID) error {
 		if ok {
 			fresh := x.ofCase(&before)
 			inherit(&fresh, d)
-			if !fresh.NextAt.After(x.now()) {
+			if !fresh.NextAt.IsZero() && !fresh.NextAt.After(x.now()) {
 				fresh.NextAt = x.now().Add(time.Minute)
 			}
 			d = &fresh
