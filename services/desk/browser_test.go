@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
@@ -74,7 +76,23 @@ func (w *window) until(js string) {
 	}
 }
 
-func (w *window) key(keys string) { w.t.Helper(); w.run(chromedp.KeyEvent(keys)) }
+// key presses keys as a keyboard does: one that the page takes as a command types
+// nothing, wherever the command leads.
+func (w *window) key(keys string) {
+	w.t.Helper()
+	for _, r := range keys {
+		events := kb.Encode(r)
+		if len(events) == 3 { // down, what it types, up
+			events[0].Text, events[0].UnmodifiedText = events[1].Text, events[1].UnmodifiedText
+			events = []*input.DispatchKeyEventParams{events[0], events[2]}
+		}
+		for _, e := range events {
+			if _, err := chromedp.Call(w.ctx, input.DispatchKeyEvent, *e); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
 
 func TestTheQueueIsWorkedByKeyboard(t *testing.T) {
 	b := newBench(t)
