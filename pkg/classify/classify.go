@@ -19,7 +19,7 @@ import (
 )
 
 // codeVersion rises whenever the code changes what verdicts come out.
-const codeVersion = "4"
+const codeVersion = "5"
 
 // Options says what a classifier goes by.
 type Options struct {

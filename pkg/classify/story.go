@@ -49,7 +49,7 @@ func (d *document) storyKey(m *mention.Mention) string {
 // kanji a Japanese run has, the less often it is drawn: runs of kana are endings
 // that all texts share.
 func leastShingle(letters []rune, japanese bool) uint64 {
-	size := 11
+	size := 13
 	if japanese {
 		size = 6
 	}

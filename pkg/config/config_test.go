@@ -184,7 +184,7 @@ func TestDeepNestingIsRefusedQuickly(t *testing.T) {
 	for _, raw := range []string{strings.Repeat("[", 100_000), strings.Repeat("- ", 100_000), strings.Repeat("{a: ", 50_000)} {
 		start := time.Now()
 		_, err := load([]byte(raw), noEnv)
-		if err == nil || time.Since(start) > time.Minute {
+		if err == nil || time.Since(start) > 2*time.Second {
 			t.Errorf("%.10s…: %v after %v", raw, err, time.Since(start))
 		}
 	}
