@@ -27,6 +27,9 @@ func (s *snapshot) counted(p *plan) bool {
 
 // count returns how many documents the plan has.
 func (s *snapshot) count() (n int64, err error) {
+	if s.cond == nothing {
+		return 0, nil
+	}
 	if s.counted(s.plan) {
 		err = s.tx.QueryRowContext(s.ctx, "SELECT coalesce(sum(n), 0) FROM tally WHERE "+s.cond).Scan(&n)
 		return n, err
@@ -53,17 +56,77 @@ func (s *snapshot) total(rows int, next bool) (n int64, err error) {
 	return n, err
 }
 
-// Counts implements [Engine].
+// Counts implements [Engine]. Queries that differ by their author alone are one
+// statement: a batch of new mentions asks of each of its authors.
 func (e *SQLite) Counts(ctx context.Context, queries ...Query) ([]int64, error) {
 	counts := make([]int64, len(queries))
+	type asked struct {
+		snapshot
+		by map[int64][]int // by author, which queries
+	}
+	alike := map[string]*asked{}
 	err := e.readAll(ctx, queries, func(i int, s *snapshot) (err error) {
-		counts[i], err = s.count()
-		return err
+		if rest, author, ok := s.oneAuthor(); ok {
+			a := alike[rest]
+			if a == nil {
+				a = &asked{*s, map[int64][]int{}}
+				alike[rest] = a
+			}
+			a.by[author] = append(a.by[author], i)
+		} else {
+			counts[i], err = s.count()
+		}
+		if err != nil || i+1 < len(queries) {
+			return err
+		}
+		for rest, a := range alike {
+			if err := a.countAuthors(rest, a.by, counts); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return counts, nil
+}
+
+// oneAuthor returns the author that the plan asks for, and its other conditions,
+// if it has one and no text.
+func (s *snapshot) oneAuthor() (rest string, author int64, ok bool) {
+	values := s.plan.Where[FieldAuthor]
+	if len(values) != 1 || s.match != "" {
+		return "", 0, false
+	}
+	ids := s.names.alike[FieldAuthor][sameValue(values[0])]
+	if len(ids) != 1 || ids[0] <= 0 {
+		return "", 0, false
+	}
+	return s.where(s.plan.without(FieldAuthor)), ids[0], true
+}
+
+// countAuthors adds to counts how many documents that meet cond each author has.
+func (s *snapshot) countAuthors(cond string, by map[int64][]int, counts []int64) error {
+	ids := make([]string, 0, len(by))
+	for id := range by {
+		ids = append(ids, strconv.FormatInt(id, 10))
+	}
+	rows, err := s.tx.QueryContext(s.ctx, "SELECT f_author, count(*) FROM doc WHERE f_author > 0 AND f_author IN ("+strings.Join(ids, ",")+") AND "+cond+" GROUP BY 1")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, n int64
+		if err := rows.Scan(&id, &n); err != nil {
+			return err
+		}
+		for _, i := range by[id] {
+			counts[i] = n
+		}
+	}
+	return rows.Err()
 }
 
 // Facets implements [Engine].

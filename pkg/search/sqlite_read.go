@@ -134,11 +134,17 @@ func (s *snapshot) where(p *plan) string {
 			and = append(and, t.column+" > 0") // also so that SQLite sees that by_due serves
 		}
 	}
-	if len(and) == 0 {
+	switch {
+	case slices.Contains(and, nothing):
+		return nothing
+	case len(and) == 0:
 		return "1"
 	}
 	return strings.Join(and, " AND ")
 }
+
+// nothing is the condition that no document meets.
+const nothing = "0"
 
 // ceilMilli is the first millisecond not before t.
 func ceilMilli(t time.Time) int64 { return t.Add(time.Millisecond - 1).UnixMilli() }
@@ -166,7 +172,7 @@ func (s *snapshot) in(f Field, values []string, not string) string {
 		return "seq " + not + "IN (SELECT seq FROM sent WHERE hash IN (" + strings.Join(ids, ",") + "))"
 	}
 	if len(ids) == 0 && not == "" {
-		return "0" // nothing has it: SQLite would ask every row
+		return nothing // SQLite would ask every row
 	}
 	cond := column(f) + " " + not + "IN (" + strings.Join(ids, ",") + ")"
 	if len(ids) == 1 {

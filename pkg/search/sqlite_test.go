@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -208,6 +209,47 @@ func TestSQLiteCountsStayRightThroughAnyChange(t *testing.T) {
 
 // A run of two and more Japanese characters finds exactly the texts that
 // contain it, whatever the text.
+// TestSQLiteCountsOfManyAuthors asks of many authors at once what is also asked
+// of each alone, of which some are unknown, asked twice, or of other brands.
+func TestSQLiteCountsOfManyAuthors(t *testing.T) {
+	e := openTestSQLite(t, filepath.Join(t.TempDir(), "index.db"))
+	load(t, e, goldenDocs(), 10)
+	var queries []Query
+	for _, author := range []string{"author-0", "author-1", "author-1", "nobody", "AUTHOR-2", "author-3"} {
+		for _, more := range []map[Field][]string{
+			{}, {FieldBrand: {"acme"}}, {FieldBrand: {"beta"}, FieldOpen: {Yes}}, {FieldBrand: {"unknown"}}, {FieldStatus: {"new", "done"}},
+		} {
+			where := map[Field][]string{FieldAuthor: {author}}
+			maps.Copy(where, more)
+			queries = append(queries,
+				Query{Viewer: SeesAll(), Where: where},
+				Query{Viewer: Sees("acme"), Where: where},
+				Query{Viewer: SeesAll(), Where: where, Text: "弁当"},
+				Query{Viewer: SeesAll(), Where: where, Published: Period{From: epoch.Add(5 * time.Hour)}},
+				Query{Viewer: SeesAll(), Where: more, Except: map[Field][]string{FieldAuthor: {author}}},
+			)
+		}
+	}
+	got, err := e.Counts(t.Context(), queries...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := int64(0)
+	for i, q := range queries {
+		q.Limit = MaxLimit
+		res, err := e.Search(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found += got[i]; got[i] != int64(len(res.Hits)) {
+			t.Errorf("%+v counts %d and finds %d", q, got[i], len(res.Hits))
+		}
+	}
+	if found == 0 {
+		t.Error("nothing is found at all")
+	}
+}
+
 func TestSQLiteFindsJapaneseAsSubstrings(t *testing.T) {
 	e := openTestSQLite(t, filepath.Join(t.TempDir(), "index.db"))
 	r := rand.New(rand.NewPCG(3, 3))
