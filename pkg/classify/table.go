@@ -16,8 +16,9 @@ func weightOf(r row, k int) int32 { return int32(r[k]) - 128 }
 
 // table finds the row of a feature, in the bytes of the model.
 type table struct {
-	rows  []byte // by ascending hash
-	ranks [1 << (rankBits - 6)]rank
+	rows   []byte   // by ascending hash
+	hashes []uint32 // of the rows, so that a look-up touches few lines of memory
+	ranks  [1 << (rankBits - 6)]rank
 }
 
 // rank says, of hashes that begin with the same bits, which row is the first,
@@ -32,9 +33,11 @@ const rankBits = 20
 
 func (t *table) fill(rows []byte) error {
 	t.rows = rows
+	t.hashes = make([]uint32, len(rows)/rowBytes)
 	last, at := uint32(0), 0 // 0 is no hash
-	for i := range uint32(len(rows) / rowBytes) {
-		hash := t.hash(i)
+	for i := range uint32(len(t.hashes)) {
+		hash := binary.LittleEndian.Uint32(t.row(i)[hashByte:])
+		t.hashes[i] = hash
 		if hash <= last {
 			return errors.New("model: its rows are not in order")
 		}
@@ -48,8 +51,6 @@ func (t *table) fill(rows []byte) error {
 }
 
 func (t *table) row(i uint32) row { return row(t.rows[int(i)*rowBytes:]) }
-
-func (t *table) hash(i uint32) uint32 { return binary.LittleEndian.Uint32(t.row(i)[hashByte:]) }
 
 // find returns the row of hash, nil if it has none.
 func (t *table) find(hash uint32) row {
@@ -72,8 +73,8 @@ func (t *table) may(hash uint32) uint64 {
 func (t *table) place(hash uint32) (uint32, bool) {
 	r := &t.ranks[hash>>(38-rankBits)]
 	i := r.first + uint32(bits.OnesCount64(r.may&(1<<(hash>>(32-rankBits)&63)-1)))
-	for ; int(i)*rowBytes < len(t.rows); i++ {
-		if h := t.hash(i); h >= hash {
+	for ; int(i) < len(t.hashes); i++ {
+		if h := t.hashes[i]; h >= hash {
 			return i, h == hash
 		}
 	}

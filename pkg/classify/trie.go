@@ -17,8 +17,13 @@ type trie struct {
 type node struct {
 	label rune
 	kids  int32
-	word  int32 // what ends there; 0 for nothing
+	word  int32  // what ends there; 0 for nothing
+	may   uint32 // a bit for the label of each kid
 }
+
+// bit is the bit of may that stands for r. Most steps lead nowhere, and are told
+// by it from the node alone.
+func bit(r rune) uint32 { return 1 << (uint32(r) * 0x9e3779b1 >> 27) }
 
 // word is what ends at a node: spans of outputs and of forks.
 type word struct {
@@ -41,6 +46,13 @@ func (o output) set() set   { return set(o >> 1) }
 func (o output) open() bool { return o&1 != 0 }
 
 func (t *trie) index() {
+	for i := range t.nodes[:len(t.nodes)-1] {
+		n := &t.nodes[i]
+		n.may = 0
+		for _, kid := range t.nodes[n.kids:t.nodes[i+1].kids] {
+			n.may |= bit(kid.label)
+		}
+	}
 	first := t.nodes[0].kids
 	for i := first; i < t.nodes[1].kids; i++ {
 		if r := t.nodes[i].label; r < 1<<16 {
@@ -51,6 +63,9 @@ func (t *trie) index() {
 
 // step returns the node reached from n by r, 0 if there is none.
 func (t *trie) step(n int32, r rune) int32 {
+	if t.nodes[n].may&bit(r) == 0 {
+		return 0
+	}
 	lo, hi := t.nodes[n].kids, t.nodes[n+1].kids
 	for hi-lo > 6 {
 		if mid := lo + (hi-lo)/2; t.nodes[mid].label <= r {
