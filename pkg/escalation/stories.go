@@ -3,6 +3,7 @@ package escalation
 import (
 	"container/list"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
@@ -41,10 +42,23 @@ type storyKey struct{ brand, story string }
 type story struct {
 	key     storyKey
 	last    time.Time
-	posts   map[uint64]time.Time // by mention, of the last hour at least
-	authors map[uint64]int64     // followers by author
+	posts   []post // of the last hour at least
+	authors []author
 	reach   int64
 }
+
+// A story has few of each as a rule and MaxGrowth at most, so they are looked
+// through rather than looked up.
+type (
+	post struct {
+		mention uint64
+		at      time.Time
+	}
+	author struct {
+		id        uint64
+		followers int64
+	}
+)
 
 // Add counts t in its story and returns the story's size at now. When
 // rebuilding, now is the time t was seen.
@@ -59,7 +73,7 @@ func (s *Stories) Add(t *mention.Tagged, now time.Time) Size {
 	}
 	el, before := s.byKey[key], 0
 	if el == nil {
-		el = s.recent.PushBack(&story{key: key, posts: map[uint64]time.Time{}})
+		el = s.recent.PushBack(&story{key: key})
 		s.byKey[key] = el
 	} else {
 		s.recent.MoveToBack(el)
@@ -79,28 +93,33 @@ func (s *Stories) Add(t *mention.Tagged, now time.Time) Size {
 func (st *story) entries() int { return len(st.posts) + len(st.authors) + 1 }
 
 func (st *story) post(id uint64, at, now time.Time) {
-	if len(st.posts) >= MaxGrowth {
-		for k, t := range st.posts {
-			if now.Sub(t) > time.Hour {
-				delete(st.posts, k)
-			}
-		}
+	if i := slices.IndexFunc(st.posts, func(p post) bool { return p.mention == id }); i >= 0 {
+		st.posts[i].at = at
+		return
 	}
-	if _, have := st.posts[id]; have || len(st.posts) < MaxGrowth {
-		st.posts[id] = at
+	if len(st.posts) >= MaxGrowth {
+		st.posts = slices.DeleteFunc(st.posts, func(p post) bool { return now.Sub(p.at) > time.Hour })
+	}
+	if len(st.posts) < MaxGrowth {
+		st.posts = append(st.posts, post{id, at})
 	}
 }
 
 func (st *story) author(id uint64, followers int64) {
-	have, ok := st.authors[id]
-	if !ok && len(st.authors) >= MaxGrowth || followers <= have {
+	i := slices.IndexFunc(st.authors, func(a author) bool { return a.id == id })
+	if i < 0 {
+		if len(st.authors) >= MaxGrowth || followers <= 0 {
+			return
+		}
+		i = len(st.authors)
+		st.authors = append(st.authors, author{id: id})
+	}
+	a := &st.authors[i]
+	if followers <= a.followers {
 		return
 	}
-	if st.authors == nil {
-		st.authors = map[uint64]int64{}
-	}
-	st.authors[id] = followers
-	st.reach += followers - have
+	st.reach += followers - a.followers
+	a.followers = followers
 	if st.reach < 0 { // a platform's nonsense added up beyond int64
 		st.reach = 1<<63 - 1
 	}
@@ -108,8 +127,8 @@ func (st *story) author(id uint64, followers int64) {
 
 func (st *story) size(now time.Time) Size {
 	size := Size{Reach: st.reach}
-	for _, at := range st.posts {
-		if age := now.Sub(at); age <= time.Hour && age >= -time.Hour {
+	for i := range st.posts {
+		if age := now.Sub(st.posts[i].at); age <= time.Hour && age >= -time.Hour {
 			size.LastHour++
 		}
 	}
