@@ -94,7 +94,6 @@ type plan struct {
 	brands  []string // nil for all
 	after   *position
 	offset  int // of a page by relevance
-	print   uint64
 }
 
 // position is a document's place in an order.
@@ -150,7 +149,6 @@ func (q Query) check() (*plan, error) {
 	default:
 		return nil, &QueryError{"sort", fmt.Sprintf("%q is none of queue, newest, oldest, relevance", q.Sort)}
 	}
-	p.print = p.fingerprint()
 	return p, p.readCursor()
 }
 
@@ -198,7 +196,7 @@ const cursorSize = 3 * 8
 
 func (p *plan) cursor(a, b int64) string {
 	buf := make([]byte, 0, cursorSize)
-	buf = binary.BigEndian.AppendUint64(buf, p.print)
+	buf = binary.BigEndian.AppendUint64(buf, p.fingerprint())
 	buf = binary.BigEndian.AppendUint64(buf, uint64(a))
 	buf = binary.BigEndian.AppendUint64(buf, uint64(b))
 	return base64.RawURLEncoding.EncodeToString(buf)
@@ -212,7 +210,7 @@ func (p *plan) readCursor() error {
 	if err != nil || len(buf) != cursorSize {
 		return &QueryError{"cursor", "is not one that this index gave"}
 	}
-	if binary.BigEndian.Uint64(buf) != p.print {
+	if binary.BigEndian.Uint64(buf) != p.fingerprint() {
 		return &QueryError{"cursor", "belongs to another query"}
 	}
 	a, b := int64(binary.BigEndian.Uint64(buf[8:])), int64(binary.BigEndian.Uint64(buf[16:]))
