@@ -75,7 +75,7 @@ func (c Write) decide(d *decision) (Event, error) {
 		}
 		v := t.InForce()
 		if err := v.choices(c.Slots); err != nil {
-			return Event{}, refuse(CodeInput, "%s", err)
+			return Event{}, err
 		}
 		text, _ := v.Render(c.Slots)
 		draft.Template, draft.TemplateVersion, draft.Edited = t.ID, v.N, text != c.Text

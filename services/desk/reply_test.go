@@ -1,6 +1,8 @@
 package desk
 
 import (
+	"html"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -215,6 +217,90 @@ func TestTemplatesAreReviewedAndCarried(t *testing.T) {
 	}
 	a := b.as("ann", everywhere, identity.Agent)
 	a.want(a.post("/templates/import", "yaml", text), 403)
+}
+
+// TestWhatIsWrongWithATemplateIsToldInTheReadersLanguage: at the input that it is
+// about, by the words of the form.
+func TestWhatIsWrongWithATemplateIsToldInTheReadersLanguage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ja, en := b.as("hana", everywhere, identity.Approver, identity.Admin), b.as("ken", everywhere, identity.Approver, identity.Admin)
+	p, _ := settings.Staff.Get(b.Settings, "hana")
+	p.Lang = "ja"
+	b.hire(p)
+	at := func(v *visitor, a answer, input, want string) {
+		t.Helper()
+		v.want(a, 422)
+		if got := between2(between2(a.body, `name="`+input+`"`, "</div>"), "<strong>", "</strong>"); got != want {
+			t.Errorf("at %s: %q, want %q", input, got, want)
+		}
+		for _, machine := range []string{"versions[", "slots[", "want ", "body:"} {
+			if v == ja && strings.Contains(a.body, machine) {
+				t.Errorf("at %s: the page says %q", input, machine)
+			}
+		}
+	}
+	base := []string{"lang", "ja", "kind", "final", "apology", "none"}
+	form := func(pairs ...string) []string { return append(slices.Clone(base), pairs...) }
+	at(ja, ja.post("/templates/new", form("name", "お礼", "body", " ")...), "body", "入力してください。")
+	at(ja, ja.post("/templates/new", form("name", "", "body", "はい")...), "name", "入力してください。")
+	at(ja, ja.post("/templates/new", form("name", "お礼", "body", "{{お名前}}様")...), "body", "空欄 {{お名前}} の名前は使えません。{{order_no}} のように、英小文字・数字・_ で書いてください。")
+	at(ja, ja.post("/templates/new", form("name", "お礼", "body", "はい", "review", "いつか")...), "review", "「いつか」は日付として読み取れません。2027-03-31 のように書いてください。")
+	at(en, en.post("/templates/new", form("name", "Thanks", "body", "{{お名前}}")...), "body", "Slot {{お名前}}: want a name of a-z, 0-9 and _.")
+	loc := ja.want(ja.post("/templates/new", form("name", "お礼", "body", "{{what}}")...), 303).Header.Get("Location")
+	at(ja, ja.post(loc, form("name", "お礼", "body", "{{what}}", "type.what", "choice", "choices.what", "")...), "choices.what", "選択肢をひとつ以上書いてください。初期値を決めるなら、その中から選びます。")
+	// From a file: by the words of the form too.
+	bring := func(v *visitor, yaml string, want ...string) {
+		t.Helper()
+		v.want(v.post("/templates/import", "yaml", yaml), 422, want...)
+	}
+	bring(ja, "template:\n  a:\n    name: お礼\n    lang: ja\n    versions:\n      - {n: 1, apology: none, body: '{{x}}'}\n", "テンプレート「a」:本文:空欄 {{x}} の説明が、slots の下にありません。", "!versions[")
+	bring(ja, "template:\n  a:\n    name: お礼\n    lang: fr\n    versions:\n      - {n: 1, apology: none, body: はい}\n", "言語:「fr」は使えません。ja か en にしてください。")
+	bring(ja, "template:\n  a:\n    id: b\n", "テンプレート「a」の id が「b」になっています")
+	bring(ja, "template:\n  a:\n    name: x\n", "テンプレート「a」に文面がありません")
+	bring(ja, "template:\n  A b:\n    name: x\n", "「A b」はテンプレートのIDに使えません")
+	bring(ja, "template:\n  a: [\n", "行目を読み取れません")
+	// Names of people, in both languages; what was typed stands there again.
+	long := strings.Repeat("長", 101)
+	at(ja, ja.post("/me", "name", "花", "public", long), "public", "改行なしの1〜100文字で入力してください。")
+	ja.want(ja.post("/me", "name", "花", "public", long), 422, long)
+	at(ja, ja.post("/staff/ken", "name", long, "email", "ken@kumo.example", "roles", "admin"), "name", "改行なしの1〜100文字で入力してください。")
+	at(ja, ja.post("/staff/ken", "name", "Ken", "email", "ken@", "roles", "admin"), "email", "メールアドレスを入力してください。")
+	at(ja, ja.post("/tokens/new", "name", long, "scope", "read", "brands", "kumo"), "name", "改行なしの1〜100文字で入力してください。")
+}
+
+// TestAFileWithoutTemplatesSaysWhatOneLooksLike: nothing is not brought in as nought
+// drafts; the example that is shown can be brought in as it stands.
+func TestAFileWithoutTemplatesSaysWhatOneLooksLike(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	v, ja := b.as("aya", everywhere, identity.Approver), b.as("hana", everywhere, identity.Approver)
+	p, _ := settings.Staff.Get(b.Settings, "hana")
+	p.Lang = "ja"
+	b.hire(p)
+	for _, empty := range []string{"", " \n", "# nothing yet\n", "{}", "template:\n", "template: {}\n"} {
+		v.want(v.post("/templates/import", "yaml", empty), 422, "This file holds no templates", "<pre")
+		ja.want(ja.post("/templates/import", "yaml", empty), 422, "このファイルにはテンプレートがありません", "<pre")
+	}
+	for _, x := range []*visitor{v, ja} {
+		page := x.want(x.get("/templates/import"), 200).body
+		example := html.UnescapeString(between2(page, `<pre class="card">`, "</pre>"))
+		x.want(x.post("/templates/import", "yaml", example), 303)
+		got, ok := settings.Templates.Get(b.Settings, "delivery-late")
+		if !ok || len(got.Versions) != 1 || got.Versions[0].Status != casework.TemplateDraft || len(got.Versions[0].Slots) != 1 {
+			t.Fatalf("from %q came %+v", example, got)
+		}
+	}
+	// What is approved already makes no draft, and that is said.
+	v.want(v.post("/templates/delivery-late/submit"), 303)
+	k := b.as("ken", everywhere, identity.Approver)
+	if got, _ := settings.Templates.Get(b.Settings, "delivery-late"); got.Versions[0].By == "ken" {
+		t.Fatal("its author approves it")
+	}
+	k.want(k.post("/templates/delivery-late/approve"), 303)
+	file := v.want(v.get("/templates.yaml?id=delivery-late"), 200).body
+	v.want(v.post("/templates/import", "yaml", file), 303)
+	v.want(v.get("/templates"), 200, "No draft was made")
 }
 
 func TestStepsOfAPlaybookAreTickedOff(t *testing.T) {

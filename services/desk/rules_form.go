@@ -123,11 +123,19 @@ func (f *formed) take(path string) string {
 	return strings.Join(all, " ")
 }
 
-// rest is what is wrong and has no place on the page.
+// rest is what is wrong and has no place on the page, each with what the form
+// calls it, or its path where it has no word for it.
 func (f *formed) rest() string {
 	var all []string
 	for _, at := range slices.Sorted(maps.Keys(f.wrong)) {
-		all = append(all, strings.TrimPrefix(at+": ", ": ")+f.wrong[at])
+		name := f.l.partLabel(f.kind, at)
+		if strings.HasPrefix(name, "rules.key.") {
+			name = at
+		}
+		if at != "" {
+			name += f.l.say("form.of")
+		}
+		all = append(all, name+f.wrong[at])
 	}
 	return strings.Join(all, " ")
 }
