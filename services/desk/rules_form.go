@@ -267,7 +267,7 @@ func (f *formed) group(at string, p *part, value any) formPart {
 		tree, _ := x.(map[string]any)
 		path := member(at, i)
 		wrong := len(f.wrong)
-		m := formMember{Path: path, Label: one + " " + strconv.Itoa(i+1), Says: f.says(path, p.parts, tree), Parts: f.parts(path, p.parts, tree), Del: "del:" + path}
+		m := formMember{Path: path, Label: one + " " + strconv.Itoa(i+1), Says: f.sentence(at, p.parts, tree, i), Parts: f.parts(path, p.parts, tree), Del: "del:" + path}
 		m.Open = len(f.wrong) < wrong || m.Says == ""
 		if i > 0 {
 			m.Up = "up:" + path
@@ -279,6 +279,17 @@ func (f *formed) group(at string, p *part, value any) formPart {
 	}
 	g.Error = f.take(at)
 	return g
+}
+
+// sentence is what member i of the list at says in one line: a sentence, where
+// there is one for it, and what was typed can be read so.
+func (f *formed) sentence(at string, parts []part, tree map[string]any, i int) string {
+	if say := said[f.kind+"."+indices.ReplaceAllString(at, "")]; say != nil {
+		if out, err := say(f.call, tree, i); err == nil {
+			return out
+		}
+	}
+	return f.says(member(at, i), parts, tree)
 }
 
 // says is what a member says in one line.
