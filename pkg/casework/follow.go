@@ -160,7 +160,7 @@ func (s *State) WroteAgain(t *mention.Tagged) (Event, bool) {
 		return Event{}, false
 	}
 	n := len(s.Replies)
-	hangs := s.Submitted != "" || s.Approval != nil || s.Outgoing != nil || n > 0
+	hangs := s.Asks() != "" || s.Approval != nil || s.Outgoing != nil || n > 0
 	inThread := hangs && s.inThread(m) && m.PublishedAt.After(s.Mention.PublishedAt)
 	awaited := s.Status == WaitingCustomer && n > 0 && m.Platform == s.Mention.Platform && m.PublishedAt.After(s.Replies[n-1].At)
 	return e, inThread || awaited

@@ -1,7 +1,9 @@
 package desk
 
 import (
+	"fmt"
 	"html"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -217,6 +219,102 @@ func TestTemplatesAreReviewedAndCarried(t *testing.T) {
 	}
 	a := b.as("ann", everywhere, identity.Agent)
 	a.want(a.post("/templates/import", "yaml", text), 403)
+}
+
+var approvedHash = regexp.MustCompile(`name="hash" value="([0-9a-f]+)"`)
+
+// TestAPostThatIsEditedWhileItsReplyWaits: the approver sees what changed and says yes
+// to the post as it is now, or sends the reply back; the trail tells which.
+func TestAPostThatIsEditedWhileItsReplyWaits(t *testing.T) {
+	t.Parallel()
+	for _, joined := range []bool{false, true} {
+		t.Run(fmt.Sprintf("joined %v", joined), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, indexer.Service)
+			b.account()
+			writer, approver := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.Approver)
+			post := mention.Post{Platform: "mastodon", NativeID: "1", Source: "masto", URL: "https://social.example/1", Text: "My order of Monday is late & wet.", Author: mention.Author{ID: "1", Handle: "ravi"}, SeenAt: time.Now().Add(-time.Hour)}
+			verdict := mention.Verdict{Lang: "en", Intent: mention.Complaint, Risks: []mention.Risk{{Category: mention.LegalThreat, Score: .9}}}
+			m := b.mention(post, verdict)
+			into, to := m, ""
+			if joined {
+				into, to = b.asked(2, "Kumo is late again", "mika", "mastodon"), string(m.ID)
+				_, err := b.Cases.Merge(t.Context(), b.staff("ken"), m.ID, into.ID)
+				b.put(err)
+			}
+			path := "/cases/" + string(into.ID)
+			writer.want(writer.post(path+"/claim"), 303)
+			writer.want(writer.post(path+"/check", "kind", "first", "version", "0", "to", to, "text", "We look into your order today."), 303)
+			first := approvedHash.FindStringSubmatch(approver.want(approver.get(path), 200, "Aya asks for approval", "!was edited after", `!name="anew"`).body)[1]
+
+			post.Text, post.EditedAt = "My order of Tuesday is late & wet!", time.Now()
+			b.mention(post, verdict)
+			b.now(m.ID)
+			b.now(into.ID)
+			approver.want(approver.get("/queue?view=approve"), 200, path[len("/cases/"):], "Awaiting approval")
+			page := approver.want(approver.get(path), 200, "Aya asks for approval", "The post was edited after approval was asked for",
+				"My order of <del>Monday</del> is late &amp; wet<del>.</del>", "My order of <ins>Tuesday</ins> is late &amp; wet<ins>!</ins>", "Approve for the post as it is now")
+			hash := approvedHash.FindStringSubmatch(page.body)[1]
+			if hash == first {
+				t.Fatal("the hash does not tell which text of the post is answered")
+			}
+			writer.want(writer.get(path), 200, "An approver decides anew", "!Approve for the post")
+			// Neither what was read before nor somebody who was not shown the edit.
+			approver.want(approver.post(path+"/approve", "hash", first, "anew", "yes"), 409)
+			approver.want(approver.post(path+"/approve", "hash", hash), 409, "read both and approve anew")
+			writer.want(writer.post(path+"/approve", "hash", hash, "anew", "yes"), 403)
+			approver.want(approver.post(path+"/approve", "hash", hash, "anew", "yes"), 303)
+			s := b.now(into.ID)
+			if s.Approval == nil || s.Approval.Hash != hash || s.Stands() != casework.InHand {
+				t.Fatalf("%s, approval %+v", s.Stands(), s.Approval)
+			}
+			approver.want(approver.get(path), 200, "approved the reply for the post as edited")
+			approver.want(approver.get("/queue?view=approve"), 200, "!"+path[len("/cases/"):])
+			// It is what leaves.
+			sent := writer.want(writer.post(path+"/check", "kind", "first", "version", "1", "to", to, "text", "We look into your order today."), 200, "We look into your order today.")
+			send := approvedHash.FindStringSubmatch(sent.body)[1]
+			writer.want(writer.post(path+"/send", "hash", send), 303)
+			if s = b.now(into.ID); s.Outgoing == nil || s.Outgoing.Hash != hash {
+				t.Errorf("on its way: %+v", s.Outgoing)
+			}
+		})
+	}
+}
+
+// TestWhatDiffersIsMarked holds each text to what it was, whatever is marked in it.
+func TestWhatDiffersIsMarked(t *testing.T) {
+	t.Parallel()
+	show := func(spans []span) string {
+		var b strings.Builder
+		for _, s := range spans {
+			if s.Mark {
+				b.WriteString("[" + s.Text + "]")
+			} else {
+				b.WriteString(s.Text)
+			}
+		}
+		return b.String()
+	}
+	long := strings.Repeat("長い投稿です。", 20_000)
+	for _, tt := range []struct{ old, now, was, is string }{
+		{"same", "same", "same", "same"},
+		{"", "new", "", "[new]"},
+		{"gone", "", "[gone]", ""},
+		{"月曜に届く", "火曜に届く予定", "[月]曜に届く", "[火]曜に届く[予定]"},
+		{"I was charged twice", "I was charged three times", "I was charged [twice]", "I was charged [three times]"},
+		{"\xffé", "\xffe", "\xff[é]", "\xff[e]"},
+	} {
+		was, is := edits(tt.old, tt.now)
+		if show(was) != tt.was || show(is) != tt.is {
+			t.Errorf("%q to %q: %q and %q", tt.old, tt.now, show(was), show(is))
+		}
+	}
+	for _, other := range []string{"別の" + long, strings.ReplaceAll(long, "長", "短"), long[:len(long)/2] + "!" + long[len(long)/2:]} {
+		was, is := edits(long, other)
+		if strings.NewReplacer("[", "", "]", "").Replace(show(was)) != long || strings.NewReplacer("[", "", "]", "").Replace(show(is)) != other {
+			t.Error("a long text does not come back as it was")
+		}
+	}
 }
 
 // TestWhatIsWrongWithATemplateIsToldInTheReadersLanguage: at the input that it is
