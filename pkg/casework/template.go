@@ -102,7 +102,7 @@ func (t *Template) Validate() error {
 		errs = append(errs, config.Invalid("versions", "want at least one"))
 	}
 	for i := range t.Versions {
-		if err := t.Versions[i].validate(); err != nil {
+		for _, err := range t.Versions[i].mistakes() {
 			errs = append(errs, fmt.Errorf("versions[%d]: %w", i, err))
 		}
 		if i > 0 && t.Versions[i].N <= t.Versions[i-1].N {
@@ -112,8 +112,7 @@ func (t *Template) Validate() error {
 	return errors.Join(errs...)
 }
 
-func (v *TemplateVersion) validate() error {
-	var errs []error
+func (v *TemplateVersion) mistakes() (errs []error) {
 	if strings.TrimSpace(v.Body) == "" {
 		errs = append(errs, config.Invalid("body", "required"))
 	}
@@ -151,7 +150,7 @@ func (v *TemplateVersion) validate() error {
 			errs = append(errs, config.Invalid(at+".choices", "want at least one, and the default among them"))
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // slot returns the description of a slot, or nil.

@@ -79,6 +79,7 @@ func TestTemplateValidate(t *testing.T) {
 		{"no such intent", func(t *Template, _ *TemplateVersion) { t.Intents = []mention.Intent{"joy"} }, "intents[0]"},
 		{"no date", func(t *Template, _ *TemplateVersion) { t.ReviewBy = "soon" }, "review_by"},
 		{"no body", func(_ *Template, v *TemplateVersion) { v.Body = " " }, "versions[0]: body: required"},
+		{"no body and no status", func(_ *Template, v *TemplateVersion) { v.Body, v.Status = "", "" }, "versions[0]: body: required\nversions[0]: status: "},
 		{"no such status", func(_ *Template, v *TemplateVersion) { v.Status = "ok" }, "status"},
 		{"no such apology", func(_ *Template, v *TemplateVersion) { v.Apology = "" }, "apology"},
 		{"no such kind", func(_ *Template, v *TemplateVersion) { v.Kind = "last" }, "kind"},

@@ -332,6 +332,9 @@ func TestWhatIsWrongWithATemplateIsToldInTheReadersLanguage(t *testing.T) {
 		if got := between2(between2(a.body, `name="`+input+`"`, "</div>"), "<strong>", "</strong>"); got != want {
 			t.Errorf("at %s: %q, want %q", input, got, want)
 		}
+		if strings.HasPrefix(a.Request.URL.Path, "/templates/") {
+			v.want(a, 422, map[*visitor]string{ja: ":", en: ": "}[v]+want+"</p>") // at the top, after the name of the input
+		}
 		for _, machine := range []string{"versions[", "slots[", "want ", "body:"} {
 			if v == ja && strings.Contains(a.body, machine) {
 				t.Errorf("at %s: the page says %q", input, machine)
@@ -382,7 +385,7 @@ func TestAFileWithoutTemplatesSaysWhatOneLooksLike(t *testing.T) {
 	}
 	for _, x := range []*visitor{v, ja} {
 		page := x.want(x.get("/templates/import"), 200).body
-		example := html.UnescapeString(between2(page, `<pre class="card">`, "</pre>"))
+		example := html.UnescapeString(between2(page, `<pre>`, "</pre>"))
 		x.want(x.post("/templates/import", "yaml", example), 303)
 		got, ok := settings.Templates.Get(b.Settings, "delivery-late")
 		if !ok || len(got.Versions) != 1 || got.Versions[0].Status != casework.TemplateDraft || len(got.Versions[0].Slots) != 1 {

@@ -185,7 +185,7 @@ func (c *call) showTemplate(status int, t *casework.Template, wrong map[string]s
 	v.Text.Error = wrong["body"]
 	v.Preview, v.Lengths = c.templatePreview(t, last)
 	if len(wrong) > 0 {
-		v.Notice = &notice{Kind: "error", Title: say("error.input"), Text: say("rules.wrong"), Kept: say("form.kept")}
+		v.Notice = &notice{Kind: "error", Title: say("error.input"), Text: c.wrongParts(t, wrong), Kept: say("form.kept")}
 	} else if last.Note != "" {
 		v.Notice = &notice{Kind: "stale", Title: say("tmpl.sent_back"), Text: last.Note}
 	} else if _, past := c.due(t); past {

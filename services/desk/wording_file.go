@@ -162,7 +162,7 @@ func (c *call) bringIn(text string) (drafts, same int, err error) {
 		}
 		t.Versions = append(t.Versions, v)
 		if wrong := c.templateWrong(&t); wrong != nil {
-			return 0, 0, &inputError{c.wrongIn(&t, wrong)}
+			return 0, 0, &inputError{c.l.say("tmpl.import_wrong", t.ID, c.wrongParts(&t, wrong))}
 		}
 		if have, ok := settings.Templates.Get(c.Settings, id); !c.mayWord(&t) || ok && !c.mayWord(&have) {
 			return 0, 0, errForbidden
@@ -177,19 +177,22 @@ func (c *call) bringIn(text string) (drafts, same int, err error) {
 	return len(all), same, nil
 }
 
-// wrongIn says what is wrong with a template of a file, by what the form calls it.
-func (c *call) wrongIn(t *casework.Template, wrong map[string]string) string {
+// wrongParts says what is wrong with a template, each by what the form calls it, or
+// the file where that has no input for it.
+func (c *call) wrongParts(t *casework.Template, wrong map[string]string) string {
 	var all []string
-	for _, f := range c.templateFields(t, &t.Versions[len(t.Versions)-1]) {
+	fields := c.templateFields(t, &t.Versions[len(t.Versions)-1])
+	for _, f := range fields {
 		if wrong[f.Name] != "" {
 			all = append(all, f.Label+c.l.say("form.of")+wrong[f.Name])
-			delete(wrong, f.Name)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(wrong)) {
-		all = append(all, key+c.l.say("form.of")+wrong[key])
+		if !slices.ContainsFunc(fields, func(f field) bool { return f.Name == key }) {
+			all = append(all, key+c.l.say("form.of")+wrong[key])
+		}
 	}
-	return c.l.say("tmpl.import_wrong", t.ID, strings.Join(all, " "))
+	return strings.Join(all, " ")
 }
 
 // used tells how often the last reply of a case was made from a template, and
