@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -274,13 +276,36 @@ func (a *App) routes() http.Handler {
 			return
 		}
 		if slices.ContainsFunc(a.opts.Services, func(s Service) bool { _, up := a.ready.Load(s.Name); return !up }) {
-			w.Header().Set("Retry-After", "2") // what answers here may be among what is not up yet
-			http.Error(w, "Earshot is starting; try again in a moment. / 起動中です。少し待ってから、もう一度お試しください。", http.StatusServiceUnavailable)
+			starting(w, r) // what answers here may be among what is not up yet
 			return
 		}
 		http.NotFound(w, r)
 	})
 	return mux
+}
+
+// startingPage asks again by itself until something answers.
+const startingPage = `<!doctype html>
+<html lang="ja"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="2"><title>Earshot</title>
+<style>:root{color-scheme:light dark}body{font:16px/1.7 system-ui,sans-serif;max-width:32em;margin:20vh auto;padding:0 1em}</style>
+<main role="status"><p>Earshotを起動しています。このページは自動で切り替わります。</p>
+<p lang="en">Earshot is starting. This page goes on by itself.</p></main>
+</html>
+`
+
+// starting says that a request came too early: to a browser by a page.
+func starting(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Retry-After", "2")
+	h.Set("Cache-Control", "no-store")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		http.Error(w, "Earshot is starting; try again in a moment. / 起動中です。少し待ってから、もう一度お試しください。", http.StatusServiceUnavailable)
+		return
+	}
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = io.WriteString(w, startingPage)
 }
 
 func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {

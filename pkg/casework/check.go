@@ -65,7 +65,7 @@ func (v *Voice) Validate() error {
 		if strings.TrimSpace(w.Avoid) == "" {
 			errs = append(errs, config.Invalid(at, "required"))
 		} else if _, err := compilePhrase(w.Avoid, replyLang("", w.Avoid)); err != nil {
-			errs = append(errs, config.Invalid(at, "%s", err))
+			errs = append(errs, config.At(at, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -160,7 +160,7 @@ func (r *CheckRule) compile() (checker, error) {
 		for i, s := range list.from {
 			p, err := compilePhrase(s, r.Lang)
 			if err != nil {
-				errs = append(errs, config.Invalid(fmt.Sprintf("%s[%d]", list.field, i), "%s", err))
+				errs = append(errs, config.At(fmt.Sprintf("%s[%d]", list.field, i), err))
 				continue
 			}
 			*list.to = append(*list.to, p)
@@ -374,7 +374,7 @@ const maxPhrase = 2000
 // compilePhrase reads the notation of checks/README.md.
 func compilePhrase(s, lang string) (*phrase, error) {
 	if len(s) > maxPhrase {
-		return nil, fmt.Errorf("longer than %d bytes", maxPhrase)
+		return nil, config.Invalid("", "longer than %d bytes; cut it in two", maxPhrase)
 	}
 	expr, err := phraseExpr(s, lang, 0)
 	if err != nil {
@@ -382,10 +382,10 @@ func compilePhrase(s, lang string) (*phrase, error) {
 	}
 	re, err := regexp.Compile("(" + expr + ")")
 	if err != nil {
-		return nil, fmt.Errorf("%q cannot be read: %w", s, err)
+		return nil, config.Invalid("", "%q cannot be read: %v", s, err)
 	}
 	if slices.ContainsFunc(re.FindAllStringIndex("x あ", -1), func(m []int) bool { return m[0] == m[1] }) {
-		return nil, fmt.Errorf("%q would be found everywhere", s)
+		return nil, config.Invalid("", "%q would be found everywhere", s)
 	}
 	return &phrase{re}, nil
 }
@@ -399,10 +399,10 @@ func phraseExpr(s, lang string, depth int) (string, error) {
 		inner = strings.TrimSuffix(inner, "/")
 		re, err := regexp.Compile(inner)
 		if err != nil {
-			return "", fmt.Errorf("%q cannot be read: %w", s, err)
+			return "", config.Invalid("", "%q cannot be read: %v", s, err)
 		}
 		if re.NumSubexp() > 0 {
-			return "", fmt.Errorf("%q: write groups as (?:…)", s)
+			return "", config.Invalid("", "%q: write groups as (?:…)", s)
 		}
 		return "(?:" + inner + ")", nil
 	}
@@ -445,7 +445,7 @@ func segmentExpr(s, lang string, depth int) (string, error) {
 		case ')':
 			flush()
 			if open--; open < 0 {
-				return "", fmt.Errorf("%q: a bracket is closed that was not opened", s)
+				return "", config.Invalid("", "%q: a bracket is closed that was not opened", s)
 			}
 			b.WriteString(")")
 			if i < len(s) && (s[i] == '?' || s[i] == '*') {
@@ -464,7 +464,7 @@ func segmentExpr(s, lang string, depth int) (string, error) {
 		case '?':
 			last, n := utf8.DecodeLastRuneInString(plain.String())
 			if n == 0 {
-				return "", fmt.Errorf("%q: a question mark stands after what may be left out", s)
+				return "", config.Invalid("", "%q: a question mark stands after what may be left out", s)
 			}
 			before := strings.TrimSuffix(plain.String(), string(last))
 			plain.Reset()
@@ -476,7 +476,7 @@ func segmentExpr(s, lang string, depth int) (string, error) {
 			name, rest, ok := strings.Cut(s[i:], ">")
 			list, known := shipped().lists[name]
 			if !ok || !known || depth > 3 {
-				return "", fmt.Errorf("%q: there is no list <%s>", s, name)
+				return "", config.Invalid("", "%q: there is no list <%s>", s, name)
 			}
 			var all []string
 			for _, entry := range list {
@@ -500,7 +500,7 @@ func segmentExpr(s, lang string, depth int) (string, error) {
 	}
 	flush()
 	if open > 0 {
-		return "", fmt.Errorf("%q: a bracket is not closed", s)
+		return "", config.Invalid("", "%q: a bracket is not closed", s)
 	}
 	if lang == "en" && b.Len() > 0 && depth == 0 {
 		return `\b(?:` + b.String() + `)\b`, nil

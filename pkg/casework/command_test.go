@@ -12,6 +12,12 @@ import (
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	yes := func(d *desk) Command { return Approve{Hash: d.hash()} }
+	anew := func(d *desk) Command { return Approve{Hash: d.hash(), Anew: true} }
+	does2 := func(by identity.Viewer, cmd func(*desk) Command) deed {
+		return func(t *testing.T, d *desk) { t.Helper(); does(by, cmd(d))(t, d) }
+	}
+	before := ""
+	noted := deed(func(_ *testing.T, d *desk) { before = d.hash() })
 	send := func(d *desk) Command { return Send{Hash: d.hash()} }
 	posted := func(d *desk) Command { return MarkPosted{Hash: d.hash(), URL: "https://x.example/1"} }
 	c := func(c Command) func(*desk) Command { return func(*desk) Command { return c } }
@@ -109,6 +115,24 @@ func TestCommands(t *testing.T) {
 		{"approve nothing", []deed{drafted}, pia, yes, CodeState},
 		{"approve what one has not read", submitted, pia, c(Approve{Hash: "other"}), CodeStale},
 		{"approve after the post was edited", with(submitted, edited("もう結構です")), pia, yes, CodeState},
+		{"approve anew after the post was edited", with(submitted, edited("もう結構です")), pia, anew, Approved},
+		{"approve anew what one has not read", with(submitted, edited("もう結構です")), pia, c(Approve{Hash: "other", Anew: true}), CodeStale},
+		{"approve anew what was read before the post was edited", with(submitted, noted, edited("もう結構です")), pia, func(*desk) Command { return Approve{Hash: before, Anew: true} }, CodeStale},
+		{"approve after the post was edited twice, to what it was", with(submitted, edited("もう結構です"), edited("返事がない")), pia, yes, Approved},
+		{"approve anew one's own words", []deed{does(pia, free), does(pia, Submit{}), edited("もう結構です")}, pia, anew, CodeForbidden},
+		{"an agent may not approve anew", with(submitted, edited("もう結構です")), bob, anew, CodeForbidden},
+		{"approve anew other words than asked", with(submitted, edited("もう結構です"), does(ann, Write{Version: 1, Text: "もっと。"})), pia, anew, CodeState},
+		{"approve anew what was sent back", with(submitted, edited("もう結構です"), does(pia, SendBack{Why: "softer"})), pia, anew, CodeState},
+		{"approve anew a post that is gone", with(submitted, func(_ *testing.T, d *desk) {
+			m := complaint("").Mention
+			m.Deleted = true
+			d.add("system", Event{Kind: Revised, Mention: &m})
+		}), pia, anew, CodeState},
+		{"approve anew when the author wrote again", with(submitted, edited("もう結構です"), happens(Event{Kind: AuthorWrote, To: "x"})), pia, anew, CodeState},
+		{"approve anew what nobody asked for", []deed{drafted, edited("もう結構です")}, pia, anew, CodeState},
+		{"send back after the post was edited", with(submitted, edited("もう結構です")), pia, c(SendBack{Why: "softer"}), SentBack},
+		{"send what was approved anew", with(submitted, edited("もう結構です"), does2(pia, anew)), ann, send, SendAsked},
+		{"send what was approved anew, and the post was edited again", with(submitted, edited("もう結構です"), does2(pia, anew), edited("やはり")), ann, send, CodeApproval},
 		{"approve what was handed over", with(submitted, does(ann, HandOver{To: "factory"})), pia, yes, CodeState},
 
 		{"send back", submitted, pia, c(SendBack{Why: "softer"}), SentBack},

@@ -109,7 +109,7 @@ func sameMetrics(a, b mention.Metrics) bool {
 // answered, answers our reply, or false when it doesn't, or the case knows that
 // already.
 func (s *State) AnsweredBy(m *mention.Mention) (Event, bool) {
-	if s.Redacted || s.ReadOnly != "" || m.ID == s.ID || m.Deleted || s.byAuthor(m) || !s.published(m.Thread.Parent) || s.published(m.NativeID) || s.answeredBy(m.ID) {
+	if s.Redacted || s.ReadOnly != "" || m.ID == s.ID || m.Deleted || s.Wrote(m) || !s.published(m.Thread.Parent) || s.published(m.NativeID) || s.answeredBy(m.ID) {
 		return Event{}, false
 	}
 	return Event{Kind: Answered, To: string(m.ID), Native: m.Thread.Parent, Level: ByOther}, true
@@ -125,11 +125,15 @@ func (s *State) Heard(id mention.ID) (Event, bool) {
 	return Event{}, false
 }
 
-// Hears is the event e of another case that was merged into this one, as this one
-// hears it, or false when it knows that already.
-func (s *State) Hears(e *Event) (Event, bool) {
+// Hears is the event e, by which another case that was merged into this one heard
+// of t, as this one hears it, or false when it knows that already. What somebody
+// else wrote there is the author's here if they wrote this case's post.
+func (s *State) Hears(e *Event, t *mention.Tagged) (Event, bool) {
 	if s.Redacted || s.ReadOnly != "" || s.answeredBy(mention.ID(e.To)) {
 		return Event{}, false
+	}
+	if s.Wrote(&t.Mention) && e.Kind == Answered {
+		return wrote(t, e.Native), true
 	}
 	return Event{Kind: e.Kind, To: e.To, Native: e.Native, Level: e.Level, Verdict: e.Verdict, Triage: e.Triage}, true
 }
@@ -145,22 +149,26 @@ func (s *State) answeredBy(id mention.ID) bool {
 // may not fit any longer, and after our reply it is their reaction.
 func (s *State) WroteAgain(t *mention.Tagged) (Event, bool) {
 	m := &t.Mention
-	if s.Redacted || s.ReadOnly != "" || m.ID == s.ID || m.Deleted || !s.byAuthor(m) || s.published(m.NativeID) {
+	if s.Redacted || s.ReadOnly != "" || m.ID == s.ID || m.Deleted || !s.Wrote(m) || s.published(m.NativeID) {
 		return Event{}, false
 	}
-	e := Event{Kind: AuthorWrote, To: string(m.ID), Level: string(ReactionOf(&t.Verdict)), Verdict: told(&t.Verdict)}
 	if s.published(m.Thread.Parent) {
-		e.Native = m.Thread.Parent
-		return e, !s.answeredBy(m.ID)
+		return wrote(t, m.Thread.Parent), !s.answeredBy(m.ID)
 	}
+	e := wrote(t, "")
 	if slices.ContainsFunc(s.History, func(e Event) bool { return e.Kind == AuthorWrote && e.To == string(m.ID) }) {
 		return Event{}, false
 	}
 	n := len(s.Replies)
-	hangs := s.Submitted != "" || s.Approval != nil || s.Outgoing != nil || n > 0
+	hangs := s.Asks() != "" || s.Approval != nil || s.Outgoing != nil || n > 0
 	inThread := hangs && s.inThread(m) && m.PublishedAt.After(s.Mention.PublishedAt)
 	awaited := s.Status == WaitingCustomer && n > 0 && m.Platform == s.Mention.Platform && m.PublishedAt.After(s.Replies[n-1].At)
 	return e, inThread || awaited
+}
+
+// wrote says that the author wrote t, in answer to our reply native if there is one.
+func wrote(t *mention.Tagged, native string) Event {
+	return Event{Kind: AuthorWrote, To: string(t.Mention.ID), Native: native, Level: string(ReactionOf(&t.Verdict)), Verdict: told(&t.Verdict)}
 }
 
 // told is of v what a case needs of an author's further post: labels, no words.
@@ -182,8 +190,9 @@ func (s *State) Joins(into mention.ID) (Event, bool) {
 	return Event{Kind: MergedInto, To: string(into)}, true
 }
 
-// byAuthor tells whether m is by the author of the case's post.
-func (s *State) byAuthor(m *mention.Mention) bool {
+// Wrote tells whether m is by the author of the case's post, or of the one that
+// the case faces.
+func (s *State) Wrote(m *mention.Mention) bool {
 	a, b := s.Mention.Author, m.Author
 	return a.ID != "" && a.ID == b.ID || a.ID == "" && a.Handle != "" && strings.EqualFold(a.Handle, b.Handle)
 }

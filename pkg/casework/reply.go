@@ -75,7 +75,7 @@ func (c Write) decide(d *decision) (Event, error) {
 		}
 		v := t.InForce()
 		if err := v.choices(c.Slots); err != nil {
-			return Event{}, refuse(CodeInput, "%s", err)
+			return Event{}, err
 		}
 		text, _ := v.Render(c.Slots)
 		draft.Template, draft.TemplateVersion, draft.Edited = t.ID, v.N, text != c.Text
@@ -140,10 +140,13 @@ func (Submit) decide(d *decision) (Event, error) {
 
 // Approve says yes to the text with this hash: the one the approver read. In an
 // Emergency a PR lead may approve what they wrote themselves; somebody else
-// reviews that the next day.
+// reviews that the next day. Anew says that the approver has read the post as it
+// was edited since the draft asked; without it an edit is refused, and with it the
+// hash is that of the draft for the post as it is now.
 type Approve struct {
 	Hash, Note string
 	Emergency  bool
+	Anew       bool
 }
 
 func (c Approve) decide(d *decision) (Event, error) {
@@ -164,8 +167,13 @@ func (c Approve) decide(d *decision) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	if c.Hash != d.state.Submitted || c.Hash != facing.Hash(d.state.Draft) {
+	switch hash := facing.Hash(d.state.Draft); {
+	case c.Hash == hash && hash != d.state.Asks() && !c.Anew:
+		return Event{}, refuse(CodeState, "the post was edited after the reply asked for approval; read both and approve anew")
+	case c.Hash != hash:
 		return Event{}, refuse(CodeStale, "the reply or the post has changed since you read it; read it again")
+	case facing.Mention.Deleted:
+		return Event{}, refuse(CodeState, "the post was deleted; there is nothing to answer")
 	}
 	return Event{Kind: Approved, Hash: c.Hash, Until: d.now.Add(ApprovalTerm), Text: c.Note, Level: level}, nil
 }
@@ -187,7 +195,7 @@ func (d *decision) approver(own bool) error {
 	if err := d.may(identity.Approve); err != nil {
 		return err
 	}
-	if d.state.Submitted == "" || d.state.Draft == nil {
+	if d.state.Asks() == "" || d.state.Draft == nil {
 		return refuse(CodeState, "nothing waits for approval")
 	}
 	if d.state.Draft.Author == d.by.Actor() && !own {

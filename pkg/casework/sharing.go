@@ -161,7 +161,7 @@ func (s *State) undo(id string) {
 	s.Holder, s.ClaimUntil, s.Assignee, s.Passed = was.Holder, was.ClaimUntil, was.Assignee, was.Passed
 	s.Triage.Disposition, s.Decided = was.Triage.Disposition, was.Decided
 	s.Promise, s.Snoozed, s.WakeOnPost = was.Promise, was.Snoozed, was.WakeOnPost
-	s.Submitted, s.Approval, s.Tags = was.Submitted, was.Approval, was.Tags
+	s.Submitted, s.AskedBefore, s.Approval, s.Tags = was.Submitted, was.AskedBefore, was.Approval, was.Tags
 }
 
 // last returns the last event that a person may take back: nothing but remarks

@@ -67,12 +67,15 @@ type State struct {
 	DoneAt    time.Time // since when it is closed
 	Draft     *Draft
 	Submitted string // hash that asks for approval; empty when none does
-	Approval  *Approval
-	Outgoing  *Outgoing // the reply on its way; nil when none is
-	ByHand    *Taken    // the text that somebody is posting by hand; nil when nobody is
-	Replies   []Reply
-	Looked    time.Time // when it was last time to see how the replies fare
-	Answers   []Answer  // to our replies
+	// AskedBefore is the hash that asked for approval until the post of the case was
+	// edited: whoever approves the draft now does so anew. Empty when none did.
+	AskedBefore string
+	Approval    *Approval
+	Outgoing    *Outgoing // the reply on its way; nil when none is
+	ByHand      *Taken    // the text that somebody is posting by hand; nil when nobody is
+	Replies     []Reply
+	Looked      time.Time // when it was last time to see how the replies fare
+	Answers     []Answer  // to our replies
 	// Asked is by when what the author wrote to our reply wants an answer; nil when
 	// it has one or wants none.
 	Asked   *Triage
@@ -223,6 +226,9 @@ func (s *State) take(e *Event) {
 	}
 	s.renew(e)
 	s.happen(e)
+	if s.Status != InHand || s.Draft == nil || s.Approval != nil || s.Outgoing != nil {
+		s.AskedBefore = ""
+	}
 	if s.Status != Done {
 		s.Outcome, s.Merged = "", ""
 	}
@@ -288,7 +294,7 @@ func (s *State) happen(e *Event) {
 		s.undo(e.To)
 	case Drafted:
 		s.resume(e)
-		s.Draft, s.Submitted, s.Approval, s.ByHand = e.Draft, "", nil, nil
+		s.Draft, s.Submitted, s.AskedBefore, s.Approval, s.ByHand = e.Draft, "", "", nil, nil
 		s.Status = InHand
 		s.decide(mention.Answer)
 	case Submitted:
@@ -413,7 +419,11 @@ func (s *State) revise(e *Event) {
 			s.Mention.SeenAt = was.Mention.SeenAt
 		}
 		if e.Kind == Revised && s.Mention.Revision.Hash != was.Mention.Revision.Hash {
+			asked := s.Asks()
 			s.unapprove()
+			if !s.Mention.Deleted {
+				s.AskedBefore = asked
+			}
 			s.ByHand = nil
 			if s.Outgoing != nil && !s.Outgoing.Calling && !s.Outgoing.Unsure {
 				s.Outgoing = nil
@@ -446,7 +456,7 @@ func (s *State) revise(e *Event) {
 
 // unapprove withdraws an approval, and the wish for one.
 func (s *State) unapprove() {
-	s.Submitted, s.Approval = "", nil
+	s.Submitted, s.AskedBefore, s.Approval = "", "", nil
 	if s.Status == AwaitingApproval {
 		s.Status = InHand
 	}
@@ -608,6 +618,45 @@ func (s *State) DueAt() time.Time {
 		return s.ResolveAt
 	}
 	return s.Triage.DueAt
+}
+
+// Asks is the hash with which the draft asked for approval and waits for it, also
+// if its post was edited since; empty when it does not. It is the draft's hash now
+// unless that happened.
+func (s *State) Asks() string { return cmp.Or(s.Submitted, s.AskedBefore) }
+
+// Stands is where the case stands for people: a draft that asked for approval waits
+// for it also when its post was edited since.
+func (s *State) Stands() Status {
+	if s.AskedBefore != "" {
+		return AwaitingApproval
+	}
+	return s.Status
+}
+
+// PostAt is the case's post as it was at the event seq of the stream, which may be
+// another case's; false if nobody knows any more.
+func (s *State) PostAt(seq uint64) (mention.Mention, bool) {
+	var was *mention.Mention
+	for i := range s.History {
+		if e := &s.History[i]; e.Mention != nil && e.Seq < seq && (e.Kind == Opened || e.Kind == Revised) {
+			was = e.Mention
+		}
+	}
+	if was == nil || s.Redacted {
+		return mention.Mention{}, false
+	}
+	return *was, true
+}
+
+// AskedAt is the event by which the draft asked last for approval.
+func (s *State) AskedAt() (Event, bool) {
+	for _, e := range slices.Backward(s.History) {
+		if e.Kind == Submitted {
+			return e, true
+		}
+	}
+	return Event{}, false
 }
 
 // Owner is who works on the case or, when nobody does, whose it is.

@@ -1,6 +1,7 @@
 package casework
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -88,69 +89,68 @@ var automatic = []string{"author", "brand", "staff", "case", "date"}
 func (t *Template) Validate() error {
 	var errs []error
 	if t.Name == "" {
-		errs = append(errs, errors.New("name: missing"))
+		errs = append(errs, config.Invalid("name", "required"))
 	}
 	if t.Lang != "ja" && t.Lang != "en" {
-		errs = append(errs, fmt.Errorf("lang %q: want ja or en", t.Lang))
+		errs = append(errs, config.Invalid("lang", "%q: want ja or en", t.Lang))
 	}
 	errs = append(errs, known("intents", t.Intents, mention.Intents), known("risks", t.Risks, mention.Categories))
 	if _, err := time.Parse(time.DateOnly, t.ReviewBy); t.ReviewBy != "" && err != nil {
-		errs = append(errs, fmt.Errorf("review_by %q: want a date like 2027-03-31", t.ReviewBy))
+		errs = append(errs, config.Invalid("review_by", "%q: want a day like 2027-03-31", t.ReviewBy))
 	}
 	if len(t.Versions) == 0 {
-		errs = append(errs, errors.New("versions: want at least one"))
+		errs = append(errs, config.Invalid("versions", "want at least one"))
 	}
 	for i := range t.Versions {
-		if err := t.Versions[i].validate(); err != nil {
+		for _, err := range t.Versions[i].mistakes() {
 			errs = append(errs, fmt.Errorf("versions[%d]: %w", i, err))
 		}
 		if i > 0 && t.Versions[i].N <= t.Versions[i-1].N {
-			errs = append(errs, fmt.Errorf("versions[%d]: n must rise", i))
+			errs = append(errs, config.Invalid(fmt.Sprintf("versions[%d]", i), "n must rise"))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (v *TemplateVersion) validate() error {
-	var errs []error
+func (v *TemplateVersion) mistakes() (errs []error) {
 	if strings.TrimSpace(v.Body) == "" {
-		errs = append(errs, errors.New("body: empty"))
+		errs = append(errs, config.Invalid("body", "required"))
 	}
 	if !slices.Contains([]TemplateStatus{TemplateDraft, TemplateSubmitted, TemplateApproved, TemplateRetired}, v.Status) {
-		errs = append(errs, fmt.Errorf("status %q: want draft, submitted, approved or retired", v.Status))
+		errs = append(errs, config.Invalid("status", "%q: want draft, submitted, approved or retired", v.Status))
 	}
 	if !slices.Contains([]Apology{NoApology, LimitedApology, FullApology}, v.Apology) {
-		errs = append(errs, fmt.Errorf("apology %q: want none, limited or full", v.Apology))
+		errs = append(errs, config.Invalid("apology", "%q: want none, limited or full", v.Apology))
 	}
 	if !slices.Contains([]ReplyKind{"", First, Interim, Final}, v.Kind) {
-		errs = append(errs, fmt.Errorf("kind %q: want first, interim or final", v.Kind))
+		errs = append(errs, config.Invalid("kind", "%q: want first, interim or final", v.Kind))
 	}
 	if v.Status == TemplateApproved && v.By != "" && v.By == v.ApprovedBy {
-		errs = append(errs, errors.New("approved_by: want somebody else than who wrote it"))
+		errs = append(errs, config.Invalid("approved_by", "want somebody else than who wrote it"))
 	}
 	for _, m := range openSlot.FindAllString(v.Body, -1) {
 		if name := slotPattern.FindStringSubmatch(m); name == nil {
-			errs = append(errs, fmt.Errorf("body: slot %s: want a name of a-z, 0-9 and _", m))
+			errs = append(errs, config.Invalid("body", "slot %s: want a name of a-z, 0-9 and _", m))
 		} else if !slices.Contains(automatic, name[1]) && v.slot(name[1]) == nil {
-			errs = append(errs, fmt.Errorf("body: slot %s is not described under slots", m))
+			errs = append(errs, config.Invalid("body", "slot %s is not described under slots", m))
 		}
 	}
 	for i, s := range v.Slots {
 		at := fmt.Sprintf("slots[%d]", i)
 		switch {
 		case !slotName.MatchString(s.Name):
-			errs = append(errs, fmt.Errorf("%s.name %q: want a-z, 0-9 and _", at, s.Name))
+			errs = append(errs, config.Invalid(at+".name", "%q: want a-z, 0-9 and _", s.Name))
 		case v.slot(s.Name) != &v.Slots[i]:
-			errs = append(errs, fmt.Errorf("%s.name %q: there are two of it", at, s.Name))
+			errs = append(errs, config.Invalid(at+".name", "%q: there are two of it", s.Name))
 		}
 		if s.Type != "" && !slices.Contains(SlotTypes, s.Type) {
-			errs = append(errs, fmt.Errorf("%s.type %q: want text, date, choice, staff or case", at, s.Type))
+			errs = append(errs, config.Invalid(at+".type", "%q: want text, date, choice, staff or case", s.Type))
 		}
 		if s.Type == "choice" && (len(s.Choices) == 0 || s.Default != "" && !slices.Contains(s.Choices, s.Default)) {
-			errs = append(errs, fmt.Errorf("%s.choices: want at least one, and the default among them", at))
+			errs = append(errs, config.Invalid(at+".choices", "want at least one, and the default among them"))
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // slot returns the description of a slot, or nil.
@@ -166,7 +166,7 @@ func (v *TemplateVersion) choices(values map[string]string) error {
 	for _, s := range v.Slots {
 		x := strings.TrimSpace(values[s.Name])
 		if s.Type == "choice" && x != "" && !slices.Contains(s.Choices, x) {
-			return fmt.Errorf("slot %s: want one of %s", s.Name, strings.Join(s.Choices, ", "))
+			return refuse(CodeInput, "slot %s: want one of %s", cmp.Or(s.Label, s.Name), strings.Join(s.Choices, ", "))
 		}
 	}
 	return nil

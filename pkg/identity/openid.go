@@ -269,10 +269,10 @@ func (o *OpenID) claims(id *oidc.IDToken, said map[string]json.RawMessage) (Clai
 	out := Claims{Issuer: id.Issuer, Subject: id.Subject, Email: textOf(said["email"]), Name: strings.TrimSpace(textOf(said["name"]))}
 	// Some send the flag as text.
 	out.Verified = out.Email != "" && (o.o.TrustEmail || string(said["email_verified"]) == "true" || textOf(said["email_verified"]) == "true")
-	if out.Email != "" && !isEmail(out.Email) {
+	if out.Email != "" && !IsEmail(out.Email) {
 		out.Email, out.Verified = "", false
 	}
-	if checkName(out.Name) != nil {
+	if !IsName(out.Name) {
 		out.Name, _, _ = strings.Cut(out.Email, "@")
 	}
 	if list := said[o.o.Groups]; o.o.Groups != "" && list != nil {

@@ -47,7 +47,7 @@ func (s *Staff) Validate() error {
 	if s.ID == ActorSystem || s.ID == ActorConsole {
 		errs = append(errs, fmt.Errorf("id %q is reserved", s.ID))
 	}
-	if !isEmail(s.Email) {
+	if !IsEmail(s.Email) {
 		errs = append(errs, fmt.Errorf("email %q: want an address like name@example.com", s.Email))
 	}
 	if err := checkName(s.Name); err != nil {
@@ -133,10 +133,15 @@ func FoldEmail(s string) string {
 	return strings.ToLower(norm.NFKC.String(strings.TrimSpace(s)))
 }
 
-func isEmail(s string) bool {
+// IsEmail tells whether s can be the address of a member of staff.
+func IsEmail(s string) bool {
 	a, err := mail.ParseAddress(s)
 	return err == nil && a.Address == s && len(s) <= 254
 }
+
+// IsName tells whether s can be a name: 1 to 100 characters on one line, without
+// spaces around.
+func IsName(s string) bool { return checkName(s) == nil }
 
 func checkName(s string) error {
 	if s != strings.TrimSpace(s) || s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > 100 {

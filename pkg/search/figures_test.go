@@ -1,6 +1,7 @@
 package search
 
 import (
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -174,5 +175,33 @@ func conformFigures(t *testing.T, e Engine) {
 	check("half of them deleted")
 	if _, err := e.Figures(t.Context(), Viewer{}, Period{}, Grouping{Time: ByDay}, now); err == nil {
 		t.Error("nobody is shown figures")
+	}
+}
+
+// TestWarm: who asks for figures first finds them read already, and what is written
+// meanwhile in them.
+func TestWarm(t *testing.T) {
+	t.Parallel()
+	e := openTestSQLite(t, filepath.Join(t.TempDir(), "index.db"))
+	docs := goldenDocs()
+	if err := e.Write(t.Context(), Batch{Upserts: docs[1:]}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Warm(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	warm := e.ledger
+	if warm == nil || len(warm.rows) != len(docs)-1 {
+		t.Fatalf("nothing is read: %v", warm)
+	}
+	if err := e.Write(t.Context(), Batch{Upserts: docs[:1]}); err != nil {
+		t.Fatal(err)
+	}
+	groups, err := e.Figures(t.Context(), SeesAll(), Period{}, Grouping{Time: WholeTime}, epoch)
+	if err != nil || len(groups) != 1 || groups[0].Received != len(docs) {
+		t.Errorf("%+v, %v", groups, err)
+	}
+	if e.ledger != warm {
+		t.Error("it was read once more")
 	}
 }

@@ -112,6 +112,9 @@ func (e *Meili) Ensure(ctx context.Context) (fresh bool, err error) {
 // meiliLayout must change whenever settings or documents do.
 const meiliLayout = "1"
 
+// meiliValues is how many values of a facet the server gives.
+const meiliValues = 2 * MaxFacet
+
 func meiliSettings() *meilisearch.Settings {
 	return &meilisearch.Settings{
 		SearchableAttributes: []string{"terms", "author_terms", "chars"},
@@ -130,7 +133,7 @@ func meiliSettings() *meilisearch.Settings {
 			DisableOnNumbers:    true,
 		},
 		Pagination: &meilisearch.Pagination{MaxTotalHits: MaxTotal},
-		Faceting:   &meilisearch.Faceting{MaxValuesPerFacet: 2 * MaxFacet, SortFacetValuesBy: map[string]meilisearch.SortFacetType{"*": meilisearch.SortFacetTypeCount}},
+		Faceting:   &meilisearch.Faceting{MaxValuesPerFacet: meiliValues, SortFacetValuesBy: map[string]meilisearch.SortFacetType{"*": meilisearch.SortFacetTypeCount}},
 	}
 }
 

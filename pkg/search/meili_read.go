@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -409,10 +411,36 @@ func (e *Meili) Facets(ctx context.Context, q Query, list ...Field) (Facets, err
 			return nil, err
 		}
 		for f, c := range counts {
-			out[f] = rank(c)
+			if whole(f) {
+				if err := e.rest(ctx, p.without(f), f, c); err != nil {
+					return nil, err
+				}
+			}
+			out[f] = rank(f, c)
 		}
 	}
 	return out, nil
+}
+
+// rest adds to counts the values of f, of which each document has one, that the
+// server left out of a facet because they are too many.
+func (e *Meili) rest(ctx context.Context, p *plan, f Field, counts map[string]int64) error {
+	for given := len(counts); given >= meiliValues; {
+		r := also(e.request(p), meiliIn(f, slices.Sorted(maps.Keys(counts)), "NOT "))
+		r.Facets = []string{string(f)}
+		answers, err := e.ask(ctx, r)
+		if err != nil {
+			return err
+		}
+		more, err := distribution(&answers[0])
+		if err != nil {
+			return err
+		}
+		before := len(counts)
+		maps.Copy(counts, more[f])
+		given = len(counts) - before // a server that repeats itself ends it
+	}
+	return nil
 }
 
 // Due implements [Engine].

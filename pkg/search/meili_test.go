@@ -392,3 +392,44 @@ func TestMeiliRefusesWhatIsNoAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestMeiliCountsWhatItsFacetsLeaveOut: a server gives so many values of a facet
+// and no more; who holds something is asked for until all have come.
+func TestMeiliCountsWhatItsFacetsLeaveOut(t *testing.T) {
+	const people = 2*meiliValues + 3
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		var body struct {
+			Queries []struct {
+				Filter []string
+				Facets []string
+			}
+		}
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Error(err)
+		}
+		q := body.Queries[0]
+		counts := map[string]int{}
+		for i := range people {
+			if who := fmt.Sprintf("s-%03d", i); len(counts) < meiliValues && !strings.Contains(strings.Join(q.Filter, " "), meiliQuote(who)) {
+				counts[who] = i + 1
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(map[string]any{"results": []any{map[string]any{"hits": []any{}, "facetDistribution": map[string]any{q.Facets[0]: counts}}}})
+	}))
+	t.Cleanup(server.Close)
+	e := openTestMeili(t, MeiliConfig{URL: server.URL, Key: "any", Index: "any"})
+	f, err := e.Facets(t.Context(), Query{Viewer: Sees("acme"), Where: map[Field][]string{FieldOpen: {Yes}}}, FieldHolder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f[FieldHolder]; len(got) != people || got[0] != (Bucket{fmt.Sprintf("s-%03d", people-1), people}) || asked != 3 {
+		t.Errorf("%d of %d people in %d requests, the first %v", len(got), people, asked, got[:1])
+	}
+	asked = 0
+	if f, err = e.Facets(t.Context(), Query{Viewer: Sees("acme")}, FieldPlace); err != nil || len(f[FieldPlace]) != MaxFacet || asked != 1 {
+		t.Errorf("%d places in %d requests, %v", len(f[FieldPlace]), asked, err)
+	}
+}

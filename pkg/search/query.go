@@ -250,8 +250,8 @@ func checkFacets(list []Field) error {
 	return nil
 }
 
-// rank puts buckets in order and cuts them.
-func rank(counts map[string]int64) []Bucket {
+// rank puts the buckets of f in order and cuts them.
+func rank(f Field, counts map[string]int64) []Bucket {
 	buckets := make([]Bucket, 0, len(counts))
 	for v, n := range counts {
 		if n > 0 {
@@ -261,8 +261,14 @@ func rank(counts map[string]int64) []Bucket {
 	slices.SortFunc(buckets, func(a, b Bucket) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
 	})
+	if whole(f) {
+		return buckets
+	}
 	return buckets[:min(len(buckets), MaxFacet)]
 }
+
+// whole tells whether all values of f are counted, however many there are.
+func whole(f Field) bool { return f == FieldHolder }
 
 // layout identifies how documents are stored and folded. An index with another
 // one is dropped and filled again.

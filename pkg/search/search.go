@@ -256,7 +256,7 @@ const (
 	MaxTotal     = 1000 // up to here Result.Total is exact
 	MaxText      = 512  // code points of Query.Text
 	MaxValues    = 500  // values of one filter
-	MaxFacet     = 50   // values of one facet
+	MaxFacet     = 50   // values of one facet, but of [FieldHolder]
 )
 
 // Period is a half-open interval of time. A zero end is open.
@@ -309,8 +309,8 @@ type Hit struct {
 type Mark struct{ Start, End int }
 
 // Facets are counts by field, the most frequent value first, then by name, at
-// most MaxFacet of each. A value that is absent has no documents, unless the
-// list is full.
+// most MaxFacet of each; of [FieldHolder] all, of whom there are no more than
+// people. A value that is absent has no documents, unless the list is full.
 type Facets map[Field][]Bucket
 
 // Bucket is a value and the number of documents that have it.

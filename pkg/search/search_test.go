@@ -139,6 +139,47 @@ func conform(t *testing.T, open func(*testing.T) Engine) {
 	t.Run("writes", func(t *testing.T) { conformWrites(t, open(t)) })
 	t.Run("figures", func(t *testing.T) { conformFigures(t, open(t)) })
 	t.Run("canaries", func(t *testing.T) { conformCanaries(t, open(t)) })
+	t.Run("everybody counts", func(t *testing.T) { conformHolders(t, open(t)) })
+}
+
+// conformHolders: of people who hold something none is left out, of other values
+// all but the most frequent.
+func conformHolders(t *testing.T, e Engine) {
+	base := goldenDocs()[0]
+	base.Open = true
+	var docs []Document
+	var want []Bucket
+	for i := range 5*MaxFacet + 7 {
+		who := fmt.Sprintf("s-%03d", i)
+		n := 1 + i%3
+		for j := range n {
+			d := base
+			d.ID, d.Seq = mention.Of("acme", mention.Post{NativeID: fmt.Sprint(who, j)}).ID, uint64(len(docs)+1)
+			d.Holder, d.Place = who, who
+			docs = append(docs, d)
+		}
+		want = append(want, Bucket{who, int64(n)})
+	}
+	slices.SortStableFunc(want, func(a, b Bucket) int { return int(b.Count - a.Count) })
+	if err := e.Write(t.Context(), Batch{Upserts: docs}); err != nil {
+		t.Fatal(err)
+	}
+	for what, q := range map[string]Query{
+		"counted":  {Viewer: SeesAll(), Where: map[Field][]string{FieldOpen: {Yes}}},
+		"chosen":   {Viewer: SeesAll(), Where: map[Field][]string{FieldOpen: {Yes}, FieldHolder: {"s-000"}}},
+		"by place": {Viewer: SeesAll(), Where: map[Field][]string{FieldOpen: {Yes}}, Except: map[Field][]string{FieldPlace: {"nowhere"}}},
+	} {
+		f, err := e.Facets(t.Context(), q, FieldHolder, FieldPlace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, f[FieldHolder]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+		if n := len(f[FieldPlace]); n > MaxFacet {
+			t.Errorf("%s: %d places", what, n)
+		}
+	}
 }
 
 // conformCanaries: whoever sees every brand sees no canary, and a service does.

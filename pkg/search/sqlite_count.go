@@ -141,7 +141,7 @@ func (e *SQLite) Facets(ctx context.Context, q Query, list ...Field) (Facets, er
 			if err != nil {
 				return err
 			}
-			out[f] = rank(counts)
+			out[f] = rank(f, counts)
 		}
 		return nil
 	})

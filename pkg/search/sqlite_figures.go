@@ -71,6 +71,16 @@ func (e *SQLite) Figures(ctx context.Context, v Viewer, p Period, by Grouping, n
 	return t.Groups(), nil
 }
 
+// Warm makes e ready to count figures, so that the first who asks does not wait
+// for it. An engine that needs no preparation returns at once.
+func Warm(ctx context.Context, e Engine) error {
+	if s, ok := e.(*SQLite); ok {
+		_, err := s.standings(ctx)
+		return err
+	}
+	return nil
+}
+
 // standings returns the ledger, which the first who asks reads from the index.
 func (e *SQLite) standings(ctx context.Context) (*ledger, error) {
 	e.ledgerMu.Lock()

@@ -175,7 +175,7 @@ func CheckTerm(term string) error {
 	depth := 0
 	scan(term, func(r rune, in int) { depth = min(depth, in) })
 	if depth < 0 || strings.TrimSpace(term) == "" {
-		return &query.Error{Message: "a parenthesis is closed that was not opened"}
+		return &query.Error{Code: "stray-paren", Message: "a parenthesis is closed that was not opened"}
 	}
 	_, err := query.Parse("x NOT (" + term + ")")
 	return err

@@ -375,8 +375,10 @@ type formView struct {
 	Sure   []sureView // beside Danger, asked about first
 	Links  []link     // to what belongs to it
 	Back   link
-	Second *formView // another form below, with its own button
-	Try    string    // where what is typed can be tried; empty for not at all
+	// Example is what a file can look like.
+	Example string
+	Second  *formView // another form below, with its own button
+	Try     string    // where what is typed can be tried; empty for not at all
 	// First is what the button before Button sends, FirstButton what it says;
 	// empty for no such button.
 	First       pair

@@ -183,10 +183,10 @@ type apiEvent struct {
 func (c *call) apiCaseOf(s *casework.State) apiCase {
 	m, v := &s.Mention, &s.Verdict
 	out := apiCase{
-		ID: s.ID, Number: s.Number, Revision: s.Last, Status: s.Status, Holder: s.Holder, Team: s.Team, Disposition: s.Triage.Disposition,
+		ID: s.ID, Number: s.Number, Revision: s.Last, Status: s.Stands(), Holder: s.Holder, Team: s.Team, Disposition: s.Triage.Disposition,
 		Priority: s.Triage.Priority, DueAt: timeOrNil(s.DueAt()), Snoozed: timeOrNil(s.Snoozed), Outcome: s.Outcome, Brand: m.Brand,
 		Platform: m.Platform, URL: m.URL, Author: apiAuthor{m.Author.ID, m.Author.Handle, m.Author.Name, m.Author.URL, m.Author.Followers},
-		Title: text.Mask(m.Title), Text: text.Mask(m.Text), PublishedAt: m.PublishedAt, SeenAt: m.SeenAt, Deleted: m.Deleted, Submitted: s.Submitted,
+		Title: text.Mask(m.Title), Text: text.Mask(m.Text), PublishedAt: m.PublishedAt, SeenAt: m.SeenAt, Deleted: m.Deleted, Submitted: s.Asks(),
 		Verdict: apiVerdict{v.Model, v.Lang, v.Sentiment, v.Intent, v.Page, v.PageReason, []apiRisk{}}, Replies: []apiReply{}, History: []apiEvent{},
 	}
 	for _, x := range m.Media {

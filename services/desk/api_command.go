@@ -40,6 +40,7 @@ type apiArguments struct {
 	Undo      bool              `json:"undo"`
 	Yes       bool              `json:"yes"`
 	Emergency bool              `json:"emergency"`
+	Anew      bool              `json:"anew"`
 	Wish      string            `json:"wish"`
 }
 
@@ -80,7 +81,7 @@ func does(command func(a *apiArguments) casework.Command) apiVerb {
 // is signed in: casework refuses them to tokens.
 var apiCommands = map[string]apiVerb{
 	"approve": does(func(a *apiArguments) casework.Command {
-		return casework.Approve{Hash: a.Hash, Note: a.Why, Emergency: a.Emergency}
+		return casework.Approve{Hash: a.Hash, Note: a.Why, Emergency: a.Emergency, Anew: a.Anew}
 	}),
 	"assign":  func(c *call, id mention.ID, a *apiArguments) (casework.State, error) { return c.assignTo(id, a.To) },
 	"by-hand": does(func(a *apiArguments) casework.Command { return casework.TakeByHand{Hash: a.Hash} }),

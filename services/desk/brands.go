@@ -29,7 +29,7 @@ func (c *call) brands() error {
 		}
 		row := brandRow{Href: "/brands/" + b.ID, ID: b.ID, Name: b.Name, Query: b.Query, On: true}
 		if _, err := query.Parse(b.Query); err != nil {
-			row.Error = err.Error()
+			row.Error = c.l.queryTrouble(err)
 		}
 		v.Rows = append(v.Rows, row)
 		where := map[search.Field][]string{search.FieldBrand: {b.ID}}
@@ -190,7 +190,7 @@ func (c *call) saveBrand() error {
 		}
 	}
 	if _, err := query.Parse(b.Query); err != nil {
-		wrong["query"] = err.Error()
+		wrong["query"] = c.l.queryTrouble(err)
 	}
 	if len(wrong) > 0 {
 		return c.showBrand(http.StatusUnprocessableEntity, b, wrong, false)
@@ -242,13 +242,21 @@ func (c *call) mistake(text string, wrong *query.Error) *mistakeView {
 	case at < len(r):
 		end = at + 1
 	}
-	v := &mistakeView{Before: string(r[:at]), At: string(r[at:end]), After: string(r[end:]), Text: upperFirst(wrong.Message)}
-	if key := "query." + wrong.Code; c.l.has(key) {
-		v.Text = c.l.say(key)
-	} else if wrong.Hint != "" {
-		v.Text += ". " + upperFirst(wrong.Hint)
+	return &mistakeView{Before: string(r[:at]), At: string(r[at:end]), After: string(r[end:]), Text: c.l.queryTrouble(wrong)}
+}
+
+// queryTrouble is what is wrong with a query, without its place.
+func (l *locale) queryTrouble(err error) string {
+	wrong, ok := errors.AsType[*query.Error](err)
+	switch {
+	case !ok:
+		return err.Error()
+	case l.has("query." + wrong.Code):
+		return l.say("query." + wrong.Code)
+	case wrong.Hint != "":
+		return upperFirst(wrong.Message) + ". " + upperFirst(wrong.Hint)
 	}
-	return v
+	return upperFirst(wrong.Message)
 }
 
 // candidates is how many stored mentions a preview looks at for each term.

@@ -335,6 +335,9 @@ func (c *call) judge(err error) failure {
 		}
 		return failure{status, "input", say("error.input"), input.text, queue}
 	}
+	if len(fieldErrors(err)) > 0 { // of a setting that has no form of its own
+		return failure{http.StatusUnprocessableEntity, "input", say("error.input"), c.l.why(err), queue}
+	}
 	if q, ok := errors.AsType[*search.QueryError](err); ok {
 		return failure{http.StatusBadRequest, "input", say("error.input"), q.Error(), queue}
 	}

@@ -147,7 +147,7 @@ func (c *call) overlay(s *casework.State) (rowView, bool) {
 	v := &in
 	h := search.Hit{Document: search.Document{
 		ID: s.ID, Brand: m.Brand, Platform: m.Platform, Lang: v.Lang, Title: m.Title, Text: m.Text,
-		AuthorHandle: m.Author.Handle, AuthorName: m.Author.Name, Status: string(s.Status), Disposition: s.Triage.Disposition,
+		AuthorHandle: m.Author.Handle, AuthorName: m.Author.Name, Status: string(s.Stands()), Disposition: s.Triage.Disposition,
 		Sentiment: v.Sentiment, Intent: v.Intent, Page: v.Page, Holder: s.Owner(), Tags: s.IndexTags(), Open: s.Open(c.l.now), DueAt: s.DueAt(),
 		PublishedAt: m.PublishedAt, MediaN: len(m.Media),
 	}}
@@ -164,7 +164,7 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	l, m := c.l, &s.Mention
 	v := &caseView{
 		ID: string(s.ID), Href: "/cases/" + string(s.ID), Back: o.back, Revision: s.Last,
-		State: string(s.Status), StateName: l.say("state." + string(s.Status)), Brand: c.brandName(m.Brand), Place: m.Place.Name,
+		State: string(s.Stands()), StateName: l.say("state." + string(s.Stands())), Brand: c.brandName(m.Brand), Place: m.Place.Name,
 		Due: l.at(s.DueAt()), DueWhat: l.say("case.due_first"),
 		Confirm: o.confirm, Ask: o.ask,
 	}

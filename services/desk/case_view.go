@@ -295,6 +295,14 @@ type pendingView struct {
 	Template string
 	Alone    bool // a PR lead may approve it alone, in an emergency
 	Findings []findingView
+	Edited   *editView // the post was edited since; nil if not
+}
+
+// editView is a text beside what it was before, what differs marked in each. Both
+// are empty where nobody knows any more what it was.
+type editView struct {
+	Lang     string
+	Old, New []span
 }
 
 // templateOption is a template offered for the case.

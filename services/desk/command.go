@@ -345,7 +345,7 @@ func (c *call) settleReply() error {
 
 func (c *call) approveReply() error {
 	id := mention.ID(c.r.PathValue("id"))
-	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Approve{Hash: c.form("hash"), Note: c.form("note"), Emergency: c.form("alone") == "yes"})
+	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Approve{Hash: c.form("hash"), Note: c.form("note"), Emergency: c.form("alone") == "yes", Anew: c.form("anew") == "yes"})
 	return c.done(s, err, c.l.say("done.approve"), "")
 }
 

@@ -167,12 +167,12 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 	mine := s.Holder == "" || s.Holder == c.viewer.Actor()
 	if o.mode == "note" || !c.viewer.Can(identity.Handle, brand) || s.Outgoing != nil || s.Status == casework.Done || s.Mention.Deleted {
 		v.Mode, v.NoteOnly = "note", o.mode != "note"
-		if s.Submitted == "" {
+		if s.Asks() == "" {
 			return v
 		}
 	}
-	if s.Submitted != "" && s.Draft != nil && o.composer == nil && o.mode == "" {
-		v.Mode, v.Pending = "reply", c.pending(s)
+	if s.Asks() != "" && s.Draft != nil && o.composer == nil && o.mode == "" {
+		v.Mode, v.Pending = "reply", c.pending(own, s)
 		return v
 	}
 	if v.Mode == "note" {
@@ -376,11 +376,15 @@ func (c *call) waits(own *casework.State, r *reply) string {
 	return c.l.say("composer.waits", why)
 }
 
-// pending is a reply that waits for approval, with what differs from its
-// template marked.
-func (c *call) pending(s *casework.State) *pendingView {
+// pending is a reply in the case own that waits for approval, with what differs from
+// its template marked, and what differs in the post that it answers, which s faces,
+// from when it asked.
+func (c *call) pending(own, s *casework.State) *pendingView {
 	d := s.Draft
-	v := &pendingView{By: c.who(d.Author), At: c.l.at(d.At), Hash: s.Submitted, Own: d.Author == c.viewer.Actor()}
+	v := &pendingView{By: c.who(d.Author), At: c.l.at(d.At), Hash: s.Hash(d), Own: d.Author == c.viewer.Actor()}
+	if v.Hash != own.Asks() {
+		v.Edited = c.editedPost(own, s)
+	}
 	v.May = !v.Own && c.viewer.Can(identity.Approve, s.Mention.Brand)
 	v.Alone = v.Own && c.viewer.Can(identity.Page, s.Mention.Brand)
 	_, v.Findings = c.marked(d.Text, c.Settings.CheckReply(s.Mention.Brand, d.Lang, d.Text))
@@ -390,6 +394,24 @@ func (c *call) pending(s *casework.State) *pendingView {
 			v.Changes = changed(tv.Body, d.Text)
 			v.Template = t.Name
 		}
+	}
+	return v
+}
+
+// editedPost is the post that s faces beside what it was when the draft in the case
+// own asked for approval.
+func (c *call) editedPost(own, s *casework.State) *editView {
+	v := &editView{Lang: langOf(s.Verdict.Lang)}
+	asked, _ := own.AskedAt()
+	of := *own
+	if s.Mention.ID != own.Mention.ID {
+		var err error
+		if of, err = c.Cases.Get(c.ctx, c.viewer, s.Mention.ID); err != nil {
+			return v
+		}
+	}
+	if was, ok := of.PostAt(asked.Seq); ok {
+		v.Old, v.New = edits(c.masked(&of, was.Content()), c.masked(&of, s.Mention.Content()))
 	}
 	return v
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/earshot/earshot/pkg/app"
@@ -71,6 +72,16 @@ func run(ctx context.Context, env *app.Env) error {
 		return err
 	}
 	env.Ready()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { // the first pages don't wait for it: it reads the whole index
+		start := time.Now()
+		if err := search.Warm(ctx, index); err != nil && ctx.Err() == nil {
+			env.Log.Warn("the first figures will take longer", "error", err)
+			return
+		}
+		env.Log.Debug("figures are ready", "took", time.Since(start))
+	})
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {

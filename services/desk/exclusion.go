@@ -90,7 +90,7 @@ func (c *call) leavesOut(s *casework.State, chosen string) *leaveOutView {
 	}
 	t, err := c.drops(&b, old, chosen, s.ID)
 	if err != nil {
-		v.Error = c.l.say("leave.mistake", strings.TrimPrefix(err.Error(), "query: "))
+		v.Error = c.l.say("leave.mistake", c.l.queryTrouble(err))
 		return v
 	}
 	v.Chosen = t

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -196,14 +197,41 @@ func (c *call) figuresPage() error {
 			v.Rows = append(v.Rows, row)
 		}
 	}
+	if sum.Received == 0 { // lines of noughts say nothing
+		if v.Notice, err = c.noFigures(brand); err != nil {
+			return err
+		}
+		return c.show(http.StatusOK, "figures", "page", v)
+	}
 	v.Sum = c.l.figuresRow(&sum)
-	switch {
-	case sum.Received == 0:
-		v.Notice = &notice{Kind: "empty", Title: say("figures.empty"), Text: say("figures.empty_text")}
-	case len(groups) > shownGroups:
+	if len(groups) > shownGroups {
 		v.Notice = &notice{Kind: "info", Text: say("figures.more", shownGroups, len(groups))}
 	}
 	return c.show(http.StatusOK, "figures", "page", v)
+}
+
+// noFigures says why there is nothing to count, and leads to where there is.
+func (c *call) noFigures(brand string) (*notice, error) {
+	sees, err := c.countedFor(identity.View, brand)
+	if err != nil {
+		return nil, err
+	}
+	last, err := c.Index.Search(c.ctx, search.Query{Viewer: sees, Sort: search.Newest, Limit: 1, Uncounted: true})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(last.Hits) > 0:
+		day := last.Hits[0].PublishedAt.In(c.l.zone)
+		q := url.Values{"from": {day.AddDate(0, 0, -29).Format(time.DateOnly)}, "to": {day.Format(time.DateOnly)}}
+		if brand != "" {
+			q.Set("brand", brand)
+		}
+		text := c.l.say("figures.last", day.Format(time.DateOnly))
+		return &notice{Kind: "empty", Title: c.l.say("figures.empty"), Text: text, Links: []link{{c.l.say("figures.to_last"), "/figures?" + q.Encode()}}}, nil
+	case brand != "":
+		return &notice{Kind: "empty", Title: c.l.say("figures.none_of", c.brandName(brand)), Links: []link{{c.l.say("figures.of_all"), "/figures"}, {c.l.say("list.first_sources"), "/sources"}}}, nil
+	}
+	return c.nothingYet(), nil
 }
 
 func (l *locale) figuresRow(f *search.Figures) figuresRow {

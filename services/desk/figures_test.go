@@ -1,14 +1,20 @@
 package desk
 
 import (
+	"context"
 	"encoding/csv"
+	"html"
+	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/text/encoding/japanese"
 
+	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
@@ -145,4 +151,60 @@ func TestFiguresAndHistoryAreTakenOut(t *testing.T) {
 	if all := settings.Exports.List(b.Settings); len(all) != 4 {
 		t.Errorf("%d exports are written down", len(all))
 	}
+}
+
+// toldOf sends what a process logs under a message.
+type toldOf struct {
+	slog.Handler
+	message string
+	told    chan slog.Record
+}
+
+func (h toldOf) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == h.message {
+		h.told <- r
+	}
+	return nil
+}
+func (h toldOf) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+// TestFiguresAreReadWhenTheDeskStarts: nobody waits for the first page of them.
+func TestFiguresAreReadWhenTheDeskStarts(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
+	log := toldOf{slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}), "figures are ready", make(chan slog.Record, 1)}
+	a, err := app.Start(t.Context(), app.Options{Config: cfg, Services: []app.Service{Service, indexer.Service}, Log: slog.New(log), Sandbox: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Stop() })
+	select {
+	case <-log.told:
+	case <-time.After(time.Minute):
+		t.Fatal("the desk is up, and figures are not read")
+	}
+}
+
+// TestNoFiguresSaysWhatToDo: lines of noughts are no answer; a new installation is
+// led to its brand and its sources, and a time without posts to the last that came.
+func TestNoFiguresSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	v := b.as("lea", everywhere, identity.Approver, identity.Admin)
+	v.want(v.get("/figures"), 200, "No mentions yet", `href="/sources"`, "!<table", "!Total")
+	v.want(v.get("/figures?brand=hoshi"), 200, "Nothing has been heard of Hoshi yet", `href="/figures"`, "!<table")
+	at := time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
+	m := mention.Of("kumo", mention.Post{Platform: "mastodon", NativeID: "1"})
+	b.put(b.Index.Write(t.Context(), search.Batch{Upserts: []search.Document{{ID: m.ID, Seq: 1, Brand: "kumo", Platform: "mastodon", Disposition: mention.Watch, PublishedAt: at, SeenAt: at}}}))
+	day := at.In(time.Local)
+	link := "/figures?from=" + day.AddDate(0, 0, -29).Format(time.DateOnly) + "&amp;to=" + day.Format(time.DateOnly)
+	v.want(v.get("/figures?from=2025-01-01&to=2025-01-31"), 200, "Nothing was published in these days", "The last post was published on "+day.Format(time.DateOnly), `href="`+link+`"`, "!<table")
+	v.want(v.get("/figures?from=2025-01-01&to=2025-01-31&brand=kumo"), 200, "&amp;to="+day.Format(time.DateOnly), "brand=kumo", "!<table")
+	v.want(v.get(html.UnescapeString(link)), 200, "<table", "<b>1</b>")
+	for _, id := range []string{"kumo", "hoshi"} {
+		b.put(settings.Brands.Delete(t.Context(), b.Settings, "cli", id, settings.Brands.Version(b.Settings, id)))
+	}
+	b.put(b.Index.Clear(t.Context()))
+	v.want(v.get("/figures"), 200, `href="/brands/new"`, "!<table")
 }

@@ -14,7 +14,7 @@ import (
 // history is what happened to a case, oldest first.
 func (c *call) history(s *casework.State) []eventView {
 	var out []eventView
-	owner := ""
+	owner, asked := "", ""
 	var walk func([]casework.Event)
 	walk = func(events []casework.Event) {
 		for i := range events {
@@ -25,6 +25,15 @@ func (c *call) history(s *casework.State) []eventView {
 			v := c.event(s.ID, e)
 			if e.Kind == casework.Claimed && owner != "" && owner != e.Actor {
 				v.What = c.l.say("event.taken")
+			}
+			if e.Kind == casework.Approved && asked != "" && e.Hash != asked {
+				v.What = c.l.say("event.approved_anew")
+				if e.Level == casework.EmergencyLevel {
+					v.What = c.l.say("event.approved_anew_emergency")
+				}
+			}
+			if e.Kind == casework.Submitted {
+				asked = e.Hash
 			}
 			owner = ownerAfter(owner, e)
 			if e.Kind != casework.LookDue { // what was seen is said when it is new

@@ -47,11 +47,15 @@ func (c *call) showMe(status int, wrong map[string]string) error {
 	check := func(name, label, text string, on bool) field {
 		return field{Name: name, Label: say(label), Type: "check", Options: []option{{Value: "on", Label: say(text), On: on}}}
 	}
+	name, public := c.staff.Name, c.staff.PublicName
+	if wrong["name"]+wrong["public"] != "" {
+		name, public = c.form("name"), c.form("public")
+	}
 	v := &formView{frame: c.frame(say("me.title"), "/me"), Action: "/me", Button: say("me.save"), Lead: c.load()}
 	v.Groups = []fieldGroup{
 		{Fields: []field{
-			{Name: "name", Label: say("me.name"), Value: c.staff.Name, Required: true, Error: wrong["name"]},
-			{Name: "public", Label: say("me.public"), Value: c.staff.PublicName, Hint: say("staff.public_hint")}, lang, zone,
+			{Name: "name", Label: say("me.name"), Value: name, Required: true, Error: wrong["name"]},
+			{Name: "public", Label: say("me.public"), Value: public, Hint: say("staff.public_hint"), Error: wrong["public"]}, lang, zone,
 			check("away", "me.away", "me.away_on", c.staff.Away),
 		}},
 		{Label: say("me.look"), Fields: []field{
@@ -105,13 +109,11 @@ func (c *call) saveMe() error {
 	if look.Lang != "" {
 		s.Lang = look.Lang
 	}
-	if s.Name == "" {
-		return c.showMe(http.StatusUnprocessableEntity, map[string]string{"name": c.l.say("form.required")})
+	wrong := map[string]string{}
+	if c.nameWrong(wrong, s.Name, s.PublicName); len(wrong) > 0 {
+		return c.showMe(http.StatusUnprocessableEntity, wrong)
 	}
 	if s.Name != c.staff.Name || s.PublicName != c.staff.PublicName || s.Lang != c.staff.Lang || s.Away != c.staff.Away {
-		if err := s.Validate(); err != nil {
-			return c.showMe(http.StatusUnprocessableEntity, map[string]string{"name": err.Error()})
-		}
 		if err := settings.Staff.Put(c.ctx, c.Settings, c.viewer.Actor(), s.ID, settings.Staff.Version(c.Settings, s.ID), s); err != nil {
 			return err
 		}

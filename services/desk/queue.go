@@ -249,21 +249,30 @@ func (c *call) listOrNotice(a asked) listView {
 	v.Notice = &notice{Kind: "empty", Title: say("list.empty"), Text: say("list.empty_text")}
 	switch {
 	case len(settings.Brands.All(c.Settings)) == 0:
-		v.Notice = &notice{Kind: "empty", Title: say("brand.none"), Text: say("brand.none_text"), Links: []link{{say("brand.new"), "/brands/new"}}}
+		v.Notice = c.nothingYet()
 	case narrowed:
 		v.Notice = &notice{Kind: "empty", Title: say("list.none_found"), Text: say("list.none_found_text"), Links: []link{{say("list.none_found_clear"), "/queue?view=" + a.view}}}
 	case a.view == "answer":
 		if n, err := c.Index.Counts(c.ctx, search.Query{Viewer: c.sees()}); err == nil && n[0] == 0 {
-			text := say("list.first_text")
-			if c.deaf() {
-				text = say("list.first_deaf")
-			}
-			v.Notice = &notice{Kind: "empty", Title: say("list.first"), Text: text, Links: []link{{say("list.first_sources"), "/sources"}}}
+			v.Notice = c.nothingYet()
 		}
 	default:
 		v.Notice.Text = ""
 	}
 	return v
+}
+
+// nothingYet says what an installation lacks to which nothing has come yet.
+func (c *call) nothingYet() *notice {
+	say := c.l.say
+	if len(settings.Brands.All(c.Settings)) == 0 {
+		return &notice{Kind: "empty", Title: say("brand.none"), Text: say("brand.none_text"), Links: []link{{say("brand.new"), "/brands/new"}}}
+	}
+	text := say("list.first_text")
+	if c.deaf() {
+		text = say("list.first_deaf")
+	}
+	return &notice{Kind: "empty", Title: say("list.first"), Text: text, Links: []link{{say("list.first_sources"), "/sources"}}}
 }
 
 // list reads one piece of the list.

@@ -1,6 +1,10 @@
 package desk
 
 import (
+	"fmt"
+	"html"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -215,6 +219,189 @@ func TestTemplatesAreReviewedAndCarried(t *testing.T) {
 	}
 	a := b.as("ann", everywhere, identity.Agent)
 	a.want(a.post("/templates/import", "yaml", text), 403)
+}
+
+var approvedHash = regexp.MustCompile(`name="hash" value="([0-9a-f]+)"`)
+
+// TestAPostThatIsEditedWhileItsReplyWaits: the approver sees what changed and says yes
+// to the post as it is now, or sends the reply back; the trail tells which.
+func TestAPostThatIsEditedWhileItsReplyWaits(t *testing.T) {
+	t.Parallel()
+	for _, joined := range []bool{false, true} {
+		t.Run(fmt.Sprintf("joined %v", joined), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, indexer.Service)
+			b.account()
+			writer, approver := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.Approver)
+			post := mention.Post{Platform: "mastodon", NativeID: "1", Source: "masto", URL: "https://social.example/1", Text: "My order of Monday is late & wet.", Author: mention.Author{ID: "1", Handle: "ravi"}, SeenAt: time.Now().Add(-time.Hour)}
+			verdict := mention.Verdict{Lang: "en", Intent: mention.Complaint, Risks: []mention.Risk{{Category: mention.LegalThreat, Score: .9}}}
+			m := b.mention(post, verdict)
+			into, to := m, ""
+			if joined {
+				into, to = b.asked(2, "Kumo is late again", "mika", "mastodon"), string(m.ID)
+				_, err := b.Cases.Merge(t.Context(), b.staff("ken"), m.ID, into.ID)
+				b.put(err)
+			}
+			path := "/cases/" + string(into.ID)
+			writer.want(writer.post(path+"/claim"), 303)
+			writer.want(writer.post(path+"/check", "kind", "first", "version", "0", "to", to, "text", "We look into your order today."), 303)
+			first := approvedHash.FindStringSubmatch(approver.want(approver.get(path), 200, "Aya asks for approval", "!was edited after", `!name="anew"`).body)[1]
+
+			post.Text, post.EditedAt = "My order of Tuesday is late & wet!", time.Now()
+			b.mention(post, verdict)
+			b.now(m.ID)
+			b.now(into.ID)
+			approver.want(approver.get("/queue?view=approve"), 200, path[len("/cases/"):], "Awaiting approval")
+			page := approver.want(approver.get(path), 200, "Aya asks for approval", "The post was edited after approval was asked for",
+				"My order of <del>Monday</del> is late &amp; wet<del>.</del>", "My order of <ins>Tuesday</ins> is late &amp; wet<ins>!</ins>", "Approve for the post as it is now")
+			hash := approvedHash.FindStringSubmatch(page.body)[1]
+			if hash == first {
+				t.Fatal("the hash does not tell which text of the post is answered")
+			}
+			writer.want(writer.get(path), 200, "An approver decides anew", "!Approve for the post")
+			// Neither what was read before nor somebody who was not shown the edit.
+			approver.want(approver.post(path+"/approve", "hash", first, "anew", "yes"), 409)
+			approver.want(approver.post(path+"/approve", "hash", hash), 409, "read both and approve anew")
+			writer.want(writer.post(path+"/approve", "hash", hash, "anew", "yes"), 403)
+			approver.want(approver.post(path+"/approve", "hash", hash, "anew", "yes"), 303)
+			s := b.now(into.ID)
+			if s.Approval == nil || s.Approval.Hash != hash || s.Stands() != casework.InHand {
+				t.Fatalf("%s, approval %+v", s.Stands(), s.Approval)
+			}
+			approver.want(approver.get(path), 200, "approved the reply for the post as edited")
+			approver.want(approver.get("/queue?view=approve"), 200, "!"+path[len("/cases/"):])
+			// It is what leaves.
+			sent := writer.want(writer.post(path+"/check", "kind", "first", "version", "1", "to", to, "text", "We look into your order today."), 200, "We look into your order today.")
+			send := approvedHash.FindStringSubmatch(sent.body)[1]
+			writer.want(writer.post(path+"/send", "hash", send), 303)
+			if s = b.now(into.ID); s.Outgoing == nil || s.Outgoing.Hash != hash {
+				t.Errorf("on its way: %+v", s.Outgoing)
+			}
+		})
+	}
+}
+
+// TestWhatDiffersIsMarked holds each text to what it was, whatever is marked in it.
+func TestWhatDiffersIsMarked(t *testing.T) {
+	t.Parallel()
+	show := func(spans []span) string {
+		var b strings.Builder
+		for _, s := range spans {
+			if s.Mark {
+				b.WriteString("[" + s.Text + "]")
+			} else {
+				b.WriteString(s.Text)
+			}
+		}
+		return b.String()
+	}
+	long := strings.Repeat("長い投稿です。", 20_000)
+	for _, tt := range []struct{ old, now, was, is string }{
+		{"same", "same", "same", "same"},
+		{"", "new", "", "[new]"},
+		{"gone", "", "[gone]", ""},
+		{"月曜に届く", "火曜に届く予定", "[月]曜に届く", "[火]曜に届く[予定]"},
+		{"I was charged twice", "I was charged three times", "I was charged [twice]", "I was charged [three times]"},
+		{"\xffé", "\xffe", "\xff[é]", "\xff[e]"},
+	} {
+		was, is := edits(tt.old, tt.now)
+		if show(was) != tt.was || show(is) != tt.is {
+			t.Errorf("%q to %q: %q and %q", tt.old, tt.now, show(was), show(is))
+		}
+	}
+	for _, other := range []string{"別の" + long, strings.ReplaceAll(long, "長", "短"), long[:len(long)/2] + "!" + long[len(long)/2:]} {
+		was, is := edits(long, other)
+		if strings.NewReplacer("[", "", "]", "").Replace(show(was)) != long || strings.NewReplacer("[", "", "]", "").Replace(show(is)) != other {
+			t.Error("a long text does not come back as it was")
+		}
+	}
+}
+
+// TestWhatIsWrongWithATemplateIsToldInTheReadersLanguage: at the input that it is
+// about, by the words of the form.
+func TestWhatIsWrongWithATemplateIsToldInTheReadersLanguage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ja, en := b.as("hana", everywhere, identity.Approver, identity.Admin), b.as("ken", everywhere, identity.Approver, identity.Admin)
+	p, _ := settings.Staff.Get(b.Settings, "hana")
+	p.Lang = "ja"
+	b.hire(p)
+	at := func(v *visitor, a answer, input, want string) {
+		t.Helper()
+		v.want(a, 422)
+		if got := between2(between2(a.body, `name="`+input+`"`, "</div>"), "<strong>", "</strong>"); got != want {
+			t.Errorf("at %s: %q, want %q", input, got, want)
+		}
+		if strings.HasPrefix(a.Request.URL.Path, "/templates/") {
+			v.want(a, 422, map[*visitor]string{ja: ":", en: ": "}[v]+want+"</p>") // at the top, after the name of the input
+		}
+		for _, machine := range []string{"versions[", "slots[", "want ", "body:"} {
+			if v == ja && strings.Contains(a.body, machine) {
+				t.Errorf("at %s: the page says %q", input, machine)
+			}
+		}
+	}
+	base := []string{"lang", "ja", "kind", "final", "apology", "none"}
+	form := func(pairs ...string) []string { return append(slices.Clone(base), pairs...) }
+	at(ja, ja.post("/templates/new", form("name", "お礼", "body", " ")...), "body", "入力してください。")
+	at(ja, ja.post("/templates/new", form("name", "", "body", "はい")...), "name", "入力してください。")
+	at(ja, ja.post("/templates/new", form("name", "お礼", "body", "{{お名前}}様")...), "body", "空欄 {{お名前}} の名前は使えません。{{order_no}} のように、英小文字・数字・_ で書いてください。")
+	at(ja, ja.post("/templates/new", form("name", "お礼", "body", "はい", "review", "いつか")...), "review", "「いつか」は日付として読み取れません。2027-03-31 のように書いてください。")
+	at(en, en.post("/templates/new", form("name", "Thanks", "body", "{{お名前}}")...), "body", "Slot {{お名前}}: want a name of a-z, 0-9 and _.")
+	loc := ja.want(ja.post("/templates/new", form("name", "お礼", "body", "{{what}}")...), 303).Header.Get("Location")
+	at(ja, ja.post(loc, form("name", "お礼", "body", "{{what}}", "type.what", "choice", "choices.what", "")...), "choices.what", "選択肢をひとつ以上書いてください。初期値を決めるなら、その中から選びます。")
+	// From a file: by the words of the form too.
+	bring := func(v *visitor, yaml string, want ...string) {
+		t.Helper()
+		v.want(v.post("/templates/import", "yaml", yaml), 422, want...)
+	}
+	bring(ja, "template:\n  a:\n    name: お礼\n    lang: ja\n    versions:\n      - {n: 1, apology: none, body: '{{x}}'}\n", "テンプレート「a」:本文:空欄 {{x}} の説明が、slots の下にありません。", "!versions[")
+	bring(ja, "template:\n  a:\n    name: お礼\n    lang: fr\n    versions:\n      - {n: 1, apology: none, body: はい}\n", "言語:「fr」は使えません。ja か en にしてください。")
+	bring(ja, "template:\n  a:\n    id: b\n", "テンプレート「a」の id が「b」になっています")
+	bring(ja, "template:\n  a:\n    name: x\n", "テンプレート「a」に文面がありません")
+	bring(ja, "template:\n  A b:\n    name: x\n", "「A b」はテンプレートのIDに使えません")
+	bring(ja, "template:\n  a: [\n", "行目を読み取れません")
+	// Names of people, in both languages; what was typed stands there again.
+	long := strings.Repeat("長", 101)
+	at(ja, ja.post("/me", "name", "花", "public", long), "public", "改行なしの1〜100文字で入力してください。")
+	ja.want(ja.post("/me", "name", "花", "public", long), 422, long)
+	at(ja, ja.post("/staff/ken", "name", long, "email", "ken@kumo.example", "roles", "admin"), "name", "改行なしの1〜100文字で入力してください。")
+	at(ja, ja.post("/staff/ken", "name", "Ken", "email", "ken@", "roles", "admin"), "email", "メールアドレスを入力してください。")
+	at(ja, ja.post("/tokens/new", "name", long, "scope", "read", "brands", "kumo"), "name", "改行なしの1〜100文字で入力してください。")
+}
+
+// TestAFileWithoutTemplatesSaysWhatOneLooksLike: nothing is not brought in as nought
+// drafts; the example that is shown can be brought in as it stands.
+func TestAFileWithoutTemplatesSaysWhatOneLooksLike(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	v, ja := b.as("aya", everywhere, identity.Approver), b.as("hana", everywhere, identity.Approver)
+	p, _ := settings.Staff.Get(b.Settings, "hana")
+	p.Lang = "ja"
+	b.hire(p)
+	for _, empty := range []string{"", " \n", "# nothing yet\n", "{}", "template:\n", "template: {}\n"} {
+		v.want(v.post("/templates/import", "yaml", empty), 422, "This file holds no templates", "<pre")
+		ja.want(ja.post("/templates/import", "yaml", empty), 422, "このファイルにはテンプレートがありません", "<pre")
+	}
+	for _, x := range []*visitor{v, ja} {
+		page := x.want(x.get("/templates/import"), 200).body
+		example := html.UnescapeString(between2(page, `<pre>`, "</pre>"))
+		x.want(x.post("/templates/import", "yaml", example), 303)
+		got, ok := settings.Templates.Get(b.Settings, "delivery-late")
+		if !ok || len(got.Versions) != 1 || got.Versions[0].Status != casework.TemplateDraft || len(got.Versions[0].Slots) != 1 {
+			t.Fatalf("from %q came %+v", example, got)
+		}
+	}
+	// What is approved already makes no draft, and that is said.
+	v.want(v.post("/templates/delivery-late/submit"), 303)
+	k := b.as("ken", everywhere, identity.Approver)
+	if got, _ := settings.Templates.Get(b.Settings, "delivery-late"); got.Versions[0].By == "ken" {
+		t.Fatal("its author approves it")
+	}
+	k.want(k.post("/templates/delivery-late/approve"), 303)
+	file := v.want(v.get("/templates.yaml?id=delivery-late"), 200).body
+	v.want(v.post("/templates/import", "yaml", file), 303)
+	v.want(v.get("/templates"), 200, "No draft was made")
 }
 
 func TestStepsOfAPlaybookAreTickedOff(t *testing.T) {

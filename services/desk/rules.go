@@ -135,22 +135,9 @@ func rulings() []ruling {
 		routes := settings.Routes.List(c.Settings)
 		slices.SortStableFunc(routes, func(a, b settings.Route) int { return cmp.Compare(a.Order, b.Order) })
 		var out []ruled
-		for _, x := range routes {
-			r := ruled{id: x.ID, name: x.Name, parts: []string{"→ " + c.teamName(x.Team)}}
-			for _, b := range x.Brands {
-				r.parts = append(r.parts, c.brandName(b))
-			}
-			for _, k := range x.Risks {
-				r.parts = append(r.parts, c.l.say("risk."+string(k)))
-			}
-			for _, k := range x.Intents {
-				r.parts = append(r.parts, c.l.say("intent."+string(k)))
-			}
-			for _, k := range x.Languages {
-				r.parts = append(r.parts, c.valueName("lang", k))
-			}
-			r.parts = append(append(r.parts, x.Sources...), x.Places...)
-			out = append(out, r)
+		for i := range routes {
+			x := &routes[i]
+			out = append(out, ruled{id: x.ID, name: x.Name, parts: []string{c.saidRoute(x, i)}})
 		}
 		return out
 	}

@@ -123,11 +123,19 @@ func (f *formed) take(path string) string {
 	return strings.Join(all, " ")
 }
 
-// rest is what is wrong and has no place on the page.
+// rest is what is wrong and has no place on the page, each with what the form
+// calls it, or its path where it has no word for it.
 func (f *formed) rest() string {
 	var all []string
 	for _, at := range slices.Sorted(maps.Keys(f.wrong)) {
-		all = append(all, strings.TrimPrefix(at+": ", ": ")+f.wrong[at])
+		name := f.l.partLabel(f.kind, at)
+		if strings.HasPrefix(name, "rules.key.") {
+			name = at
+		}
+		if at != "" {
+			name += f.l.say("form.of")
+		}
+		all = append(all, name+f.wrong[at])
 	}
 	return strings.Join(all, " ")
 }
@@ -259,7 +267,7 @@ func (f *formed) group(at string, p *part, value any) formPart {
 		tree, _ := x.(map[string]any)
 		path := member(at, i)
 		wrong := len(f.wrong)
-		m := formMember{Path: path, Label: one + " " + strconv.Itoa(i+1), Says: f.says(path, p.parts, tree), Parts: f.parts(path, p.parts, tree), Del: "del:" + path}
+		m := formMember{Path: path, Label: one + " " + strconv.Itoa(i+1), Says: f.sentence(at, p.parts, tree, i), Parts: f.parts(path, p.parts, tree), Del: "del:" + path}
 		m.Open = len(f.wrong) < wrong || m.Says == ""
 		if i > 0 {
 			m.Up = "up:" + path
@@ -271,6 +279,17 @@ func (f *formed) group(at string, p *part, value any) formPart {
 	}
 	g.Error = f.take(at)
 	return g
+}
+
+// sentence is what member i of the list at says in one line: a sentence, where
+// there is one for it, and what was typed can be read so.
+func (f *formed) sentence(at string, parts []part, tree map[string]any, i int) string {
+	if say := said[f.kind+"."+indices.ReplaceAllString(at, "")]; say != nil {
+		if out, err := say(f.call, tree, i); err == nil {
+			return out
+		}
+	}
+	return f.says(member(at, i), parts, tree)
 }
 
 // says is what a member says in one line.

@@ -382,7 +382,7 @@ func samples(l *locale) map[string]any {
 			{What: l.say("told.deadline", ""), About: l.say("notices.gone"), At: at(30 * time.Hour)},
 		}},
 		"notices-empty": &noticesView{frame: sheet(l.say("nav.notices"), "/notices"), Notice: &notice{Kind: "empty", Title: l.say("notices.none"), Text: l.say("notices.none_text")}},
-		"figures":       sampleFigures(l, sheet(l.say("nav.figures"), "/figures")), "figures-empty": &figuresView{frame: sheet(l.say("nav.figures"), "/figures"), Lead: l.say("figures.lead"), Notice: &notice{Kind: "empty", Title: l.say("figures.empty"), Text: l.say("figures.empty_text")}},
+		"figures":       sampleFigures(l, sheet(l.say("nav.figures"), "/figures")), "figures-empty": &figuresView{frame: sheet(l.say("nav.figures"), "/figures"), Lead: l.say("figures.lead"), Notice: &notice{Kind: "empty", Title: l.say("figures.empty"), Text: l.say("figures.last", "2026-10-02"), Links: []link{{l.say("figures.to_last"), "#"}}}},
 		"quality": sampleQuality(l, sheet(l.say("nav.quality"), "/quality")), "quality-empty": &qualityView{frame: sheet(l.say("nav.quality"), "/quality"), Notice: &notice{Kind: "empty", Title: l.say("quality.none"), Text: l.say("quality.none_text")}},
 		"outbox": &outboxView{frame: sheet(l.say("nav.outbox"), "/outbox"), Which: "measures", Lead: l.say("outbox.measures_lead"),
 			Tabs:  []chip{{Label: l.say("outbox.waiting"), Href: "?", Count: 1}, {Label: l.say("outbox.measures"), Href: "?", Count: 2, On: true}},

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/earshot/earshot/pkg/identity"
@@ -110,7 +109,7 @@ func (c *call) showPerson(status int, s identity.Staff, isNew bool, wrong map[st
 		Groups: []fieldGroup{{Fields: []field{
 			{Name: "name", Label: say("staff.name"), Value: s.Name, Required: true, Error: wrong["name"]},
 			{Name: "email", Label: say("signin.email"), Type: "email", Value: s.Email, Required: true, Error: wrong["email"]},
-			{Name: "public", Label: say("staff.public"), Value: s.PublicName, Hint: say("staff.public_hint")},
+			{Name: "public", Label: say("staff.public"), Value: s.PublicName, Hint: say("staff.public_hint"), Error: wrong["public"]},
 			roles,
 			{Name: "trained", Label: say("staff.training"), Type: "check", Options: []option{{Value: "on", Label: say("staff.trained"), On: s.Trained}}},
 		}}},
@@ -191,8 +190,8 @@ func (c *call) savePerson() error {
 			s.Lang = c.form("lang")
 		}
 	}
-	if err := s.Validate(); err != nil {
-		return c.showPerson(http.StatusUnprocessableEntity, s, isNew, map[string]string{"name": err.Error()})
+	if err := s.Validate(); err != nil { // roles and brands, which are chosen
+		return &inputError{c.l.say("form.chosen")}
 	}
 	if isNew {
 		teams := slices.DeleteFunc(slices.Clone(c.r.PostForm["teams"]), func(id string) bool {
@@ -215,10 +214,8 @@ func (c *call) savePerson() error {
 
 func (c *call) personWrong(s *identity.Staff, isNew bool) map[string]string {
 	wrong := map[string]string{}
-	if s.Name == "" {
-		wrong["name"] = c.l.say("form.required")
-	}
-	if !strings.Contains(s.Email, "@") {
+	c.nameWrong(wrong, s.Name, s.PublicName)
+	if !identity.IsEmail(s.Email) {
 		wrong["email"] = c.l.say("form.email")
 	}
 	other, ok := settings.Directory{Store: c.Settings}.StaffByEmail(identity.FoldEmail(s.Email))
@@ -235,6 +232,19 @@ func (c *call) personWrong(s *identity.Staff, isNew bool) map[string]string {
 		wrong["roles"] = c.l.say("staff.not_oneself")
 	}
 	return wrong
+}
+
+// nameWrong says in wrong what can't be the name of somebody, and what not the one
+// by which they sign replies, which may be left out.
+func (c *call) nameWrong(wrong map[string]string, name, public string) {
+	if name == "" {
+		wrong["name"] = c.l.say("form.required")
+	} else if !identity.IsName(name) {
+		wrong["name"] = c.l.say("form.name")
+	}
+	if public != "" && !identity.IsName(public) {
+		wrong["public"] = c.l.say("form.name")
+	}
 }
 
 // showLink makes a link by which a person chooses a password, and shows it
@@ -310,15 +320,13 @@ func (c *call) makeToken() error {
 		}
 		expires = c.l.now.AddDate(0, 0, n)
 	}
-	if c.form("name") == "" {
-		wrong["name"] = c.l.say("form.required")
-	}
+	c.nameWrong(wrong, c.form("name"), "")
 	if len(wrong) > 0 {
 		return c.showNewToken(http.StatusUnprocessableEntity, wrong)
 	}
 	t, secret, err := identity.NewToken(c.form("name"), identity.Scope(c.form("scope")), brands, c.l.now, expires)
 	if err != nil {
-		return &inputError{err.Error()}
+		return &inputError{c.l.say("form.chosen")}
 	}
 	if err := settings.Tokens.Put(c.ctx, c.Settings, c.viewer.Actor(), t.ID, settings.Tokens.Version(c.Settings, t.ID), t); err != nil {
 		return err

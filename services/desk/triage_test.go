@@ -252,6 +252,41 @@ func TestBoardAndShift(t *testing.T) {
 	lead.want(lead.get("/shift"), 200, "confirmed by Lea")
 }
 
+// TestTheBoardCountsEverybody: however many people hold something, each has their
+// number.
+func TestTheBoardCountsEverybody(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	const people = search.MaxFacet + 12
+	var docs []search.Document
+	for i := range people {
+		id := fmt.Sprintf("p%02d", i)
+		b.hire(identity.Staff{ID: id, Email: id + "@kumo.example", Name: "Nr " + id, Grants: []identity.Grant{{Role: identity.Agent, Brands: everywhere}}})
+		held := 2
+		if i == 7 { // the fewest, and so the last in a list by number
+			held = 1
+		}
+		for n := range held {
+			m := mention.Of("kumo", mention.Post{Platform: "mastodon", NativeID: fmt.Sprint(id, n), Text: "Kumo"})
+			docs = append(docs, search.Document{ID: m.ID, Seq: uint64(len(docs) + 1), Brand: "kumo", Platform: "mastodon", Open: true, Status: string(casework.InHand), Holder: id, Owner: search.OwnerCase, PublishedAt: time.Now(), SeenAt: time.Now()})
+		}
+	}
+	b.put(b.Index.Write(t.Context(), search.Batch{Upserts: docs}))
+	lead := b.as("lea", everywhere, identity.Approver)
+	page := lead.want(lead.get("/board"), 200).body
+	for i := range people {
+		id := fmt.Sprintf("p%02d", i)
+		row := between2(page, "<b>Nr "+id+"</b>", "</tr>")
+		want := "2"
+		if i == 7 {
+			want = "1"
+		}
+		if got := between2(row, `href="/queue?view=all&amp;holder=`+id+`">`, "</a>"); got != want {
+			t.Errorf("%s holds %q, want %s", id, got, want)
+		}
+	}
+}
+
 func TestACalendarThatEndsIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

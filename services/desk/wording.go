@@ -1,7 +1,9 @@
 package desk
 
 import (
+	"cmp"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -139,7 +141,31 @@ func (c *call) template() error {
 	return c.showTemplate(http.StatusOK, &t, nil)
 }
 
-func (c *call) showTemplate(status int, t *casework.Template, wrong error) error {
+// templateInputs are the inputs of the form by the keys of a template's values.
+var templateInputs = map[string]string{"review_by": "review", "when_to_use": "when"}
+
+// templateInput is the input by which a template's value is put in: its name, by
+// the value's key; the key where there is none.
+func templateInput(last *casework.TemplateVersion, key string) string {
+	if m := slotKey.FindStringSubmatch(key); m != nil {
+		if i := atoi(m[1]); i < len(last.Slots) {
+			return map[string]string{"name": "label", "type": "type", "choices": "choices"}[m[2]] + "." + last.Slots[i].Name
+		}
+	}
+	key = index.ReplaceAllString(key, "")
+	return cmp.Or(templateInputs[key], key)
+}
+
+var slotKey = regexp.MustCompile(`^slots\[(\d+)\]\.(name|type|choices)$`)
+
+// templateWrong says what is wrong with t, by the names of the inputs.
+func (c *call) templateWrong(t *casework.Template) map[string]string {
+	last := &t.Versions[len(t.Versions)-1]
+	return c.l.mistaken(t.Validate(), func(key string) string { return templateInput(last, key) })
+}
+
+// showTemplate shows the form, with what is wrong at its inputs.
+func (c *call) showTemplate(status int, t *casework.Template, wrong map[string]string) error {
 	say, last := c.l.say, &t.Versions[len(t.Versions)-1]
 	title := t.Name
 	if t.ID == "" {
@@ -154,10 +180,12 @@ func (c *call) showTemplate(status int, t *casework.Template, wrong error) error
 		v.Action, v.State, v.StateName, v.Version = "/templates/new", "draft", say("tmpl.state_draft"), 0
 	}
 	v.Fields = c.templateFields(t, last)
-	v.Text = field{Name: "body", Label: say("tmpl.text"), Hint: say("tmpl.text_hint"), Type: "textarea", Rows: 9, Value: last.Body, Required: true}
+	v.Fields, v.Text = v.Fields[:len(v.Fields)-1], v.Fields[len(v.Fields)-1]
+	mark(wrong, v.Fields)
+	v.Text.Error = wrong["body"]
 	v.Preview, v.Lengths = c.templatePreview(t, last)
-	if wrong != nil {
-		v.Notice = &notice{Kind: "error", Title: say("error.input"), Text: wrong.Error(), Kept: say("form.kept")}
+	if len(wrong) > 0 {
+		v.Notice = &notice{Kind: "error", Title: say("error.input"), Text: c.wrongParts(t, wrong), Kept: say("form.kept")}
 	} else if last.Note != "" {
 		v.Notice = &notice{Kind: "stale", Title: say("tmpl.sent_back"), Text: last.Note}
 	} else if _, past := c.due(t); past {
@@ -211,6 +239,14 @@ func (c *call) templateActions(t *casework.Template, last *casework.TemplateVers
 	return out
 }
 
+// mark puts what is wrong at the inputs that it is about.
+func mark(wrong map[string]string, fields []field) {
+	for i := range fields {
+		fields[i].Error = wrong[fields[i].Name]
+	}
+}
+
+// templateFields are the inputs of the form, the text as the last.
 func (c *call) templateFields(t *casework.Template, last *casework.TemplateVersion) []field {
 	say := c.l.say
 	lang := field{Name: "lang", Label: say("tmpl.lang"), Type: "select", Required: true}
@@ -243,7 +279,7 @@ func (c *call) templateFields(t *casework.Template, last *casework.TemplateVersi
 	for i := range last.Slots {
 		fields = append(fields, c.slotFields(&last.Slots[i])...)
 	}
-	return fields
+	return append(fields, field{Name: "body", Label: say("tmpl.text"), Hint: say("tmpl.text_hint"), Type: "textarea", Rows: 9, Value: last.Body, Required: true})
 }
 
 // picked are options, those of on ticked.
@@ -355,8 +391,8 @@ func (c *call) saveTemplate() error {
 		return errForbidden
 	}
 	id := t.ID
-	if err := t.Validate(); err != nil {
-		return c.showTemplate(http.StatusUnprocessableEntity, &t, err)
+	if wrong := c.templateWrong(&t); wrong != nil {
+		return c.showTemplate(http.StatusUnprocessableEntity, &t, wrong)
 	}
 	if id == "" {
 		t.ID = newID()

@@ -1,11 +1,14 @@
 package desk
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -59,14 +62,22 @@ func (c *call) importTemplates() error {
 	if !c.viewer.CanSomewhere(identity.Word) {
 		return errForbidden
 	}
-	n, err := c.bringIn(c.form("yaml"))
+	n, same, err := c.bringIn(c.form("yaml"))
 	if err != nil {
 		if input, ok := errors.AsType[*inputError](err); ok {
 			return c.showImport(http.StatusUnprocessableEntity, input.text)
 		}
 		return err
 	}
-	c.flash(&flash{Text: c.l.say("done.imported", n)})
+	switch {
+	case n == 0:
+		c.flash(&flash{Text: c.l.say("done.imported_none", same)})
+		return c.back("/templates")
+	case same == 0:
+		c.flash(&flash{Text: c.l.say("done.imported", n)})
+	default:
+		c.flash(&flash{Text: c.l.say("done.imported", n) + " " + c.l.say("done.imported_same", same)})
+	}
 	return c.back("/templates?state=draft")
 }
 
@@ -76,29 +87,58 @@ func (c *call) showImport(status int, wrong string) error {
 	say := c.l.say
 	return c.show(status, "form", "page", &formView{
 		frame: c.frame(say("tmpl.import"), "/templates"), Lead: say("tmpl.import_text"), Action: "/templates/import", Button: say("tmpl.import"),
-		Back: link{say("nav.templates"), "/templates"},
+		Back: link{say("nav.templates"), "/templates"}, Example: say("tmpl.import_example"),
 		Groups: []fieldGroup{{Fields: []field{
 			{Name: "yaml", Label: say("tmpl.import_yaml"), Type: "textarea", Rows: 16, Mono: true, Required: true, Value: c.form("yaml"), Error: wrong},
 		}}},
 	})
 }
 
-// bringIn stores the templates of a file as drafts, and returns how many differ
-// from what is there. Nothing is stored if one of them is wrong.
-func (c *call) bringIn(text string) (int, error) {
+// inFile are the templates of a file.
+func (c *call) inFile(text string) (map[string]casework.Template, error) {
+	say := func(key string, args ...any) error { return &inputError{c.l.say(key, args...)} }
 	raw, err := yaml.YAMLToJSON([]byte(text))
-	if err != nil {
-		return 0, &inputError{firstLine(err.Error())}
+	if line := yamlLine.FindStringSubmatch(fmt.Sprint(err)); err != nil && line != nil {
+		return nil, say("tmpl.import_line", line[1])
+	} else if err != nil {
+		return nil, say("tmpl.import_no_yaml")
 	}
 	var f templateFile
+	if bytes.Equal(bytes.TrimSpace(raw), []byte("null")) || len(bytes.TrimSpace(raw)) == 0 {
+		return nil, say("tmpl.import_none")
+	}
 	if err := config.DecodeJSON(raw, &f); err != nil {
-		return 0, &inputError{err.Error()}
+		return nil, &inputError{c.l.why(err)}
+	}
+	if len(f.Template) == 0 {
+		return nil, say("tmpl.import_none")
+	}
+	for id, in := range f.Template {
+		switch {
+		case !shortName.MatchString(id):
+			return nil, say("tmpl.import_name", id)
+		case in.ID != "" && in.ID != id:
+			return nil, say("tmpl.import_id", id, in.ID)
+		case len(in.Versions) == 0:
+			return nil, say("tmpl.import_versions", id)
+		}
+	}
+	return f.Template, nil
+}
+
+// yamlLine is where a file can't be read.
+var yamlLine = regexp.MustCompile(`^\[(\d+):\d+\]`)
+
+// bringIn stores the templates of a file as drafts, and returns how many differ
+// from what is there, and how many don't. Nothing is stored if one of them is wrong.
+func (c *call) bringIn(text string) (drafts, same int, err error) {
+	file, err := c.inFile(text)
+	if err != nil {
+		return 0, 0, err
 	}
 	var all []casework.Template
-	for id, in := range f.Template {
-		if in.ID = cmp.Or(in.ID, id); in.ID != id || len(in.Versions) == 0 {
-			return 0, &inputError{fmt.Sprintf("template.%s: id, versions", id)}
-		}
+	for id, in := range file {
+		in.ID = id
 		v := in.Versions[len(in.Versions)-1]
 		if x := in.InForce(); x != nil {
 			v = *x
@@ -108,6 +148,7 @@ func (c *call) bringIn(text string) (int, error) {
 		t.Versions = nil
 		if have, ok := settings.Templates.Get(c.Settings, id); ok {
 			if x := have.InForce(); x != nil && x.Body == v.Body {
+				same++
 				continue
 			}
 			t.Versions = slices.Clone(have.Versions)
@@ -120,23 +161,39 @@ func (c *call) bringIn(text string) (int, error) {
 			v.N = t.Versions[n-1].N + 1
 		}
 		t.Versions = append(t.Versions, v)
-		if err := t.Validate(); err != nil {
-			return 0, &inputError{"template." + id + ": " + err.Error()}
+		if wrong := c.templateWrong(&t); wrong != nil {
+			return 0, 0, &inputError{c.l.say("tmpl.import_wrong", t.ID, c.wrongParts(&t, wrong))}
 		}
 		if have, ok := settings.Templates.Get(c.Settings, id); !c.mayWord(&t) || ok && !c.mayWord(&have) {
-			return 0, errForbidden
+			return 0, 0, errForbidden
 		}
 		all = append(all, t)
 	}
 	for _, t := range all {
 		if err := settings.Templates.Put(c.ctx, c.Settings, c.viewer.Actor(), t.ID, settings.Templates.Version(c.Settings, t.ID), t); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
-	return len(all), nil
+	return len(all), same, nil
 }
 
-func firstLine(s string) string { line, _, _ := strings.Cut(s, "\n"); return line }
+// wrongParts says what is wrong with a template, each by what the form calls it, or
+// the file where that has no input for it.
+func (c *call) wrongParts(t *casework.Template, wrong map[string]string) string {
+	var all []string
+	fields := c.templateFields(t, &t.Versions[len(t.Versions)-1])
+	for _, f := range fields {
+		if wrong[f.Name] != "" {
+			all = append(all, f.Label+c.l.say("form.of")+wrong[f.Name])
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(wrong)) {
+		if !slices.ContainsFunc(fields, func(f field) bool { return f.Name == key }) {
+			all = append(all, key+c.l.say("form.of")+wrong[key])
+		}
+	}
+	return strings.Join(all, " ")
+}
 
 // used tells how often the last reply of a case was made from a template, and
 // how often its words were changed.

@@ -26,7 +26,7 @@ func ofCase(s *casework.State, now time.Time) search.Document {
 	d := base(&s.Mention, &v, s.Triage)
 	d.ID, d.Number, d.Owner, d.CaseSeq = s.ID, s.Number, search.OwnerCase, s.Last
 	at := s.At(now)
-	d.Status, d.Holder, d.Team, d.Worker = string(at.Status), at.Owner(), at.Team, s.Worker()
+	d.Status, d.Holder, d.Team, d.Worker = string(at.Stands()), at.Owner(), at.Team, s.Worker()
 	d.Open, d.DueAt, d.NextAt = at.Open(now), at.DueAt(), s.NextAt()
 	d.Disposition, d.AnswerBy = at.Triage.Disposition, at.Triage.DueAt
 	if len(s.Replies) > 0 {

@@ -98,8 +98,8 @@ func taggedOf(d *search.Document) *mention.Tagged {
 	return t
 }
 
-// answered notes in case id that t answers our reply, and in the case that it was
-// merged into, if it was. An answer of whom we answered goes on there.
+// answered notes in case id that t answers our reply, and in the cases that it was
+// merged into, if it was. An answer of whom we answered goes on in the last of them.
 func (x *indexer) answered(ctx context.Context, id mention.ID, t *mention.Tagged) error {
 	m := &t.Mention
 	if err := x.authorWrote(ctx, id, t); err != nil {
@@ -111,10 +111,20 @@ func (x *indexer) answered(ctx context.Context, id mention.ID, t *mention.Tagged
 		return unlessErased(err)
 	}
 	into := id
-	if s.Merged != "" {
+	for passed := []mention.ID{id}; s.Merged != "" && !slices.Contains(passed, s.Merged); passed = append(passed, into) {
 		into = s.Merged
-		if _, err := x.cases.Record(ctx, into, func(s *casework.State) (casework.Event, bool) { return s.Hears(&heard) }); err != nil {
+		s, err = x.cases.Record(ctx, into, func(s *casework.State) (casework.Event, bool) {
+			e, ok := s.Hears(&heard, t)
+			if ok && e.Kind != heard.Kind {
+				e.Triage = x.settings.Triage(m, &t.Verdict, casework.Signals{})
+			}
+			return e, ok
+		})
+		if err != nil {
 			return unlessErased(err)
+		}
+		if e, ok := s.Heard(m.ID); ok {
+			heard = e
 		}
 	}
 	if heard.Kind != casework.AuthorWrote {
@@ -125,12 +135,13 @@ func (x *indexer) answered(ctx context.Context, id mention.ID, t *mention.Tagged
 }
 
 // toward records in case id what decide says of it with its face to the post that
-// our reply answered which m answers: that post's author is whom we answered.
+// our reply answered which m answers: that post's author is whom we answered, beside
+// the author of the case itself, who answers for it wherever our reply stands.
 func (x *indexer) toward(ctx context.Context, id mention.ID, m *mention.Mention, decide func(*casework.State) (casework.Event, bool)) (casework.State, error) {
 	var failed error
 	s, err := x.cases.Record(ctx, id, func(s *casework.State) (casework.Event, bool) {
 		facing := *s
-		if i := slices.IndexFunc(s.Replies, func(r casework.Reply) bool { return r.Native == m.Thread.Parent }); i >= 0 {
+		if i := slices.IndexFunc(s.Replies, func(r casework.Reply) bool { return r.Native == m.Thread.Parent }); i >= 0 && !s.Wrote(m) {
 			facing, failed = x.cases.Toward(ctx, s, s.Replies[i].Draft.To)
 			if _, ok := errors.AsType[*casework.Refused](failed); ok {
 				facing, failed = *s, nil // it stands for itself again

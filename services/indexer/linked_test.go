@@ -148,3 +148,86 @@ func TestAnswersToAMergedCase(t *testing.T) {
 		t.Errorf("the one that was merged: %s, %+v", s.Status, s.Answers)
 	}
 }
+
+// TestTheAuthorAnswersAtAPostThatJoined: our reply stands below the post of another
+// customer that joined the case. Whoever wrote the case's post and whoever wrote that
+// one are whom we answered; anybody else is not.
+func TestTheAuthorAnswersAtAPostThatJoined(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		by     string
+		author bool
+	}{{"u1", true}, {"u2", true}, {"u9", false}} {
+		t.Run(tt.by, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.run()
+			own, second := b.tag(1, "返事がない"), b.tag(2, "私も返事がない")
+			b.indexed()
+			if _, err := b.cases.Merge(t.Context(), ann, second, own); err != nil {
+				t.Fatal(err)
+			}
+			_, err := b.cases.Record(t.Context(), own, func(*casework.State) (casework.Event, bool) {
+				return casework.Event{Kind: casework.Posted, Draft: &casework.Draft{Text: "ごめんなさい", Account: "box", To: second}, Native: "r1", URL: "https://s.example/r1"}, true
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.indexed()
+			b.clock.Pass(time.Minute)
+			id := b.answer("a1", "r1", tt.by)
+			s := b.becomes(own, "the answer is heard", func(s *casework.State) bool { return len(s.Answers) > 0 })
+			b.indexed()
+			if s = b.get(own); len(s.Answers) != 1 || s.Answers[0].ID != id || s.Answers[0].ByAuthor != tt.author {
+				t.Errorf("answers %+v", s.Answers)
+			}
+			want, reaction := casework.WaitingCustomer, casework.Reaction("")
+			if tt.author {
+				want, reaction = casework.New, s.Care.Reaction
+				if reaction == "" {
+					t.Error("nothing is known of how the author took our reply")
+				}
+			}
+			if s.Status != want || s.Care.Reaction != reaction || s.DueAt().IsZero() == tt.author {
+				t.Errorf("%s, reaction %q, due %v", s.Status, s.Care.Reaction, s.DueAt())
+			}
+			if joined, _, _ := b.cases.Touched(t.Context(), id); (joined.Merged == own) != tt.author {
+				t.Errorf("the answer goes on in %q", joined.Merged)
+			}
+		})
+	}
+}
+
+// TestTheAuthorAnswersWhereWeAnsweredAnother: we answered one customer, whose case
+// then went on in another's, and that in a third's. What the third one says to that
+// reply is an answer of their author where it ends.
+func TestTheAuthorAnswersWhereWeAnsweredAnother(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.run()
+	first, second, last := b.tag(1, "返事がない"), b.tag(2, "私も"), b.tag(3, "こちらも")
+	b.indexed()
+	b.publish(first, "r1")
+	b.do(last, casework.Claim{}, casework.Close{})
+	for _, m := range [][2]mention.ID{{first, second}, {second, last}} {
+		if _, err := b.cases.Merge(t.Context(), ann, m[0], m[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.indexed()
+	b.clock.Pass(time.Minute)
+	other := b.answer("a1", "r1", "u9")
+	s := b.becomes(last, "somebody else is heard", func(s *casework.State) bool { return len(s.Answers) == 1 })
+	if s.Answers[0].ID != other || s.Answers[0].ByAuthor || s.Status != casework.Done {
+		t.Errorf("%s, answers %+v", s.Status, s.Answers)
+	}
+	id := b.answer("a2", "r1", "u3")
+	s = b.becomes(last, "its author is heard", func(s *casework.State) bool { return len(s.Answers) == 2 })
+	if s.Answers[1].ID != id || !s.Answers[1].ByAuthor || s.Status != casework.New || s.DueAt().IsZero() {
+		t.Errorf("%s, due %v, answers %+v", s.Status, s.DueAt(), s.Answers)
+	}
+	b.becomes(id, "the answer goes on there", func(s *casework.State) bool { return s.Merged == last })
+	if s := b.get(first); len(s.Answers) != 2 || s.Answers[1].ByAuthor {
+		t.Errorf("where we answered: %+v", s.Answers)
+	}
+}

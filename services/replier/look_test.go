@@ -407,3 +407,159 @@ func TestRefusalsAreToldApart(t *testing.T) {
 		}
 	}
 }
+
+// joins has another customer's post join the case, and returns its case's id.
+func (b *bench) joins(native, text string) mention.ID {
+	b.t.Helper()
+	id := b.tag(native, text)
+	if _, err := b.cases.Merge(b.t.Context(), staff.Viewer(), id, b.id); err != nil {
+		b.t.Fatal(err)
+	}
+	return id
+}
+
+// toward is the hash of the case's draft for the joined post to.
+func (b *bench) toward(to mention.ID) string {
+	b.t.Helper()
+	s := b.state()
+	facing, err := b.cases.Toward(b.t.Context(), &s, to)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return facing.Hash(s.Draft)
+}
+
+// takenOut has a post that joined the case stand for itself again.
+func (b *bench) takenOut(id mention.ID) {
+	b.t.Helper()
+	if _, err := b.cases.Do(b.t.Context(), staff.Viewer(), id, casework.Reopen{}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// seeing is shown, and remembers what it was asked for.
+type seeing struct {
+	shown
+	sought []mention.Post
+}
+
+func (p *seeing) Reread(ctx context.Context, posts []mention.Post) ([]mention.Post, error) {
+	p.sought = append(p.sought, posts...)
+	return p.shown.Reread(ctx, posts)
+}
+
+// TestAReplyToAPostThatJoinedIsLookedAt: each reply is asked for with the post below
+// which it stands, and what is new of that post belongs to its own case.
+func TestAReplyToAPostThatJoinedIsLookedAt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	p := &seeing{shown: shown{posts: map[string]mention.Post{}}}
+	b.behindShown(&p.shown)
+	b.conns["box"] = opened{b.conns["box"].of, p}
+	second := b.joins("p2", "まだ返事がない")
+	own := b.publish("ごめんなさい")
+	b.do(casework.Write{Text: "お待たせしました", Account: "box", To: second})
+	s := b.do(casework.Send{Hash: b.toward(second)})
+	b.clock.Pass(time.Second)
+	b.deliver(&bus.Msg[casework.Event]{Key: string(b.id), Value: s.History[len(s.History)-1]})
+	if s = b.state(); len(s.Replies) != 2 || s.Replies[1].Draft.To != second {
+		t.Fatalf("%s; replies %+v", b.last(), s.Replies)
+	}
+	joined := s.Replies[1].Native
+
+	post, _, err := b.cases.Touched(t.Context(), second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := post.Mention.Post
+	now.Comments = []mention.Comment{{NativeID: "c1", Author: "taro", Text: "私も"}}
+	p.show(now)
+	p.show(mention.Post{NativeID: own, Text: "ごめんなさい", Metrics: mention.Metrics{Likes: mention.Count(1)}})
+	p.show(mention.Post{NativeID: joined, Text: "お待たせしました", Metrics: mention.Metrics{Likes: mention.Count(2)}})
+	if again, in := b.looked(b.wake(10 * time.Minute)); again {
+		t.Fatalf("wanted again in %v", in)
+	}
+	for _, q := range p.sought {
+		if want, ours := map[string]string{own: "p1", joined: "p2"}[q.NativeID]; ours && q.Thread.Parent != want {
+			t.Errorf("%s was asked for below %q, want %s", q.NativeID, q.Thread.Parent, want)
+		}
+	}
+	s = b.state()
+	for i, likes := range []int64{1, 2} {
+		if n := s.Replies[i].Metrics.Likes; n == nil || *n != likes {
+			t.Errorf("reply %d has %+v", i, s.Replies[i].Metrics)
+		}
+	}
+	if post, _, err = b.cases.Touched(t.Context(), second); err != nil || len(post.Mention.Comments) != 1 || len(s.Mention.Comments) != 0 {
+		t.Errorf("below the joined post stands %+v, below the case's %+v, %v", post.Mention.Comments, s.Mention.Comments, err)
+	}
+	// What it says is a revision of its own mention.
+	now.Text, now.EditedAt = "やっぱりいいです", b.clock.Now()
+	p.show(now)
+	p.show(mention.Post{NativeID: joined, Deleted: true})
+	b.looked(b.wake(time.Hour))
+	if got := b.mentions(); len(got) != 1 || got[0].ID != second || got[0].Text != "やっぱりいいです" {
+		t.Errorf("handed over: %+v", got)
+	}
+	if s = b.state(); s.Replies[0].Gone || !s.Replies[1].Gone {
+		t.Errorf("gone: %v, %v", s.Replies[0].Gone, s.Replies[1].Gone)
+	}
+	// It goes on elsewhere: nobody asks for it here, and the other one is asked for.
+	b.takenOut(second)
+	p.sought = nil
+	if again, in := b.looked(b.wake(6 * time.Hour)); again {
+		t.Errorf("wanted again in %v", in)
+	}
+	asked := map[string]bool{}
+	for _, q := range p.sought {
+		asked[q.NativeID] = true
+	}
+	if !asked[own] || asked[joined] || asked["p2"] {
+		t.Errorf("asked for %v", asked)
+	}
+}
+
+// TestAReplyToAPostThatJoinedIsFoundWhenPostedByHand: below the post that it answers,
+// not below the case's own.
+func TestAReplyToAPostThatJoinedIsFoundWhenPostedByHand(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	l := &lister{}
+	if _, err := b.connOf("box"); err != nil {
+		t.Fatal(err)
+	}
+	b.conns["box"] = opened{b.conns["box"].of, l}
+	second := b.joins("p2", "まだ返事がない")
+	b.do(casework.Write{Text: "お待たせしました", Account: "box", To: second})
+	s := b.do(casework.TakeByHand{Hash: b.toward(second)})
+	m := &bus.Msg[casework.Event]{Key: string(b.id), Value: s.History[len(s.History)-1]}
+	l.posts = []mention.Post{{NativeID: "r1", Thread: mention.Thread{Parent: "p1"}, Text: "お待たせしました", PublishedAt: b.clock.Now()}}
+	if again, in := b.hand(m); !again || in != handEvery {
+		t.Fatalf("below another post: again %v in %v, %s", again, in, b.last())
+	}
+	b.clock.Pass(handEvery)
+	l.posts = append(l.posts, mention.Post{NativeID: "r2", URL: "https://x.example/r2", Thread: mention.Thread{Parent: "p2"}, Text: "お待たせしました", PublishedAt: b.clock.Now()})
+	for range 2 {
+		if again, _ := b.hand(m); again {
+			t.Error("wanted again")
+		}
+	}
+	s = b.state()
+	if len(s.Replies) != 1 || s.Replies[0].Native != "r2" || s.Replies[0].Draft.To != second || !s.Replies[0].Follow || s.ByHand != nil {
+		t.Fatalf("%s; replies %+v", b.last(), s.Replies)
+	}
+	if other, _, err := b.cases.Touched(t.Context(), second); err != nil || len(other.Replies) != 0 {
+		t.Errorf("the joined case has %+v, %v", other.Replies, err)
+	}
+	// Taken by hand once more, and the post is taken out meanwhile: whoever posts it
+	// says where it is.
+	b.clock.Pass(time.Minute)
+	b.do(casework.Write{Text: "もう少しお待ちください", Account: "box", To: second})
+	s = b.do(casework.TakeByHand{Hash: b.toward(second)})
+	m = &bus.Msg[casework.Event]{Key: string(b.id), Value: s.History[len(s.History)-1]}
+	b.takenOut(second)
+	l.reads = 0
+	if again, in := b.hand(m); again || l.reads != 0 {
+		t.Errorf("again %v in %v, %d reads", again, in, l.reads)
+	}
+}
