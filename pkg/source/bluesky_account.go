@@ -402,7 +402,7 @@ func (b *blueskyAccount) notifications(ctx context.Context, place blueskyPlace) 
 		}
 		q.Set("cursor", page.Cursor)
 	}
-	gap := &Gap{From: place.At, Why: "more notifications than are read at once"}
+	gap := &Gap{From: place.At, Why: outbound.Overflow.Of(errors.New("more notifications than are read at once"))}
 	if len(all) > 0 {
 		gap.To = all[len(all)-1].IndexedAt.Time
 	}

@@ -205,7 +205,7 @@ func turnedOver(posts []mention.Post, before string) *Gap {
 			oldest = p.PublishedAt
 		}
 	}
-	return &Gap{To: oldest, Why: "everything in the feed was new: older items may have left it before it was read again"}
+	return &Gap{To: oldest, Why: outbound.Overflow.Of(errors.New("everything in the feed was new: older items may have left it before it was read again"))}
 }
 
 // hand yields what is new among posts, oldest first. Until the last one is

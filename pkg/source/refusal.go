@@ -37,13 +37,14 @@ const (
 	WrongAccount Reason = "wrong_account" // the credentials are of another account than the reply is for
 	Limited      Reason = "limited"       // too many for now, until Until
 	Unreachable  Reason = "unreachable"   // no connection to the platform came about
+	NotThere     Reason = "not_there"     // somebody looked for it after a call without an answer
 	Answered     Reason = "answered"      // another answer than whoever sent it has seen stands there, and would be overwritten
 )
 
 // Reasons lists all reasons.
 var Reasons = []Reason{
 	NotSummoned, Gated, Closed, Unverified, NotGranted, NoReplier, NoCredentials, PostGone, TooLong, Duplicate, Unfit,
-	Locked, Revoked, WrongAccount, Limited, Unreachable, Answered,
+	Locked, Revoked, WrongAccount, Limited, Unreachable, NotThere, Answered,
 }
 
 // Refusal is the error of a reply that is certainly not published. A connector

@@ -45,7 +45,9 @@ type Item struct {
 type Gap struct {
 	// From is zero for when the source was last read; To is zero while it lasts.
 	From, To time.Time
-	Why      string // in words for staff, English
+	// Why is told staff by its [outbound.Explain]: [outbound.Recent],
+	// [outbound.Overflow], [outbound.Spent] or what broke. It must not be nil.
+	Why error
 }
 
 // Source brings posts. Its methods may be called concurrently, but only one

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/source"
 	"github.com/earshot/earshot/pkg/text"
@@ -129,14 +131,24 @@ func (c *call) reason(s *casework.State, why source.Reason) string {
 
 // notPublished says why a reply was not published, and what to do instead.
 func (c *call) notPublished(s *casework.State, e *casework.Event) *notice {
-	n := &notice{Kind: "error", Title: c.l.say("out.failed"), Text: e.Text, Kept: c.l.say("out.failed_kept")}
+	n := &notice{Kind: "error", Title: c.l.say("out.failed"), Trouble: c.l.trouble(e.Trouble, e.Text, time.Time{}), Kept: c.l.say("out.failed_kept")}
 	if e.Reason != "" && c.l.has("reason."+e.Reason) {
-		n.Title, n.Text = c.reason(s, source.Reason(e.Reason)), c.l.say("reason."+e.Reason+".then")
+		n.Title, n.Text, n.Trouble = c.reason(s, source.Reason(e.Reason)), c.l.say("reason."+e.Reason+".then"), nil
 	}
 	if !e.Until.IsZero() {
 		n.Text += " " + c.l.say("out.until", c.l.at(e.Until).Clock())
 	}
 	return n
+}
+
+// setback is why a reply is not out, or nobody knows whether it is: the reason
+// that the platform or connector gave, or else the trouble, and English for what
+// was kept before there was either.
+func (c *call) setback(s *casework.State, reason, english string, t outbound.Trouble) *troubleView {
+	if key := "reason." + reason; reason != "" && c.l.has(key) {
+		return &troubleView{What: c.reason(s, source.Reason(reason)), Next: c.l.say(key + ".then")}
+	}
+	return c.l.trouble(t, english, time.Time{})
 }
 
 // taken is what is left to do for whoever posts a reply by hand.

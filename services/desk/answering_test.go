@@ -3,6 +3,7 @@ package desk
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,9 +15,11 @@ import (
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/source"
+	"github.com/earshot/earshot/services/indexer"
 )
 
 // asks is a question on a platform, found by a source.
@@ -260,6 +263,50 @@ func TestWhyAReplyWasNotPublished(t *testing.T) {
 			if !b.pages.words[lang].has("reason."+string(r)) || !b.pages.words[lang].has("reason."+string(r)+".then") {
 				t.Errorf("%s: no words for %s", lang, r)
 			}
+		}
+	}
+}
+
+// What stands in the way is told in the viewer's language, with the far side's
+// words as a quotation; what was kept before it was told so stands as it was.
+func TestSetbacksAreToldInTheViewersLanguage(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	b.accounts(settings.Source{ID: "masto", Name: "@kumo", Kind: "mastodon", Config: []byte(writes)})
+	viewers := map[string]*visitor{"en": b.as("ken", everywhere, identity.PRLead), "ja": b.as("rin", everywhere, identity.PRLead)}
+	viewers["ja"].want(viewers["ja"].post("/me", "name", "Rin", "lang", "ja", "theme", "dark", "density", "compact", "keys", "on", "zone", "Asia/Tokyo"), 303)
+	said := func(t outbound.Trouble, text string) casework.Event {
+		return casework.Event{Text: text, Trouble: t}
+	}
+	gone := casework.Event{Text: "the post that it answers was erased", Reason: string(source.PostGone)}
+	for i, c := range []struct {
+		kind   casework.Kind
+		e      casework.Event
+		en, ja []string
+	}{
+		{casework.SendUnsure, said(outbound.Trouble{Reason: outbound.TimedOut, Host: "fedi.example"}, "POST https://fedi.example/api: no answer"),
+			[]string{"fedi.example did not answer in time.", "!no answer"}, []string{"fedi.exampleから時間内に応答がありませんでした", "!no answer"}},
+		{casework.SendUnsure, said(outbound.Trouble{Reason: outbound.Interrupted}, "the call was cut short"),
+			[]string{"lost touch with The service", "!cut short"}, []string{"処理の途中でEarshotが停止した", "!cut short"}},
+		{casework.SendUnsure, gone, []string{"The post is no longer there"}, []string{"投稿が見当たりません。削除されたか、", "!was erased"}},
+		{casework.SendUnsure, said(outbound.Trouble{}, "502 from long ago"), []string{"502 from long ago"}, []string{"接続先とのやり取りで問題が発生しました", "502 from long ago"}},
+		{casework.SendFailed, said(outbound.Trouble{Reason: outbound.ServerError, Host: "fedi.example", Status: 503, Said: "maintenance"}, "POST: 503"),
+			[]string{"fedi.example has trouble of its own. (HTTP 503)", `<q lang="en">maintenance</q>`, "!POST: 503"}, []string{"maintenance", "!POST: 503", "!trouble of its own"}},
+		{casework.SendFailed, casework.Event{Text: "looked for by hand: not published", Reason: string(source.NotThere)},
+			[]string{"A colleague looked"}, []string{"返答は公開されていませんでした", "!by hand"}},
+	} {
+		m := b.asks(fmt.Sprint("s", i), "masto")
+		_, err := b.Cases.Do(t.Context(), b.staff("ken"), m.ID, casework.Write{Text: "It does.", Account: "masto"})
+		b.put(err)
+		s, err := b.Cases.Do(t.Context(), b.staff("ken"), m.ID, casework.Send{Hash: b.hash(m.ID)})
+		b.put(err)
+		c.e.Kind, c.e.Attempt = c.kind, s.Outgoing.Attempt
+		s, err = b.Cases.Record(t.Context(), m.ID, func(*casework.State) (casework.Event, bool) { return c.e, true })
+		b.put(err)
+		b.put(b.Index.Wait(t.Context(), casework.Events().Stream(), s.Last))
+		for lang, want := range map[string][]string{"en": c.en, "ja": c.ja} {
+			viewers[lang].want(viewers[lang].get("/cases/"+string(m.ID)), 200, want...)
+			list := map[casework.Kind]string{casework.SendUnsure: "unsure", casework.SendFailed: "failed"}[c.kind]
+			viewers[lang].want(viewers[lang].get("/outbox?list="+list), 200, want[0])
 		}
 	}
 }
