@@ -30,7 +30,7 @@ const (
 	Credentials  Reason = "credentials"  // it does not take who we say we are
 	Forbidden    Reason = "forbidden"    // it knows us, and we may not
 	NotFound     Reason = "not_found"    // nothing is at that address, or no more
-	Limited      Reason = "limited"      // too many requests, by its count or a budget of ours
+	Limited      Reason = "limited"      // too many requests, by its count or a limit of ours
 	ServerError  Reason = "server_error" // it has trouble of its own
 	Unreadable   Reason = "unreadable"   // its answer is not what it should be
 	TooLarge     Reason = "too_large"    // its answer is longer than is read

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -74,7 +75,7 @@ func (r *Refusal) Trouble() outbound.Trouble {
 	case PostGone:
 		t.Reason = outbound.NotFound
 	case Limited:
-		t.Reason = outbound.Limited
+		t.Reason = cmp.Or(t.Reason, outbound.Limited)
 	case Unreachable:
 		if t.Reason == "" && outbound.Explain(r.Err, time.Time{}).Reason == outbound.Other {
 			t.Reason = outbound.Unreachable

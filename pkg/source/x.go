@@ -277,7 +277,7 @@ func (x *xSource) overspent(cur *xCursor, over *budgetError, yield func(Item, er
 		if cur.Since > 0 {
 			cur.Spent = xTime(cur.Since)
 		}
-		if !yield(Item{Cursor: cur.String(), Gap: &Gap{From: cur.Spent, Why: outbound.Spent.Of(over)}}, nil) {
+		if !yield(Item{Cursor: cur.String(), Gap: &Gap{From: cur.Spent, Why: over}}, nil) {
 			return errStopped
 		}
 	}
