@@ -53,7 +53,8 @@ func (c *youTubeConfig) Validate() error {
 	return errors.Join(append(errs, backfill(c.Backfill), atLeast("poll", c.Poll, time.Minute))...)
 }
 
-// youTubeLimit is that of YouTube's own page.
+// youTubeLimit is that of YouTube's own page. The API's reference knows the error
+// commentTextTooLong and names no number.
 var youTubeLimit = Limit{Max: 10_000, Unit: Characters}
 
 func youTubeKind() Kind {
@@ -86,7 +87,10 @@ const (
 	youTubePage  = 100 // threads that the API gives at once
 	youTubePages = 20  // read of a list per fetch
 	youTubeIDs   = 50  // comments asked for at once
-	youTubeReply = 50  // units
+	// youTubeReply is what comments.insert costs in quota units; each list costs
+	// one, of 10,000 a day (developers.google.com/youtube,
+	// determine_quota_cost). Searches have a count of their own; we make none.
+	youTubeReply = 50
 )
 
 func (s *youTube) Poll() time.Duration { return s.cfg.Poll }
