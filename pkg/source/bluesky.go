@@ -62,6 +62,7 @@ func blueskyKind() Kind {
 			}),
 		Platform: "bluesky",
 		Duties:   blueskyDuties,
+		Threads:  true,
 	}
 }
 
@@ -414,8 +415,8 @@ func (e *blueskyEmbed) media(did string) []mention.Media {
 	return out
 }
 
-// Complete fetches the author's profile, the counts, the post answered to and
-// the answers: the stream has only ids.
+// Complete fetches the author's profile, the counts and the post answered to:
+// the stream has only ids.
 func (b *bluesky) Complete(ctx context.Context, p *mention.Post) error {
 	if b.cfg.API == "" {
 		return nil
@@ -436,4 +437,12 @@ func (b *bluesky) Reread(ctx context.Context, posts []mention.Post) ([]mention.P
 		return nil, nil
 	}
 	return b.view.reread(ctx, posts)
+}
+
+// Below asks the public API.
+func (b *bluesky) Below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
+	if b.cfg.API == "" {
+		return nil, nil
+	}
+	return b.view.below(ctx, p)
 }

@@ -59,6 +59,7 @@ func blueskyAccountKind() Kind {
 			}),
 		Platform: "bluesky",
 		Duties:   blueskyDuties,
+		Threads:  true,
 		Limit:    blueskyLimit,
 	}
 }
@@ -477,11 +478,16 @@ func (b *blueskyAccount) Search(ctx context.Context, terms []string, limit int) 
 	return out[:min(len(out), limit)], nil
 }
 
-// Complete adds the author's reach, counts, the post answered to and the
-// answers, and whether we may answer.
+// Complete adds the author's reach, counts, the post answered to, and whether we
+// may answer.
 func (b *blueskyAccount) Complete(ctx context.Context, p *mention.Post) error {
 	if err := b.view.complete(ctx, p); err != nil {
 		return fmt.Errorf("blueskyaccount: %w", err)
 	}
 	return nil
+}
+
+// Below asks through the account's server.
+func (b *blueskyAccount) Below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
+	return b.view.below(ctx, p)
 }

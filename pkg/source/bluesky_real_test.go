@@ -468,8 +468,9 @@ func TestBlueskysAppViewItself(t *testing.T) {
 		if p.Thread.ParentText != "#炊飯器 どれがいい?" || p.Thread.ParentAuthor != "jiro.test" || p.NoReply != "" {
 			t.Errorf("%s: thread %+v, %s", name, p.Thread, p.NoReply)
 		}
-		if len(p.Comments) != 1 || p.Comments[0].Text != "うちのも" || p.Comments[0].Author != "jiro.test" || p.Comments[0].Ours {
-			t.Errorf("%s: answers %+v", name, p.Comments)
+		below, err := c.(Threader).Below(t.Context(), p)
+		if err != nil || len(below) != 1 || below[0].Text != "うちのも" || below[0].Author != "jiro.test" || below[0].Ours || p.Comments != nil {
+			t.Errorf("%s: answers %+v, %v; kept %+v", name, below, err, p.Comments)
 		}
 	}
 	gated := got[quiet.URI]
@@ -490,8 +491,9 @@ func TestBlueskysAppViewItself(t *testing.T) {
 	if err != nil || len(again) != 2 {
 		t.Fatalf("%+v, %v", again, err)
 	}
-	if c := again[0].Comments; len(c) != 2 || !c[1].Ours || c[1].NativeID != sent.NativeID || c[1].URL != sent.URL || *again[0].Metrics.Replies != 2 {
-		t.Errorf("below the post: %+v", c)
+	below, err := account.Below(t.Context(), post)
+	if err != nil || len(below) != 2 || !below[1].Ours || below[1].NativeID != sent.NativeID || below[1].URL != sent.URL || *again[0].Metrics.Replies != 2 {
+		t.Errorf("below the post: %+v, %v", below, err)
 	}
 	if again[1].Text != "ご迷惑をおかけしております。 @hana.test" || again[1].Thread.Parent != answer.URI || *again[1].Metrics.Likes != 0 {
 		t.Errorf("our reply: %+v", again[1])

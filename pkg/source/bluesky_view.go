@@ -139,19 +139,16 @@ func (a *blueskyAppView) posts(ctx context.Context, uris []string) (map[string]b
 	return views, nil
 }
 
-// comments are the latest answers to v, oldest first.
-func (a *blueskyAppView) comments(ctx context.Context, v blueskyView) ([]mention.Comment, error) {
-	if v.Replies == nil || *v.Replies == 0 {
-		return nil, nil
-	}
+// below implements [Threader].
+func (a *blueskyAppView) below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
 	var answer struct {
 		Thread struct {
 			Replies []struct{ Post blueskyView } // no Post where it is blocked or gone
 		}
 	}
-	q := url.Values{"uri": {v.URI}, "depth": {"1"}, "parentHeight": {"0"}}
+	q := url.Values{"uri": {p.NativeID}, "depth": {"1"}, "parentHeight": {"0"}}
 	if err := a.get(ctx, "app.bsky.feed.getPostThread", q, &answer); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("bluesky: answers: %w", err)
 	}
 	var below []mention.Post
 	for _, r := range answer.Thread.Replies {
@@ -163,7 +160,7 @@ func (a *blueskyAppView) comments(ctx context.Context, v blueskyView) ([]mention
 }
 
 // complete adds to p what its record doesn't hold: who its author is, the
-// counts, the post answered to, the answers, and whether we may answer.
+// counts, the post answered to, and whether we may answer.
 func (a *blueskyAppView) complete(ctx context.Context, p *mention.Post) error {
 	if p.Deleted {
 		return nil
@@ -190,9 +187,6 @@ func (a *blueskyAppView) complete(ctx context.Context, p *mention.Post) error {
 	p.Metrics = v.metrics()
 	if v.Viewer.ReplyDisabled {
 		p.NoReply = mention.Gated
-	}
-	if p.Comments, err = a.comments(ctx, v); err != nil {
-		return fmt.Errorf("answers: %w", err)
 	}
 	return nil
 }
@@ -221,15 +215,10 @@ func (a *blueskyAppView) reread(ctx context.Context, posts []mention.Post) ([]me
 			}
 			continue
 		}
-		p, err := v.post()
-		if err != nil || p.NativeID == "" {
-			continue
+		if p, err := v.post(); err == nil && p.NativeID != "" {
+			p.SeenAt = now
+			out = append(out, p)
 		}
-		p.SeenAt = now
-		if p.Comments, err = a.comments(ctx, v); err != nil {
-			return nil, err
-		}
-		out = append(out, p)
 	}
 	return out, nil
 }

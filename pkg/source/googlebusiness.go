@@ -245,6 +245,10 @@ type businessReview struct {
 	Created time.Time      `json:"createTime"`
 	Updated time.Time      `json:"updateTime"`
 	Reply   *businessReply `json:"reviewReply"`
+	Media   []struct {
+		Thumbnail string `json:"thumbnailUrl"` // of a photo, and of a video too
+		Video     string `json:"videoUrl"`
+	} `json:"reviewMediaItems"`
 }
 
 type businessReply struct {
@@ -288,6 +292,13 @@ func (s *googleBusiness) post(place businessPlace, r businessReview) (mention.Po
 	}
 	if !r.Reviewer.Anonymous {
 		p.Author = mention.Author{Name: line(r.Reviewer.Name), Avatar: webURL(r.Reviewer.Photo)}
+	}
+	for _, m := range r.Media[:min(len(r.Media), maxMedia)] {
+		if u := webURL(m.Video); u != "" {
+			p.Media = append(p.Media, mention.Media{Type: mention.Video, URL: u})
+		} else if u := webURL(m.Thumbnail); u != "" {
+			p.Media = append(p.Media, mention.Media{Type: mention.Image, URL: u})
+		}
 	}
 	if r.Updated.After(r.Created) {
 		p.EditedAt = r.Updated.UTC()

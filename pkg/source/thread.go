@@ -7,8 +7,7 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 )
 
-// maxComments bounds the answers kept with a post whose platform lists all of
-// them.
+// maxComments bounds the answers shown below a post.
 const maxComments = 30
 
 // commentsOf returns posts, the answers to one, oldest first. Of too many the

@@ -70,6 +70,7 @@ func youTubeKind() Kind {
 		Platform: "youtube",
 		// YouTube API Services, developer policies, III.E.4: what is stored is
 		// refreshed or deleted within 30 days.
+		Threads: true,
 		Duties: Duties{
 			Reread:    7 * 24 * time.Hour,
 			Deletions: "Nothing tells: comments are asked for again once a week, 50 for one quota unit, as YouTube demands within 30 days.",
@@ -174,7 +175,7 @@ type youTubeThread struct {
 		Video    string         `json:"videoId"`
 		Top      youTubeComment `json:"topLevelComment"`
 		CanReply bool           `json:"canReply"`
-		Replies  int64          `json:"totalReplyCount"`
+		Replies  *int64         `json:"totalReplyCount"`
 	} `json:"snippet"`
 	Replies struct {
 		Comments []youTubeComment `json:"comments"`
@@ -213,7 +214,7 @@ func (s *youTube) thread(t youTubeThread) []mention.Post {
 		s.deps.skip("youtube", t.Snippet.Top.ID, err)
 		return nil
 	}
-	top.Metrics.Replies = &t.Snippet.Replies
+	top.Metrics.Replies = t.Snippet.Replies
 	if !t.Snippet.CanReply {
 		top.NoReply = mention.Closed
 	}
@@ -327,6 +328,28 @@ func (s *youTube) Find(ctx context.Context, r Reply) (Sent, error) {
 		q.Set("pageToken", answer.Next)
 	}
 	return Sent{}, errors.New("youtube: find reply: too many replies to tell")
+}
+
+// Below reads a page of the replies to a comment, for one quota unit. Replies to
+// a reply stand below the comment.
+func (s *youTube) Below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
+	if p.Thread.Parent != "" {
+		return nil, nil
+	}
+	q := url.Values{"part": {"snippet"}, "parentId": {p.NativeID}, "maxResults": {"100"}, "textFormat": {"plainText"}}
+	var answer struct {
+		Items []youTubeComment `json:"items"`
+	}
+	if err := s.ask(ctx, http.MethodGet, "/comments?"+q.Encode(), 1, nil, &answer); err != nil {
+		return nil, fmt.Errorf("youtube: replies: %w", err)
+	}
+	var below []mention.Post
+	for _, c := range answer.Items {
+		if a, err := s.post(c, ""); err == nil {
+			below = append(below, a)
+		}
+	}
+	return commentsOf(below, func(p *mention.Post) bool { return p.Author.ID == s.cfg.Channel }), nil
 }
 
 func (s *youTube) Dedupes() time.Duration { return 0 }

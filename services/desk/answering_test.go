@@ -1,11 +1,13 @@
 package desk
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -384,4 +386,64 @@ func TestAReplyAnswersWhatJoined(t *testing.T) {
 	v.want(v.get(path+"?mode=reply"), 200, `<option value="`+string(own.ID)+`" selected>@ravi`, "Answered: @lin")
 	// What no longer belongs to it can't be answered from here.
 	v.want(v.post(path+"/check", "kind", "first", "version", "0", "to", string(b.asks("3", "masto").ID), "text", "It fits."), 409, "It fits.", "no longer part of this case")
+}
+
+// A case shows the answers that others gave and that were heard, and, to whoever
+// asks, all that the platform shows now.
+func TestAnswersByOthersStandBelowThePost(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	b.accounts(settings.Source{ID: "masto", Name: "@kumo", Kind: "mastodon", Config: []byte(writes)})
+	m := b.asks("1", "masto")
+	b.asks("2", "masto", func(p *mention.Post) {
+		p.Text, p.Thread.Parent = "Mine does not fit either, call 03-1234-5678.", "1"
+		p.Author = mention.Author{ID: "u2", Handle: "midori", Name: "Midori"}
+	})
+	b.asks("3", "masto", func(p *mention.Post) {
+		p.Text, p.Thread.Parent, p.Author = "About something else.", "9", mention.Author{ID: "u3", Handle: "dan"}
+	})
+	v := b.as("ken", everywhere, identity.PRLead)
+	path := "/cases/" + string(m.ID)
+	v.want(v.get(path), 200, "Mine does not fit either", "Midori", "!03-1234-5678", "!About something else", `href="`+path+`?below=now">See all answers on Mastodon now`)
+
+	var (
+		mu    sync.Mutex
+		asked source.Below
+		shown source.Shown
+	)
+	shows := func(x source.Shown) {
+		mu.Lock()
+		defer mu.Unlock()
+		shown = x
+	}
+	shows(source.Shown{Comments: []mention.Comment{
+		{NativeID: "2", URL: "https://social.example/2", Author: "midori", Text: "Mine does not fit either.", At: time.Now()},
+		{NativeID: "4", URL: "https://social.example/4", Author: "dan", Text: "It fits mine.", At: time.Now()},
+		{NativeID: "5", URL: "https://social.example/5", Author: "kumo", Text: "We look into it.", At: time.Now(), Ours: true},
+	}})
+	ctx, stop := context.WithCancel(t.Context())
+	answered := make(chan error, 1)
+	go func() {
+		answered <- bus.Answer(ctx, b.Bus, "fetcher", "below", func(_ context.Context, q source.Below) (source.Shown, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = q
+			return shown, nil
+		})
+	}()
+	defer func() { stop(); <-answered }()
+	page := string(v.soon(path+"?below=now", "It fits mine.").body)
+	mu.Lock()
+	q := asked
+	mu.Unlock()
+	if q.Source != "masto" || q.Post.NativeID != "1" || strings.Count(page, "Mine does not fit either") != 1 || !strings.Contains(page, "We look into it.") || strings.Contains(page, "?below=now") {
+		t.Errorf("asked %q about %q: %s", q.Source, q.Post.NativeID, page)
+	}
+	v.want(v.get(path), 200, "!It fits mine.") // nothing of it was kept
+	shows(source.Shown{})
+	v.want(v.get(path+"?below=now"), 200, "Nobody has answered it on Mastodon.")
+	shows(source.Shown{Error: "503", Trouble: outbound.Trouble{Reason: outbound.ServerError, Host: "social.example"}})
+	v.want(v.get(path+"?below=now"), 200, "social.example has trouble of its own.", "Mine does not fit either")
+
+	feed := b.asks("6", "news", func(p *mention.Post) { p.Platform = "web" })
+	v.want(v.get("/cases/"+string(feed.ID)), 200, "!?below=now")
 }

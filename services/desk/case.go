@@ -205,7 +205,15 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	}
 	v.Verdict = c.verdict(s)
 	v.Post = c.post(s, v.Verdict.Risks)
-	v.After = c.below(s)
+	var live []mention.Comment
+	if len(c.asksBelow(s)) > 0 && !s.Redacted && !m.Deleted {
+		if v.Below = v.Href + "?below=now"; c.r.Method == http.MethodGet && c.r.URL.Query().Get("below") == "now" {
+			v.Below = ""
+			live, v.BelowTrouble = c.belowNow(s)
+			v.BelowNone = v.BelowTrouble == nil && len(live) == 0
+		}
+	}
+	v.After = c.below(s, live)
 	v.Note, v.Present = c.caseNote(s), c.presentOn(s.ID)
 	v.Steps, v.Book = c.playbook(s)
 	v.Care = c.care(s)
