@@ -291,7 +291,7 @@ func (x *xSource) catchUp(ctx context.Context, cur *xCursor, yield func(Item, er
 		cur.Since = xIDAt(now.Add(-min(x.cfg.History, xReach)))
 	}
 	if oldest := xIDAt(now.Add(-xReach)); cur.Since < oldest {
-		gap := &Gap{From: xTime(cur.Since), To: xTime(oldest), Why: outbound.Recent.Of(errors.New("X searches only the last seven days"))}
+		gap := &Gap{From: xTime(cur.Since), To: xTime(oldest), Why: outbound.Recent.Of(errors.New("the search reaches back seven days only"))}
 		cur.done(oldest)
 		if !yield(Item{Cursor: cur.String(), Gap: gap}, nil) {
 			return errStopped
@@ -392,7 +392,7 @@ narrower:
 				until = since + max(min(end-min(p.oldest, end), (end-min(since, end))/2), xSecond)
 				continue narrower
 			case p.missing:
-				w.gaps = append(w.gaps, Gap{From: xTime(since), To: xTime(p.oldest), Why: outbound.Overflow.Of(errors.New("X lists only the newest mentions"))})
+				w.gaps = append(w.gaps, Gap{From: xTime(since), To: xTime(p.oldest), Why: outbound.Overflow.Of(errors.New("only the newest mentions are listed"))})
 			}
 			for _, f := range p.found {
 				byID[f.id] = f

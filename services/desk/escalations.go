@@ -175,7 +175,7 @@ func (c *call) escalation() error {
 // reasonOf is what did it: a rule, or a figure over its limit.
 func (c *call) reasonOf(s *escalation.State) string {
 	reason := c.l.say("origin." + string(s.Origin))
-	if why := cmp.Or(c.ground(s), s.Rule); why != "" {
+	if why := cmp.Or(c.ground(s), c.ruleName(s.Rule)); why != "" {
 		reason += " · " + why
 	}
 	return reason

@@ -174,7 +174,8 @@ func sampleCase(l *locale) *caseView {
 	templates := []templateOption{{ID: "t1", Name: "まず一報(返金の確認中)", Lang: "ja", On: true, When: "事実の確認に時間がかかるとき。お詫びは「ご心配をおかけしていること」まで。"}, {ID: "t2", Name: "折り返しの遅れのお詫び", Lang: "ja"}}
 	text := "みどり様\nご連絡が遅れ、ご心配をおかけしております。Kumoカフェの香織と申します。ご返金については本日15時までに、こちらからご報告いたします。"
 	return &caseView{
-		ID: "mfrggzdfmztwq2lknnwg23tpoa", Number: "K-2417", Href: "/cases/x", Revision: 6, State: "in_hand", StateName: l.say("state.in_hand"),
+		Below: "#",
+		ID:    "mfrggzdfmztwq2lknnwg23tpoa", Number: "K-2417", Href: "/cases/x", Revision: 6, State: "in_hand", StateName: l.say("state.in_hand"),
 		Brand: "Kumo Café", Place: "渋谷店", Holder: "佐藤 香織", Mine: true, Due: l.at(sampleNow.Add(-12 * time.Minute)), DueWhat: l.say("case.due_first"),
 		Promise: &promiseView{By: l.at(sampleNow.Add(5 * time.Hour)), Every: l.say("case.every_days", 3), Kept: "#", End: "#"},
 		Post:    samplePost(l),
