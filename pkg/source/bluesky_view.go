@@ -165,12 +165,6 @@ func (a *blueskyAppView) complete(ctx context.Context, p *mention.Post) error {
 	if p.Deleted {
 		return nil
 	}
-	prof, err := a.profile(ctx, p.Author.ID)
-	if err != nil {
-		return fmt.Errorf("author: %w", err)
-	}
-	p.Author.Handle, p.Author.Name = line(prof.Handle), line(prof.Name)
-	p.Author.Avatar, p.Author.Followers = webURL(prof.Avatar), prof.Followers
 	uris := []string{p.NativeID}
 	if p.Thread.Parent != "" {
 		uris = append(uris, p.Thread.Parent)
@@ -180,14 +174,18 @@ func (a *blueskyAppView) complete(ctx context.Context, p *mention.Post) error {
 		return fmt.Errorf("post, and the one answered to: %w", err)
 	}
 	views[p.Thread.Parent].answered(p)
-	v, ok := views[p.NativeID]
-	if !ok {
-		return nil // too fresh
+	if v, ok := views[p.NativeID]; ok { // the AppView may not have it yet
+		p.Metrics = v.metrics()
+		if v.Viewer.ReplyDisabled {
+			p.NoReply = mention.Gated
+		}
 	}
-	p.Metrics = v.metrics()
-	if v.Viewer.ReplyDisabled {
-		p.NoReply = mention.Gated
+	prof, err := a.profile(ctx, p.Author.ID)
+	if err != nil {
+		return fmt.Errorf("author: %w", err)
 	}
+	p.Author.Handle, p.Author.Name = line(prof.Handle), line(prof.Name)
+	p.Author.Avatar, p.Author.Followers = webURL(prof.Avatar), prof.Followers
 	return nil
 }
 
