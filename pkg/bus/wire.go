@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	pb "github.com/earshot/earshot/proto/earshot/v1"
 )
 
@@ -53,6 +54,19 @@ var (
 			}
 		})
 )
+
+// TroubleToWire maps a trouble to its message; nil if there is none.
+func TroubleToWire(t outbound.Trouble) *pb.Trouble {
+	if t == (outbound.Trouble{}) {
+		return nil
+	}
+	return &pb.Trouble{Reason: string(t.Reason), Host: t.Host, Status: int32(t.Status), Until: Millis(t.Until), Said: t.Said}
+}
+
+// TroubleFromWire maps it back.
+func TroubleFromWire(p *pb.Trouble) outbound.Trouble {
+	return outbound.Trouble{Reason: outbound.Reason(p.GetReason()), Host: p.GetHost(), Status: int(p.GetStatus()), Until: Time(p.GetUntil()), Said: p.GetSaid()}
+}
 
 // MentionToWire maps a mention to its message.
 func MentionToWire(m *mention.Mention) *pb.Mention {

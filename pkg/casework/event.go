@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 // Kind is what an event says happened.
@@ -120,7 +121,8 @@ type Event struct {
 	Files   []File           // noted: attachments
 	Outcome string           // closed: solved, no_answer_needed, ended, duplicate …; harassment_decided, approval_reviewed
 	Level   string           // promise_due: half, near or due; deadline_warned: resolve; snoozed, woke: post; answered: [ByAuthor] or [ByOther]; approved: emergency; ticked, unticked; author_wrote; retagged: [NoAnswer] when that was put on
-	Reason  string           // send_failed: the platform's, as pkg/source names it; empty when Text says all
+	Reason  string           // send_failed, send_unsure, send_stopped: why, as pkg/source or a [Code] names it; empty when Text and Trouble say all
+	Trouble outbound.Trouble // send_failed, send_unsure: Text as data
 	Measure *Measure         // measured, closed
 	History []Event          // redacted, archived, restored
 	Number  uint64           // redacted, archived, restored: the case's number

@@ -361,7 +361,7 @@ func (c Settle) decide(d *decision) (Event, error) {
 		return Event{}, refuse(CodeState, "there is no reply in doubt")
 	}
 	if c.URL == "" {
-		return Event{Kind: SendFailed, Attempt: o.Attempt, Text: "looked for by hand: not published"}, nil
+		return Event{Kind: SendFailed, Attempt: o.Attempt, Text: "looked for by hand: not published", Reason: "not_there"}, nil
 	}
 	if err := address(c.URL); err != nil {
 		return Event{}, err

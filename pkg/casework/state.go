@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 // Status is where a case stands.
@@ -125,9 +126,11 @@ type Outgoing struct {
 	CallingSeq uint64
 	CallSince  time.Time // the first call of this attempt
 	CallUntil  time.Time
-	// Unsure tells that nobody knows whether it is out, and Why.
-	Unsure bool
-	Why    string
+	// Unsure tells that nobody knows whether it is out; Reason, Why and Trouble
+	// are those of the event that says so.
+	Unsure      bool
+	Reason, Why string
+	Trouble     outbound.Trouble
 }
 
 // Reply is an answer that is out.
@@ -485,7 +488,8 @@ func (s *State) send(e *Event) {
 		}
 	case SendUnsure:
 		if s.Outgoing != nil {
-			s.Outgoing.Calling, s.Outgoing.Unsure, s.Outgoing.Why = false, true, e.Text
+			s.Outgoing.Calling, s.Outgoing.Unsure = false, true
+			s.Outgoing.Reason, s.Outgoing.Why, s.Outgoing.Trouble = e.Reason, e.Text, e.Trouble
 		}
 	case SendFailed:
 		s.Outgoing = nil

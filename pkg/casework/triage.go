@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 // Triage says what a mention wants of us, how much it matters and by when it
@@ -230,7 +231,7 @@ func Tick(s *State, now time.Time) (Event, bool) {
 		}
 		return Event{Kind: PromiseDue, Level: "due"}, true
 	case due(s.callEnd()):
-		return Event{Kind: SendUnsure, Attempt: s.Outgoing.Attempt, Text: "no word from the platform or the replier"}, true
+		return Event{Kind: SendUnsure, Attempt: s.Outgoing.Attempt, Text: "no word from the platform or the replier", Trouble: outbound.Trouble{Reason: outbound.Interrupted}}, true
 	case due(s.lookAt()):
 		return Event{Kind: LookDue}, true
 	}

@@ -19,6 +19,7 @@ func toWire(e *Event) *pb.CaseEvent {
 		Hash: e.Hash, Attempt: e.Attempt, Until: bus.Millis(e.Until), EveryMs: e.Every.Milliseconds(),
 		Url: e.URL, Native: e.Native, To: e.To, Text: e.Text, Outcome: e.Outcome, Level: e.Level, Number: e.Number,
 		Sample: e.Sample, Reason: e.Reason, Follow: e.Follow, Tags: e.Tags, Untags: e.Untags, WarnAt: bus.Millis(e.Triage.WarnAt), ResolveAt: bus.Millis(e.Triage.ResolveAt),
+		Trouble: bus.TroubleToWire(e.Trouble),
 	}
 	if e.Mention != nil {
 		p.Mention = bus.MentionToWire(e.Mention)
@@ -57,7 +58,7 @@ func fromWire(p *pb.CaseEvent) Event {
 		},
 		Hash: p.Hash, Attempt: p.Attempt, Until: bus.Time(p.Until), Every: time.Duration(p.EveryMs) * time.Millisecond,
 		URL: p.Url, Native: p.Native, To: p.To, Text: p.Text, Outcome: p.Outcome, Level: p.Level, Number: p.Number,
-		Sample: p.Sample, Reason: p.Reason, Follow: p.Follow, Tags: p.Tags, Untags: p.Untags,
+		Sample: p.Sample, Reason: p.Reason, Follow: p.Follow, Tags: p.Tags, Untags: p.Untags, Trouble: bus.TroubleFromWire(p.Trouble),
 	}
 	if p.Mention != nil {
 		m := bus.MentionFromWire(p.Mention)

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/text"
 )
 
@@ -70,7 +71,8 @@ type Event struct {
 	Mention  mention.ID       // opened, joined: the mention; empty for a volume
 	Subjects []string         // opened, joined: see [Subjects]
 	Category mention.Category // opened, joined, reopened; empty where no risk was found
-	Rule     string           // opened, joined, reopened: the rule or figure that did it; by hand, the actor's note
+	Rule     string           // opened, joined, reopened: the rule or figure that did it, English; by hand, the actor's note
+	Ground   Ground           // opened: the figures in Rule, where it is no rule
 	Urgency  Urgency          // opened; joined, reopened: raises the urgency if stronger
 	Origin   Origin           // opened
 	Title    string           // opened: headline, if the post has one
@@ -82,16 +84,17 @@ type Event struct {
 	Reach    int64            // opened, joined: people reached, as far as known
 	Count    int              // joined: mentions that joined so far
 
-	Page    string  // paged, page_failed: the de-duplication key
-	Action  Action  // paged, page_failed
-	Channel string  // paged, page_failed: notifier id
-	Target  string  // paged, page_failed: staff id, empty for a room; reassigned: the new owner
-	Round   int     // paged, page_failed: times the ladder had been climbed before
-	Rung    int     // paged, page_failed
-	Attempt int     // paged, page_failed: from 1
-	Outcome Outcome // paged: Sending, Sent, Delivered; page_failed: Failed, Refused
-	Error   string  // page_failed
-	Ref     string  // paged: what the channel calls the message it took, if it can be added to
+	Page    string           // paged, page_failed: the de-duplication key
+	Action  Action           // paged, page_failed
+	Channel string           // paged, page_failed: notifier id
+	Target  string           // paged, page_failed: staff id, empty for a room; reassigned: the new owner
+	Round   int              // paged, page_failed: times the ladder had been climbed before
+	Rung    int              // paged, page_failed
+	Attempt int              // paged, page_failed: from 1
+	Outcome Outcome          // paged: Sending, Sent, Delivered; page_failed: Failed, Refused
+	Error   string           // page_failed
+	Trouble outbound.Trouble // page_failed: Error as data; opened: what stops a silent source
+	Ref     string           // paged: what the channel calls the message it took, if it can be added to
 	// RetryAt is the earliest next attempt the far side asked for; page_failed.
 	RetryAt time.Time
 	// NextAt is when the ladder is looked at again, as planned when the event
@@ -102,6 +105,15 @@ type Event struct {
 	Text string // note, false_alarm, resolved, reopened, reassigned: what the actor wrote
 
 	History []Event // redacted: what happened before, without outsiders' words
+}
+
+// Ground is what lies behind an escalation that is not about a post. Which
+// fields are set follows from its [Origin].
+type Ground struct {
+	Last  time.Time // silence: of the last post; canary: when the last one came through, zero for never
+	Usual float64   // silence, canary: seconds between two; volume: negative posts in ten minutes
+	Count int64     // volume: negative posts in ten minutes; quota: messages sent
+	Limit int64     // quota
 }
 
 // MaxExcerpt is the length of an excerpt in Unicode code points. Pages leave

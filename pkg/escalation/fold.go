@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 // State is an escalation as its events left it. The zero State is one that has
@@ -21,6 +22,8 @@ type State struct {
 	Subjects []string
 	Category mention.Category
 	Rule     string
+	Ground   Ground
+	Trouble  outbound.Trouble // what stops a silent source
 	Urgency  Urgency
 	Origin   Origin
 	Title    string
@@ -72,7 +75,8 @@ type Page struct {
 	Attempt int    // the latest
 	Outcome Outcome
 	Error   string
-	Ref     string // what the channel calls the message; empty if it can't be added to
+	Trouble outbound.Trouble // Error as data
+	Ref     string           // what the channel calls the message; empty if it can't be added to
 	RetryAt time.Time
 	FirstAt time.Time // of the first attempt
 	LastAt  time.Time // of the latest event about it
@@ -154,6 +158,7 @@ func (s *State) open(e *Event) {
 	s.Urgency, s.Origin, s.Title, s.Excerpt = e.Urgency, e.Origin, e.Title, e.Excerpt
 	s.Author, s.Platform, s.Lang, s.URL = e.Author, e.Platform, e.Lang, e.URL
 	s.Reach, s.Count = e.Reach, max(e.Count, 1)
+	s.Ground, s.Trouble = e.Ground, e.Trouble
 	s.OpenedAt, s.Since = e.At, e.At
 	s.addMention(e.Mention)
 	for _, subject := range e.Subjects {
@@ -219,7 +224,7 @@ func (s *State) page(e *Event) {
 		})
 		p = &s.Pages[len(s.Pages)-1]
 	}
-	p.LastAt, p.Error, p.RetryAt = e.At, e.Error, e.RetryAt
+	p.LastAt, p.Error, p.Trouble, p.RetryAt = e.At, e.Error, e.Trouble, e.RetryAt
 	if e.Ref != "" {
 		p.Ref = e.Ref
 	}

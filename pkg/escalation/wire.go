@@ -19,6 +19,10 @@ func toWire(e *Event) *pb.EscalationEvent {
 		Page: e.Page, Action: string(e.Action), Channel: e.Channel, Target: e.Target, Round: int32(e.Round),
 		Rung: int32(e.Rung), Attempt: int32(e.Attempt), Outcome: string(e.Outcome), Error: e.Error,
 		RetryAt: bus.Millis(e.RetryAt), NextAt: bus.Millis(e.NextAt), Via: e.Via, Text: e.Text, Ref: e.Ref,
+		Trouble: bus.TroubleToWire(e.Trouble),
+	}
+	if g := e.Ground; g != (Ground{}) {
+		p.Ground = &pb.Ground{Last: bus.Millis(g.Last), Usual: g.Usual, Count: g.Count, Limit: g.Limit}
 	}
 	for i := range e.History {
 		h := toWire(&e.History[i])
@@ -37,6 +41,10 @@ func fromWire(p *pb.EscalationEvent) Event {
 		Page: p.Page, Action: Action(p.Action), Channel: p.Channel, Target: p.Target, Round: int(p.Round),
 		Rung: int(p.Rung), Attempt: int(p.Attempt), Outcome: Outcome(p.Outcome), Error: p.Error,
 		RetryAt: bus.Time(p.RetryAt), NextAt: bus.Time(p.NextAt), Via: p.Via, Text: p.Text, Ref: p.Ref,
+		Trouble: bus.TroubleFromWire(p.Trouble),
+	}
+	if g := p.Ground; g != nil {
+		e.Ground = Ground{Last: bus.Time(g.Last), Usual: g.Usual, Count: g.Count, Limit: g.Limit}
 	}
 	for _, h := range p.History {
 		e.History = append(e.History, fromWire(h))

@@ -309,6 +309,7 @@ func (p *Post) Again(now *Post, at time.Time) Post {
 	if out.Author == (Author{}) {
 		out.Author = p.Author
 	}
+	out.Author.Followers = cmp.Or(out.Author.Followers, p.Author.Followers)
 	out.Title, out.Text, out.Rating, out.Media = now.Title, now.Text, now.Rating, now.Media
 	out.Metrics, out.Comments, out.NoReply = now.Metrics, now.Comments, now.NoReply
 	return out

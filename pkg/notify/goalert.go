@@ -29,7 +29,9 @@ func openGoAlert(c goAlertConfig, d Deps) (Notifier, error) { return &goAlert{c,
 
 func (*goAlert) lasting() {}
 
-// GoAlert's limits, in characters.
+// GoAlert's limits, in characters: MaxSummaryLength and MaxDetailsLength of its
+// alert package (target/goalert, August 2026; the summary had 118 once). It cuts
+// what is longer. De-duplication keys have up to 512, more than [incidentKey] has.
 const (
 	goAlertSummary = 1024
 	goAlertDetails = 6144

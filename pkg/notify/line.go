@@ -28,7 +28,8 @@ type lineConfig struct {
 var lineDefaults = lineConfig{Follow: true, API: "https://api.line.me", Quote: true}
 
 // line pushes text to a group or person on LINE. LINE drops a second request
-// with the same retry key for 24 hours. It counts every message, and takes none
+// with the same retry key for 24 hours, and answers it 409 (developers.line.biz,
+// docs/messaging-api/retrying-api-request). It counts every message, and takes none
 // once a month's number is used up: see [Metered].
 type line struct {
 	cfg  lineConfig
@@ -37,7 +38,8 @@ type line struct {
 
 func openLine(c lineConfig, d Deps) (Notifier, error) { return &line{c, d}, nil }
 
-// lineText is the longest text of a message, in UTF-16 units.
+// lineText is the longest text of a message, in UTF-16 units (developers.line.biz,
+// reference/messaging-api and docs/messaging-api/text-character-count).
 const lineText = 5000
 
 type lineMessage struct {

@@ -53,7 +53,9 @@ func openLineWorks(c lineWorksConfig, d Deps) (Notifier, error) {
 
 func (n *lineWorks) Personal() bool { return n.cfg.ChannelID == "" }
 
-// lineWorksText is the longest text of a message, in characters.
+// lineWorksText is the longest text of a message, in characters
+// (developers.worksmobile.com, docs/bot-send-text). An API operation takes 240
+// requests a minute on paid plans, told in RateLimit headers (docs/rate-limits).
 const lineWorksText = 2000
 
 type lineWorksMessage struct {

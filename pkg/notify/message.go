@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -215,9 +216,46 @@ func (w *words) because(p Page) []string {
 	case p.Origin == escalation.ByHand:
 		lines = append(lines, fmt.Sprintf(w.handNote, p.Reason))
 	default:
-		lines = append(lines, fmt.Sprintf(w.ground, p.Reason))
+		lines = append(lines, fmt.Sprintf(w.ground, cmp.Or(w.figures(p), p.Reason)))
+	}
+	if t, ok := w.troubles[p.Trouble.Reason]; ok {
+		lines = append(lines, fmt.Sprintf(w.trouble, t))
 	}
 	return lines
+}
+
+// figures are those behind a page that is not about a post; empty where there
+// are none.
+func (w *words) figures(p Page) string {
+	g := p.Ground
+	last := g.Last.In(p.At.Location()).Format(w.timeForm)
+	switch {
+	case g == escalation.Ground{}:
+		return ""
+	case p.Origin == escalation.BySilence:
+		return fmt.Sprintf(w.lastPost, last, w.lasting(time.Duration(g.Usual*float64(time.Second))))
+	case p.Origin == escalation.ByVolume:
+		return fmt.Sprintf(w.spike, g.Count, strconv.FormatFloat(g.Usual, 'f', 1, 64))
+	case p.Origin == escalation.ByQuota:
+		return fmt.Sprintf(w.used, g.Count, g.Limit)
+	case p.Origin == escalation.ByCanary && g.Last.IsZero():
+		return w.noCanary
+	case p.Origin == escalation.ByCanary:
+		return fmt.Sprintf(w.lastCanary, last)
+	}
+	return ""
+}
+
+// lasting is a length of time, in the one unit that says most.
+func (w *words) lasting(d time.Duration) string {
+	unit, n := w.minutes, d.Round(time.Minute)/time.Minute
+	switch {
+	case d >= 48*time.Hour:
+		unit, n = w.days, d.Round(24*time.Hour)/(24*time.Hour)
+	case d >= 2*time.Hour:
+		unit, n = w.hours, d.Round(time.Hour)/time.Hour
+	}
+	return fmt.Sprintf(unit, max(n, 1))
 }
 
 // steps tells what to do now.

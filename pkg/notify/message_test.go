@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 func TestEveryPageHasWordsInBothLanguages(t *testing.T) {
@@ -21,6 +23,9 @@ func TestEveryPageHasWordsInBothLanguages(t *testing.T) {
 			check(t, seen, string(o), w.origins[o])
 			check(t, seen, "reason "+string(o), w.reasons[o])
 		}
+		for _, r := range outbound.Reasons {
+			check(t, seen, "trouble "+string(r), w.troubles[r])
+		}
 		for _, p := range []string{"x", "bluesky", "mastodon", "appstore", "hackernews", "web", "note"} {
 			check(t, seen, p, w.platforms[p])
 		}
@@ -28,6 +33,36 @@ func TestEveryPageHasWordsInBothLanguages(t *testing.T) {
 	for c := range japanese.care {
 		if english.care[c] == "" {
 			t.Errorf("%s: what to mind is told in Japanese alone", c)
+		}
+	}
+}
+
+func TestFiguresAreSaidInTheReadersLanguage(t *testing.T) {
+	last := time.Date(2026, 11, 2, 3, 0, 0, 0, time.UTC)
+	tokyo := time.FixedZone("JST", 9*3600)
+	for _, c := range []struct {
+		origin escalation.Origin
+		ground escalation.Ground
+		ja, en string
+	}{
+		{escalation.BySilence, escalation.Ground{Last: last, Usual: 3 * 3600}, "判定の根拠：最後の投稿は2026年11月2日 12:00（普段は約3時間ごと）", "the last post is of 2 November 2026 12:00 JST; usually one comes about every 3 h"},
+		{escalation.BySilence, escalation.Ground{Last: last, Usual: 20}, "普段は約1分ごと", "every 1 min"},
+		{escalation.BySilence, escalation.Ground{Last: last, Usual: 60 * 3600}, "普段は約3日ごと", "every 3 days"},
+		{escalation.ByVolume, escalation.Ground{Count: 24, Usual: 2.5}, "10分間に24件（普段は約2.5件）", "24 within ten minutes; usually about 2.5"},
+		{escalation.ByQuota, escalation.Ground{Count: 160, Limit: 200}, "今月160通を送信（上限200通）", "160 of 200 messages sent this month"},
+		{escalation.ByCanary, escalation.Ground{Last: last, Usual: 300}, "最後に届いたのは2026年11月2日 12:00", "the last one came on 2 November 2026 12:00 JST"},
+		{escalation.ByCanary, escalation.Ground{Usual: 300}, "まだ一度も届いていません", "none has come through yet"},
+		{escalation.ByCanary, escalation.Ground{}, "as it was kept", "as it was kept"},
+	} {
+		for lang, want := range map[string]string{"ja": c.ja, "en": c.en} {
+			p := Page{Origin: c.origin, Ground: c.ground, Reason: "as it was kept", Lang: lang, At: last.In(tokyo), Trouble: outbound.Trouble{Reason: outbound.Credentials}}
+			got := strings.Join(wordsOf(lang).because(p), "\n")
+			if !strings.Contains(got, want) || c.ground != (escalation.Ground{}) && strings.Contains(got, p.Reason) {
+				t.Errorf("%s %s: %s", c.origin, lang, got)
+			}
+			if why := map[string]string{"ja": "取得の状況：認証が通りません", "en": "What stops it: it does not let us in"}[lang]; !strings.Contains(got, why) {
+				t.Errorf("%s: no %q in %s", lang, why, got)
+			}
 		}
 	}
 }

@@ -106,7 +106,9 @@ type Page struct {
 	Category mention.Category
 	Origin   escalation.Origin
 	Urgency  escalation.Urgency
-	Reason   string // the rule or figure behind it; by hand, the colleague's note
+	Reason   string            // the rule behind it; by hand, the colleague's note; English for figures
+	Ground   escalation.Ground // the figures, said instead of Reason
+	Trouble  outbound.Trouble  // what stops a silent source
 	Title    string
 	Excerpt  string
 	Author   string

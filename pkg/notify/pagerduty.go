@@ -33,6 +33,7 @@ type pagerDuty struct {
 
 func openPagerDuty(c pagerDutyConfig, d Deps) (Notifier, error) {
 	if c.URL.IsZero() {
+		// By support.pagerduty.com, docs/service-regions and docs/safelist-ips.
 		host := map[string]string{"us": "events.pagerduty.com", "eu": "events.eu.pagerduty.com"}[cmp.Or(c.Region, "us")]
 		c.URL = config.NewSecret("https://" + host + "/v2/enqueue")
 	}
@@ -58,7 +59,7 @@ type pagerDutyLink struct {
 }
 
 type pagerDutyPayload struct {
-	Summary   string         `json:"summary"` // at most 1024 characters
+	Summary   string         `json:"summary"` // at most pagerDutySummary
 	Source    string         `json:"source"`
 	Severity  string         `json:"severity"`
 	Timestamp string         `json:"timestamp,omitempty"`
@@ -81,7 +82,7 @@ func (n *pagerDuty) Notify(ctx context.Context, p Page) (Receipt, error) {
 			e.Links = append(e.Links, pagerDutyLink{Href: l.URL, Text: l.Label})
 		}
 		e.Payload = &pagerDutyPayload{
-			Summary: cutRunes(m.Subject, 1024), Source: cmp.Or(clean(p.Brand), "Earshot"), Severity: severity(p),
+			Summary: cutRunes(m.Subject, pagerDutySummary), Source: cmp.Or(clean(p.Brand), "Earshot"), Severity: severity(p),
 			Timestamp: stamp(p.At), Component: clean(p.Platform), Group: clean(p.Brand), Class: string(p.Category),
 			Details: map[string]any{"text": m.plain()},
 		}
@@ -96,11 +97,18 @@ func (n *pagerDuty) Notify(ctx context.Context, p Page) (Receipt, error) {
 	return Receipt{}, nil
 }
 
+// Limits of the Events API v2, in characters: payload.summary and dedup_key
+// (PagerDuty/developer-docs, docs/events-API-v2/02-Trigger-Events.md).
+const (
+	pagerDutySummary = 1024
+	pagerDutyKey     = 255
+)
+
 // incidentKey names an escalation among the incidents of another pager, within
-// the 255 characters that PagerDuty allows.
+// what PagerDuty allows.
 func incidentKey(escalation string) string {
 	key := "earshot-" + escalation
-	if len(key) > 255 {
+	if len(key) > pagerDutyKey {
 		sum := sha256.Sum256([]byte(escalation))
 		key = "earshot-" + hex.EncodeToString(sum[:])
 	}

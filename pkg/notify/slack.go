@@ -50,7 +50,12 @@ func openSlack(c slackConfig, d Deps) (Notifier, error) { return &slack{c, d.Cli
 
 func (n *slack) Personal() bool { return !n.cfg.Token.IsZero() && n.cfg.Channel == "" }
 
-// Limits of Block Kit, in characters.
+// Limits of Block Kit, in characters, by its reference (docs.slack.dev,
+// reference/block-kit/blocks). A message has up to 50 blocks, and ours a few;
+// beyond what is documented Slack refuses some 13,200 characters in all of them
+// together (slackapi/bolt-js issue 2509), which ours don't come near. Slack
+// takes about one message a second per channel, and answers 429 with
+// Retry-After to more (apis/web-api/rate-limits).
 const (
 	slackHeader  = 150
 	slackSection = 3000

@@ -28,8 +28,11 @@ type teams struct {
 
 func openTeams(c teamsConfig, d Deps) (Notifier, error) { return &teams{c, d.Client}, nil }
 
-// teamsRoom is how many characters of text a card carries. Teams takes cards
-// of about 28 KB; a character of Japanese is three bytes of it.
+// teamsRoom is how many characters of text a card carries. By the reference of
+// the Teams connector, which posts it for the flow, a message has about 28 KB
+// (learn.microsoft.com/connectors/teams, known issues and limitations; the same
+// for incoming webhooks in MicrosoftDocs/msteams-docs, add-incoming-webhook.md);
+// a character of Japanese is three bytes of it.
 const teamsRoom = 6000
 
 type teamsMessage struct {

@@ -3,6 +3,7 @@ package notify
 import (
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 // words is a language. Formats take what their names say.
@@ -24,7 +25,15 @@ type words struct {
 	reach    string // people
 	ground   string // rule
 	handNote string // what the colleague wrote
-	alsoRisk string // category
+	trouble  string // one of troubles
+
+	lastPost             string // time, a length of time
+	spike                string // negative posts, the usual number
+	used                 string // messages, limit
+	lastCanary           string // time
+	noCanary             string
+	minutes, hours, days string // number
+	alsoRisk             string // category
 
 	acknowledged, resolved string                       // person
 	again                  map[escalation.Origin]string // how it ended by itself
@@ -38,6 +47,7 @@ type words struct {
 	care       map[mention.Category]string // what to mind, where haste does harm
 	origins    map[escalation.Origin]string
 	reasons    map[escalation.Origin]string
+	troubles   map[outbound.Reason]string // what stops a silent source
 	platforms  map[string]string
 }
 
@@ -70,6 +80,10 @@ var japanese = words{
 	post: "%s への投稿　%s", postBy: "%s への %s さんの投稿　%s",
 	count: "同じ話題の投稿：%d件", volume: "10分間の否定的な投稿：%d件", reach: "届いている人数：およそ%s人",
 	ground: "判定の根拠：%s", handNote: "担当者から：%s", alsoRisk: "あわせて「%s」と判定されています。",
+	trouble:  "取得の状況：%s",
+	lastPost: "最後の投稿は%s（普段は約%sごと）", spike: "10分間に%d件（普段は約%s件）", used: "今月%d通を送信（上限%d通）",
+	lastCanary: "最後に届いたのは%s", noCanary: "まだ一度も届いていません",
+	minutes: "%d分", hours: "%d時間", days: "%d日",
 
 	acknowledged: "%sが対応を引き受けました。呼び出しは止まりました。",
 	resolved:     "%sがこの件を解決済みにしました。",
@@ -131,6 +145,28 @@ var japanese = words{
 		escalation.ByQuota:   "この通知先で今月送れるメッセージが、残り2割を切りました。使い切ると、翌月まで呼び出しが届きません。プランの変更か、ほかの通知先の追加をご検討ください。",
 		escalation.ByCanary:  "取得から一覧までを通る確認用の投稿が、届かなくなりました。この間の投稿は一覧に現れず、呼び出しも遅れているおそれがあります。停止しているサービスがないかをご確認ください。",
 	},
+	troubles: map[outbound.Reason]string{
+		outbound.Unreachable:  "接続できません",
+		outbound.NameNotFound: "接続先のホスト名が見つかりません",
+		outbound.TimedOut:     "時間内に応答がありません",
+		outbound.Credentials:  "認証が通りません",
+		outbound.Forbidden:    "権限がありません",
+		outbound.NotFound:     "接続先に何もありません",
+		outbound.Limited:      "利用回数の上限に達しています",
+		outbound.ServerError:  "接続先で障害が起きています",
+		outbound.Unreadable:   "応答を読み取れません",
+		outbound.TooLarge:     "応答が大きすぎます",
+		outbound.Redirected:   "別のアドレスに転送されています",
+		outbound.Blocked:      "内部のアドレスのため接続していません",
+		outbound.Certificate:  "証明書を確認できず、安全に接続できません",
+		outbound.Settings:     "設定に問題があります",
+		outbound.Absent:       "設定が削除されています",
+		outbound.Interrupted:  "処理が中断されました",
+		outbound.Recent:       "新しい投稿しか提供されません",
+		outbound.Overflow:     "一度に読み取れる件数を超えています",
+		outbound.Spent:        "予算を使い切っています",
+		outbound.Other:        "原因は情報源の画面でご確認ください",
+	},
 	platforms: map[string]string{
 		"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "appstore": "App Store", "hackernews": "Hacker News",
 		"email": "メール", "web": "ウェブ", "note": "応対の記録",
@@ -149,6 +185,10 @@ var english = words{
 	post: "Posted on %s, %s", postBy: "Posted on %s by %s, %s",
 	count: "Posts about the same matter: %d", volume: "Negative posts within ten minutes: %d", reach: "People reached: about %s",
 	ground: "Found by: %s", handNote: "Their note: %s", alsoRisk: "It is also tagged: %s.",
+	trouble:  "What stops it: %s",
+	lastPost: "the last post is of %s; usually one comes about every %s", spike: "%d within ten minutes; usually about %s", used: "%d of %d messages sent this month",
+	lastCanary: "the last one came on %s", noCanary: "none has come through yet",
+	minutes: "%d min", hours: "%d h", days: "%d days",
 
 	acknowledged: "%s has taken this on. Paging has stopped.",
 	resolved:     "%s has marked this as resolved.",
@@ -209,6 +249,28 @@ var english = words{
 		escalation.BySilence: "Nothing has come from this source for far longer than usual. Often a credential has expired, or the platform has changed.",
 		escalation.ByCanary:  "No canary, a mention that only tries the way, has come from the fetcher into the index lately. What is said meanwhile may reach nobody, and pages may be late. See whether a service stands still.",
 		escalation.ByQuota:   "A fifth or less of this month's messages is left. Once they are used up, nobody is reached this way until next month: take a larger plan, or add another way.",
+	},
+	troubles: map[outbound.Reason]string{
+		outbound.Unreachable:  "it cannot be reached",
+		outbound.NameNotFound: "there is no host of that name",
+		outbound.TimedOut:     "it does not answer in time",
+		outbound.Credentials:  "it does not let us in",
+		outbound.Forbidden:    "it does not permit this",
+		outbound.NotFound:     "nothing is at that address",
+		outbound.Limited:      "its limit of requests is reached",
+		outbound.ServerError:  "it has trouble of its own",
+		outbound.Unreadable:   "its answer cannot be read",
+		outbound.TooLarge:     "its answer is too large",
+		outbound.Redirected:   "it sends to another address",
+		outbound.Blocked:      "it is a private address and not contacted",
+		outbound.Certificate:  "its certificate is not trusted",
+		outbound.Settings:     "it cannot work as it is set up",
+		outbound.Absent:       "its settings were removed",
+		outbound.Interrupted:  "it was interrupted",
+		outbound.Recent:       "it gives only what is recent",
+		outbound.Overflow:     "there is more than is read at once",
+		outbound.Spent:        "its budget is used up",
+		outbound.Other:        "see the page of the source",
 	},
 	platforms: map[string]string{
 		"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "appstore": "the App Store", "hackernews": "Hacker News",

@@ -140,12 +140,13 @@ func refusal(req *http.Request, resp *http.Response, body []byte) *Error {
 	return e
 }
 
-// limits keeps the headers that speak of limits.
+// limits keeps the headers that speak of limits, and where a redirect that was
+// not followed leads.
 func limits(h http.Header) http.Header {
 	out := maps.Clone(h)
 	maps.DeleteFunc(out, func(k string, _ []string) bool {
 		k = strings.ToLower(k)
-		return k != "retry-after" && !strings.Contains(k, "ratelimit") && !strings.Contains(k, "rate-limit")
+		return k != "location" && k != "retry-after" && !strings.Contains(k, "ratelimit") && !strings.Contains(k, "rate-limit")
 	})
 	return out
 }

@@ -30,7 +30,7 @@ const (
 	Credentials  Reason = "credentials"  // it does not take who we say we are
 	Forbidden    Reason = "forbidden"    // it knows us, and we may not
 	NotFound     Reason = "not_found"    // nothing is at that address, or no more
-	Limited      Reason = "limited"      // too many requests, by its count or a budget of ours
+	Limited      Reason = "limited"      // too many requests, by its count or a limit of ours
 	ServerError  Reason = "server_error" // it has trouble of its own
 	Unreadable   Reason = "unreadable"   // its answer is not what it should be
 	TooLarge     Reason = "too_large"    // its answer is longer than is read
@@ -38,13 +38,18 @@ const (
 	Blocked      Reason = "blocked"      // a private address, see [ErrPrivate]
 	Certificate  Reason = "certificate"  // no secure connection can be trusted
 	Settings     Reason = "settings"     // what is set here can't work
+	Absent       Reason = "absent"       // what is set here for it was removed
+	Interrupted  Reason = "interrupted"  // we were stopped, or lost touch, while at it
+	Recent       Reason = "recent"       // it gives only what is recent, and what is missing was older
+	Overflow     Reason = "overflow"     // there was more than it lists, or than is read at once
+	Spent        Reason = "spent"        // a budget of ours is used up
 	Other        Reason = "other"
 )
 
 // Reasons lists all reasons.
 var Reasons = []Reason{
 	Unreachable, NameNotFound, TimedOut, Credentials, Forbidden, NotFound, Limited, ServerError, Unreadable, TooLarge,
-	Redirected, Blocked, Certificate, Settings, Other,
+	Redirected, Blocked, Certificate, Settings, Absent, Interrupted, Recent, Overflow, Spent, Other,
 }
 
 // Of is err, which must not be nil, with r as its reason for [Explain].

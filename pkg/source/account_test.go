@@ -55,6 +55,9 @@ func TestKindsSayWhetherAPersonLetsThemIn(t *testing.T) {
 	for _, k := range Kinds {
 		t.Run(k.Name, func(t *testing.T) {
 			p := newPlatform(t, k.Name)
+			if _, ok := p.open(t, k).Source.(Threader); ok != k.Threads {
+				t.Errorf("Threads is %v, but it is a Threader: %v", k.Threads, ok)
+			}
 			if _, ok := p.open(t, k).Source.(Consenter); ok != k.Consents {
 				t.Errorf("Consents is %v, but it is a Consenter: %v", k.Consents, ok)
 			}

@@ -149,6 +149,7 @@ type appStoreReview struct {
 	Rating  appStoreLabel `json:"im:rating"`
 	Version appStoreLabel `json:"im:version"`
 	Updated appStoreLabel `json:"updated"`
+	Votes   appStoreLabel `json:"im:voteSum"` // by whom it was found helpful
 	Author  struct {
 		Name appStoreLabel `json:"name"`
 		URI  appStoreLabel `json:"uri"`
@@ -203,6 +204,10 @@ func (a *appStore) post(cc string, r appStoreReview) (mention.Post, error) {
 	if r.ID.Label == "" {
 		return mention.Post{}, errors.New("no id")
 	}
+	var likes *int64
+	if n, err := strconv.ParseInt(r.Votes.Label, 10, 64); err == nil && n >= 0 {
+		likes = &n
+	}
 	author := r.Author.URI.Label
 	if i := strings.LastIndex(author, "/id"); i >= 0 {
 		author = author[i+3:]
@@ -211,7 +216,7 @@ func (a *appStore) post(cc string, r appStoreReview) (mention.Post, error) {
 		Platform: "appstore", NativeID: r.ID.Label, Kind: mention.KindReview, Intake: mention.Live,
 		URL: storeURL(cc, a.cfg.App), Lang: storeLang(cc),
 		Author: mention.Author{ID: line(cmp.Or(author, r.Author.Name.Label)), Name: line(r.Author.Name.Label)},
-		Title:  line(r.Title.Label), Text: clean(r.Content.Label), Rating: rating,
+		Title:  line(r.Title.Label), Text: clean(r.Content.Label), Rating: rating, Metrics: mention.Metrics{Likes: likes},
 		Place:       mention.Place{ID: a.cfg.App, Name: cmp.Or(a.cfg.Name, "id"+a.cfg.App)},
 		PublishedAt: at.UTC(), SeenAt: a.deps.Now(),
 	}, nil

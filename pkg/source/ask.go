@@ -60,6 +60,19 @@ func AbilitiesOf(ctx context.Context, s Source, d Deps) Abilities {
 	return a
 }
 
+// Below asks the fetcher what stands below a post now: verb "below".
+type Below struct {
+	Source string       `json:"source"`
+	Post   mention.Post `json:"post"`
+}
+
+// Shown is what stands there. Nothing of it may be kept, see [Threader].
+type Shown struct {
+	Comments []mention.Comment `json:"comments,omitempty"`
+	Error    string            `json:"error,omitempty"`
+	Trouble  outbound.Trouble  `json:"trouble,omitzero"` // Error as data
+}
+
 // Consenting asks the fetcher for the address of the platform's page, with
 // Redirect, State and Verifier (verb "consent"), and then for the grant that
 // Code is worth (verb "consented").

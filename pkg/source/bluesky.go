@@ -56,10 +56,13 @@ func blueskyKind() Kind {
 			},
 			func(c blueskyConfig, d Deps) (Source, error) {
 				c.API = strings.TrimSuffix(c.API, "/")
-				return &bluesky{cfg: c, deps: d, profiles: map[string]blueskyProfile{}, plain: map[string]bool{}}, nil
+				b := &bluesky{cfg: c, deps: d, plain: map[string]bool{}}
+				b.view = &blueskyAppView{get: b.get, now: d.Now, ours: func() string { return "" }}
+				return b, nil
 			}),
 		Platform: "bluesky",
 		Duties:   blueskyDuties,
+		Threads:  true,
 	}
 }
 
@@ -69,11 +72,11 @@ var blueskyDuties = Duties{MayLeave: true, Deletions: "The stream tells at once,
 type bluesky struct {
 	cfg  blueskyConfig
 	deps Deps
+	view *blueskyAppView
 
-	mu       sync.Mutex
-	next     int // server to use
-	profiles map[string]blueskyProfile
-	plain    map[string]bool // servers that are read uncompressed
+	mu    sync.Mutex
+	next  int             // server to use
+	plain map[string]bool // servers that are read uncompressed
 }
 
 // Poll is 0: it streams.
@@ -412,36 +415,15 @@ func (e *blueskyEmbed) media(did string) []mention.Media {
 	return out
 }
 
-type blueskyProfile struct {
-	Handle    string `json:"handle"`
-	Name      string `json:"displayName"`
-	Avatar    string `json:"avatar"`
-	Followers *int64 `json:"followersCount"`
-	at        time.Time
-}
-
-const maxProfiles = 2000 // remembered, each for an hour
-
-// Complete fetches the author's profile and the post answered to: the stream
-// has only ids.
+// Complete fetches the author's profile, the counts and the post answered to:
+// the stream has only ids.
 func (b *bluesky) Complete(ctx context.Context, p *mention.Post) error {
-	if b.cfg.API == "" || p.Deleted {
+	if b.cfg.API == "" {
 		return nil
 	}
-	prof, err := b.profile(ctx, p.Author.ID)
-	if err != nil {
-		return fmt.Errorf("bluesky: author: %w", err)
+	if err := b.view.complete(ctx, p); err != nil {
+		return fmt.Errorf("bluesky: %w", err)
 	}
-	p.Author.Handle, p.Author.Name = line(prof.Handle), line(prof.Name)
-	p.Author.Avatar, p.Author.Followers = webURL(prof.Avatar), prof.Followers
-	if p.Thread.Parent == "" || p.Thread.ParentText != "" {
-		return nil
-	}
-	views, err := blueskyPosts(ctx, b.get, []string{p.Thread.Parent})
-	if err != nil {
-		return fmt.Errorf("bluesky: post answered to: %w", err)
-	}
-	views[p.Thread.Parent].answered(p)
 	return nil
 }
 
@@ -454,27 +436,13 @@ func (b *bluesky) Reread(ctx context.Context, posts []mention.Post) ([]mention.P
 	if b.cfg.API == "" {
 		return nil, nil
 	}
-	return blueskyReread(ctx, b.get, b.deps.Now(), posts)
+	return b.view.reread(ctx, posts)
 }
 
-func (b *bluesky) profile(ctx context.Context, did string) (blueskyProfile, error) {
-	now := b.deps.Now()
-	b.mu.Lock()
-	prof, ok := b.profiles[did]
-	b.mu.Unlock()
-	if ok && now.Sub(prof.at) < time.Hour {
-		return prof, nil
+// Below asks the public API.
+func (b *bluesky) Below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
+	if b.cfg.API == "" {
+		return nil, nil
 	}
-	prof = blueskyProfile{at: now}
-	err := b.get(ctx, "app.bsky.actor.getProfile", url.Values{"actor": {did}}, &prof)
-	if err != nil {
-		return prof, err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.profiles) >= maxProfiles {
-		clear(b.profiles)
-	}
-	b.profiles[did] = prof
-	return prof, nil
+	return b.view.below(ctx, p)
 }

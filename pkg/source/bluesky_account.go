@@ -53,10 +53,13 @@ func blueskyAccountKind() Kind {
 			blueskyAccountConfig{Server: "https://bsky.social", Search: 15 * time.Minute, Poll: time.Minute},
 			func(c blueskyAccountConfig, d Deps) (Source, error) {
 				c.Server, c.Handle = strings.TrimSuffix(c.Server, "/"), strings.TrimPrefix(c.Handle, "@")
-				return &blueskyAccount{cfg: c, deps: d}, nil
+				b := &blueskyAccount{cfg: c, deps: d}
+				b.view = &blueskyAppView{get: b.get, now: d.Now, ours: b.did}
+				return b, nil
 			}),
 		Platform: "bluesky",
 		Duties:   blueskyDuties,
+		Threads:  true,
 		Limit:    blueskyLimit,
 	}
 }
@@ -65,6 +68,7 @@ func blueskyAccountKind() Kind {
 type blueskyAccount struct {
 	cfg  blueskyAccountConfig
 	deps Deps
+	view *blueskyAppView
 
 	mu       sync.Mutex
 	session  blueskySession
@@ -399,7 +403,7 @@ func (b *blueskyAccount) notifications(ctx context.Context, place blueskyPlace) 
 		}
 		q.Set("cursor", page.Cursor)
 	}
-	gap := &Gap{From: place.At, Why: "more notifications than are read at once"}
+	gap := &Gap{From: place.At, Why: outbound.Overflow.Of(errors.New("more notifications than are read at once"))}
 	if len(all) > 0 {
 		gap.To = all[len(all)-1].IndexedAt.Time
 	}
@@ -414,15 +418,12 @@ func (b *blueskyAccount) search(ctx context.Context, place blueskyPlace) ([]blue
 	}
 	terms := b.deps.Terms()
 	words := slices.Clone(terms.Words)
-	for i, w := range words {
-		words[i] = strconv.Quote(w)
-	}
 	for _, t := range terms.Hashtags {
 		words = append(words, "#"+t)
 	}
 	var all []blueskyView
 	for _, w := range words {
-		found, err := b.find(ctx, url.Values{"q": {w}, "since": {since.UTC().Format(time.RFC3339)}}, blueskyPages)
+		found, err := b.find(ctx, w, url.Values{"since": {since.UTC().Format(time.RFC3339)}}, blueskyPages)
 		if err != nil {
 			return nil, err
 		}
@@ -431,8 +432,13 @@ func (b *blueskyAccount) search(ctx context.Context, place blueskyPlace) ([]blue
 	return all, nil
 }
 
-func (b *blueskyAccount) find(ctx context.Context, q url.Values, pages int) ([]blueskyView, error) {
+// find looks for a phrase, or for a hashtag with its #.
+func (b *blueskyAccount) find(ctx context.Context, term string, q url.Values, pages int) ([]blueskyView, error) {
 	var all []blueskyView
+	if !strings.HasPrefix(term, "#") {
+		term = strconv.Quote(term)
+	}
+	q.Set("q", term)
 	q.Set("sort", "latest")
 	q.Set("limit", strconv.Itoa(blueskyPage))
 	for range pages {
@@ -457,7 +463,7 @@ func (b *blueskyAccount) Search(ctx context.Context, terms []string, limit int) 
 	var out []mention.Post
 	seen := map[string]bool{}
 	for _, t := range terms {
-		views, err := b.find(ctx, url.Values{"q": {strconv.Quote(t)}}, 1)
+		views, err := b.find(ctx, t, url.Values{}, 1)
 		if err != nil {
 			return nil, fmt.Errorf("blueskyaccount: search: %w", err)
 		}
@@ -472,25 +478,16 @@ func (b *blueskyAccount) Search(ctx context.Context, terms []string, limit int) 
 	return out[:min(len(out), limit)], nil
 }
 
-// Complete adds counts, the post answered to, and whether we may answer.
+// Complete adds the author's reach, counts, the post answered to, and whether we
+// may answer.
 func (b *blueskyAccount) Complete(ctx context.Context, p *mention.Post) error {
-	if p.Deleted {
-		return nil
-	}
-	uris := []string{p.NativeID}
-	if p.Thread.Parent != "" {
-		uris = append(uris, p.Thread.Parent)
-	}
-	views, err := blueskyPosts(ctx, b.get, uris)
-	if err != nil {
+	if err := b.view.complete(ctx, p); err != nil {
 		return fmt.Errorf("blueskyaccount: %w", err)
 	}
-	if v, ok := views[p.NativeID]; ok {
-		p.Metrics = mention.Metrics{Likes: v.Likes, Reposts: v.Reposts, Replies: v.Replies}
-		if v.Viewer.ReplyDisabled {
-			p.NoReply = mention.Gated
-		}
-	}
-	views[p.Thread.Parent].answered(p)
 	return nil
+}
+
+// Below asks through the account's server.
+func (b *blueskyAccount) Below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
+	return b.view.below(ctx, p)
 }

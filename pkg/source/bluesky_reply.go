@@ -98,7 +98,7 @@ func (b *blueskyAccount) answersAs(ctx context.Context, handle string) (blueskyS
 // answerable asks whether the post is there and its author lets us answer. A
 // server takes the record all the same, but nobody would see it.
 func (b *blueskyAccount) answerable(ctx context.Context, uri string) error {
-	views, err := blueskyPosts(ctx, b.get, []string{uri})
+	views, err := b.view.posts(ctx, []string{uri})
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -163,7 +163,7 @@ func (b *blueskyAccount) Limit(context.Context) (Limit, error) { return blueskyL
 
 // Reread asks through the account's server.
 func (b *blueskyAccount) Reread(ctx context.Context, posts []mention.Post) ([]mention.Post, error) {
-	return blueskyReread(ctx, b.get, b.deps.Now(), posts)
+	return b.view.reread(ctx, posts)
 }
 
 // Timeline lists the records of the account's own repository.

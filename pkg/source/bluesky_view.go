@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
@@ -51,11 +53,15 @@ func (v blueskyView) post() (mention.Post, error) {
 	}
 	a := v.Author
 	p.Author.Handle, p.Author.Name, p.Author.Avatar, p.Author.Followers = line(a.Handle), line(a.Name), webURL(a.Avatar), a.Followers
-	p.Metrics = mention.Metrics{Likes: v.Likes, Reposts: v.Reposts, Replies: v.Replies}
+	p.Metrics = v.metrics()
 	if v.Viewer.ReplyDisabled {
 		p.NoReply = mention.Gated
 	}
 	return p, nil
+}
+
+func (v blueskyView) metrics() mention.Metrics {
+	return mention.Metrics{Likes: v.Likes, Reposts: v.Reposts, Replies: v.Replies}
 }
 
 // short stands for v in a cursor.
@@ -72,18 +78,58 @@ func (v blueskyView) answered(p *mention.Post) {
 	}
 }
 
-// blueskyGet asks an XRPC server.
-type blueskyGet func(ctx context.Context, nsid string, q url.Values, out any) error
+// blueskyAppView asks for what the network shows: through the public API, or as
+// an account.
+type blueskyAppView struct {
+	get  func(ctx context.Context, nsid string, q url.Values, out any) error
+	now  func() time.Time
+	ours func() string // DID of the account that asks; empty for none
 
-const blueskyAtOnce = 25 // posts in one getPosts
+	mu       sync.Mutex
+	profiles map[string]blueskyProfile
+}
 
-// blueskyPosts asks for posts by their addresses. What is not to be had is
-// missing from the result.
-func blueskyPosts(ctx context.Context, get blueskyGet, uris []string) (map[string]blueskyView, error) {
+type blueskyProfile struct {
+	Handle    string `json:"handle"`
+	Name      string `json:"displayName"`
+	Avatar    string `json:"avatar"`
+	Followers *int64 `json:"followersCount"`
+	at        time.Time
+}
+
+const maxProfiles = 2000 // remembered, each for an hour
+
+func (a *blueskyAppView) profile(ctx context.Context, did string) (blueskyProfile, error) {
+	now := a.now()
+	a.mu.Lock()
+	prof, ok := a.profiles[did]
+	a.mu.Unlock()
+	if ok && now.Sub(prof.at) < time.Hour {
+		return prof, nil
+	}
+	prof = blueskyProfile{at: now}
+	err := a.get(ctx, "app.bsky.actor.getProfile", url.Values{"actor": {did}}, &prof)
+	if err != nil {
+		return prof, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.profiles == nil || len(a.profiles) >= maxProfiles {
+		a.profiles = map[string]blueskyProfile{}
+	}
+	a.profiles[did] = prof
+	return prof, nil
+}
+
+const blueskyAtOnce = 25 // posts in one getPosts: its lexicon's maxLength of uris
+
+// posts asks for posts by their addresses. What is not to be had is missing
+// from the result.
+func (a *blueskyAppView) posts(ctx context.Context, uris []string) (map[string]blueskyView, error) {
 	views := make(map[string]blueskyView, len(uris))
 	for some := range slices.Chunk(uris, blueskyAtOnce) {
 		var answer struct{ Posts []blueskyView }
-		if err := get(ctx, "app.bsky.feed.getPosts", url.Values{"uris": some}, &answer); err != nil {
+		if err := a.get(ctx, "app.bsky.feed.getPosts", url.Values{"uris": some}, &answer); err != nil {
 			return nil, err
 		}
 		for _, v := range answer.Posts {
@@ -93,20 +139,71 @@ func blueskyPosts(ctx context.Context, get blueskyGet, uris []string) (map[strin
 	return views, nil
 }
 
+// below implements [Threader].
+func (a *blueskyAppView) below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
+	var answer struct {
+		Thread struct {
+			Replies []struct{ Post blueskyView } // no Post where it is blocked or gone
+		}
+	}
+	q := url.Values{"uri": {p.NativeID}, "depth": {"1"}, "parentHeight": {"0"}}
+	if err := a.get(ctx, "app.bsky.feed.getPostThread", q, &answer); err != nil {
+		return nil, fmt.Errorf("bluesky: answers: %w", err)
+	}
+	var below []mention.Post
+	for _, r := range answer.Thread.Replies {
+		if p, err := r.Post.post(); err == nil {
+			below = append(below, p)
+		}
+	}
+	return commentsOf(below, func(p *mention.Post) bool { return p.Author.ID == a.ours() }), nil
+}
+
+// complete adds to p what its record doesn't hold: who its author is, the
+// counts, the post answered to, and whether we may answer.
+func (a *blueskyAppView) complete(ctx context.Context, p *mention.Post) error {
+	if p.Deleted {
+		return nil
+	}
+	uris := []string{p.NativeID}
+	if p.Thread.Parent != "" {
+		uris = append(uris, p.Thread.Parent)
+	}
+	views, err := a.posts(ctx, uris)
+	if err != nil {
+		return fmt.Errorf("post, and the one answered to: %w", err)
+	}
+	views[p.Thread.Parent].answered(p)
+	if v, ok := views[p.NativeID]; ok { // the AppView may not have it yet
+		p.Metrics = v.metrics()
+		if v.Viewer.ReplyDisabled {
+			p.NoReply = mention.Gated
+		}
+	}
+	prof, err := a.profile(ctx, p.Author.ID)
+	if err != nil {
+		return fmt.Errorf("author: %w", err)
+	}
+	p.Author.Handle, p.Author.Name = line(prof.Handle), line(prof.Name)
+	p.Author.Avatar, p.Author.Followers = webURL(prof.Avatar), prof.Followers
+	return nil
+}
+
 // blueskySettles is after what time a post that is not shown is gone: a fresh
 // one may not have reached the AppView yet.
 const blueskySettles = 10 * time.Minute
 
-// blueskyReread returns posts as they are now.
-func blueskyReread(ctx context.Context, get blueskyGet, now time.Time, posts []mention.Post) ([]mention.Post, error) {
+// reread returns posts as they are now.
+func (a *blueskyAppView) reread(ctx context.Context, posts []mention.Post) ([]mention.Post, error) {
 	uris := make([]string, len(posts))
 	for i, p := range posts {
 		uris[i] = p.NativeID
 	}
-	views, err := blueskyPosts(ctx, get, uris)
+	views, err := a.posts(ctx, uris)
 	if err != nil {
 		return nil, err
 	}
+	now := a.now()
 	var out []mention.Post
 	for _, was := range posts {
 		v, ok := views[was.NativeID]

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"github.com/earshot/earshot/pkg/outbound"
 	"time"
 )
 
@@ -29,7 +30,7 @@ func (d Deps) spend(ctx context.Context, b budget, n int) error {
 			kept.Full = now
 		}
 		if wait := kept.Full.Add(takes).Sub(now.Add(b.per)); wait > 0 {
-			return false, &Refusal{Reason: Limited, Until: now.Add(wait), Err: spentError{b, wait}}
+			return false, &Refusal{Reason: Limited, Until: now.Add(wait), Err: spentError{b, wait}, trouble: outbound.Trouble{Reason: outbound.Spent}}
 		}
 		kept.Full = kept.Full.Add(takes)
 		return true, nil

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -322,7 +323,8 @@ func compact(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, x := range v {
-			if x = compact(x); x == nil {
+			// A count of none is not one that nobody knows.
+			if x = compact(x); x == nil || k == "Rating" && x == 0.0 {
 				delete(v, k)
 			} else {
 				v[k] = x
@@ -341,10 +343,6 @@ func compact(v any) any {
 		}
 	case bool:
 		if !v {
-			return nil
-		}
-	case float64:
-		if v == 0 {
 			return nil
 		}
 	}
@@ -618,4 +616,47 @@ func TestEveryKindDeclaresItsDuties(t *testing.T) {
 			t.Errorf("%s: %+v", p, d)
 		}
 	}
+}
+
+// given is what each platform gives with the posts it lists: all else is empty,
+// not zero, until somebody completes the post. See [Completer].
+var given = map[string]string{
+	"appstore":        "likes rating", // found helpful
+	"appstoreconnect": "answers rating",
+	"bluesky":         "media parent",
+	"blueskyaccount":  "likes media parent replies reposts",
+	"email":           "media parent",
+	"feed":            "media replies",
+	"googlebusiness":  "answers media rating",
+	"googleplay":      "answers likes rating",
+	"hackernews":      "likes media parent replies",
+	"mastodon":        "likes media parent reach replies reposts",
+	"reddit":          "likes media parent replies reposts",
+	"sandbox":         "rating", // and what else its file says
+	"trustpilot":      "answers likes rating",
+	"x":               "likes media parent reach replies reposts",
+	"youtube":         "answers likes parent replies",
+}
+
+func TestSourcesFillWhatTheirPlatformsGive(t *testing.T) {
+	eachKind(t, func(t *testing.T, k Kind, p *platform) {
+		items, err := p.open(t, k).fetch(t.Context(), "")
+		if streams := k.Name == "bluesky"; err != nil && !streams {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{}
+		for _, p := range postsOf(items) {
+			for name, is := range map[string]bool{
+				"reach": p.Author.Followers != nil, "likes": p.Metrics.Likes != nil, "reposts": p.Metrics.Reposts != nil, "replies": p.Metrics.Replies != nil,
+				"rating": p.Rating > 0, "media": len(p.Media) > 0, "parent": p.Thread.Parent != "", "answers": len(p.Comments) > 0,
+			} {
+				if is {
+					seen[name] = true
+				}
+			}
+		}
+		if got := strings.Join(slices.Sorted(maps.Keys(seen)), " "); got != given[k.Name] {
+			t.Errorf("gives %q, want %q", got, given[k.Name])
+		}
+	})
 }

@@ -26,8 +26,8 @@ type Outage struct {
 	From  time.Time `json:"from"`
 	To    time.Time `json:"to,omitzero"` // zero while it lasts
 	Cause Cause     `json:"cause"`
-	Why   string    `json:"why,omitempty"` // in words for staff, English
-	// Trouble is the Why of Failing as data.
+	Why   string    `json:"why,omitempty"` // English
+	// Trouble is Why as data, for people.
 	Trouble outbound.Trouble `json:"trouble,omitzero"`
 	// Lost tells that posts of it were or may have been missed for good.
 	Lost bool `json:"lost,omitempty"`
@@ -153,6 +153,7 @@ func (c *Coverage) Failed(from, now time.Time, why string, trouble outbound.Trou
 
 // Told notes a gap that the connector told of.
 func (c *Coverage) Told(g Gap, now time.Time) {
+	why, trouble := g.Why.Error(), outbound.Explain(g.Why, now)
 	if g.From.IsZero() || g.From.Before(c.Since) {
 		g.From = c.Since
 	}
@@ -163,7 +164,7 @@ func (c *Coverage) Told(g Gap, now time.Time) {
 		g.To = g.From
 	}
 	if o := c.last(func(o *Outage) bool { return o.Cause == Platform && o.To.IsZero() && o.From.Equal(g.From) }); o != nil {
-		o.To, o.Why, o.Lost = g.To, g.Why, !g.To.IsZero()
+		o.To, o.Why, o.Trouble, o.Lost = g.To, why, trouble, !g.To.IsZero()
 		return
 	}
 	// Where we were away ourselves, that is the gap, and its posts are lost.
@@ -173,13 +174,13 @@ func (c *Coverage) Told(g Gap, now time.Time) {
 	if o := c.last(within); o != nil {
 		o.Lost, o.Caught = true, false
 		if o.Why == "" {
-			o.Why = g.Why
-		} else if g.Why != "" {
-			o.Why += "; " + g.Why
+			o.Why, o.Trouble = why, trouble
+		} else {
+			o.Why += "; " + why
 		}
 		return
 	}
-	c.add(Outage{From: g.From, To: g.To, Cause: Platform, Why: g.Why, Lost: !g.To.IsZero()}, now)
+	c.add(Outage{From: g.From, To: g.To, Cause: Platform, Why: why, Trouble: trouble, Lost: !g.To.IsZero()}, now)
 }
 
 // Heard notes that the source is heard again at now. Replays tells that it goes

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -30,13 +31,13 @@ func TestCoverage(t *testing.T) {
 		}, "09:00-11:00 failing caught_up 504", "whole 9h, late 2h, whole 13h"},
 		{"the platform's depth was exceeded", func(c *Coverage) {
 			c.Failed(at(9, 0), at(9, 1), "503", outbound.Trouble{})
-			c.Told(Gap{From: at(9, 0), To: at(10, 0), Why: "only a week"}, at(11, 0))
+			c.Told(Gap{From: at(9, 0), To: at(10, 0), Why: errors.New("only a week")}, at(11, 0))
 			c.Heard(at(11, 0), true, true, true)
 		}, "09:00-11:00 failing lost 503; only a week", "whole 9h, missed 2h, whole 13h"},
 		{"told after it was thought to be caught up with", func(c *Coverage) {
 			c.Began(at(8, 0), at(12, 0), true)
 			c.Heard(at(12, 0), true, true, false)
-			c.Told(Gap{From: at(8, 30), To: at(9, 0), Why: "clamped"}, at(12, 1))
+			c.Told(Gap{From: at(8, 30), To: at(9, 0), Why: errors.New("clamped")}, at(12, 1))
 		}, "08:00-12:00 stopped lost clamped", "whole 8h, missed 4h, whole 12h"},
 		{"a stream without a cursor loses what it does not hear", func(c *Coverage) {
 			c.Failed(at(9, 0), at(9, 0), "EOF", outbound.Trouble{})
@@ -70,15 +71,15 @@ func TestCoverage(t *testing.T) {
 			c.Began(at(6, 0), at(9, 0), true)
 		}, "06:00-09:00 off catching_up", "whole 6h, idle 3h, whole 15h"},
 		{"a budget that is used up, and the next day's", func(c *Coverage) {
-			c.Told(Gap{From: at(15, 0), Why: "spent"}, at(15, 0))
+			c.Told(Gap{From: at(15, 0), Why: errors.New("spent")}, at(15, 0))
 			c.Heard(at(15, 0), true, true, true)
-			c.Told(Gap{From: at(15, 0), Why: "spent"}, at(16, 0))
+			c.Told(Gap{From: at(15, 0), Why: errors.New("spent")}, at(16, 0))
 			c.Heard(at(16, 0), true, true, true)
-			c.Told(Gap{From: at(15, 0), To: at(18, 0), Why: "was spent"}, at(18, 0))
+			c.Told(Gap{From: at(15, 0), To: at(18, 0), Why: errors.New("was spent")}, at(18, 0))
 			c.Heard(at(18, 0), true, true, true)
 		}, "15:00-18:00 platform lost was spent", "whole 15h, missed 3h, whole 6h"},
 		{"a gap that is not told of again is over", func(c *Coverage) {
-			c.Told(Gap{From: at(15, 0), Why: "spent"}, at(15, 0))
+			c.Told(Gap{From: at(15, 0), Why: errors.New("spent")}, at(15, 0))
 			c.Heard(at(15, 0), true, true, true)
 			c.Heard(at(17, 0), true, true, false)
 		}, "15:00-17:00 platform lost spent", "whole 15h, missed 2h, whole 7h"},
@@ -140,5 +141,27 @@ func TestNobodyListens(t *testing.T) {
 	}
 	if got := (Coverage{}).Over(testNow.Add(-time.Hour), testNow); len(got) != 1 || got[0].Way != Unknown {
 		t.Errorf("of what nobody wrote down: %+v", got)
+	}
+}
+
+func TestAGapIsKeptAsData(t *testing.T) {
+	at := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
+	begun := Coverage{Since: at}
+	c := begun
+	c.Told(Gap{From: at, To: at.Add(time.Hour), Why: cutLists{"Ginza", "Ueno"}}, at.Add(2*time.Hour))
+	if o := c.Outages[0]; o.Why != "more new reviews than the platform lists: Ginza, Ueno" || o.Trouble != (outbound.Trouble{Reason: outbound.Overflow, Said: "Ginza, Ueno"}) {
+		t.Errorf("%+v", o)
+	}
+	c = begun
+	c.Failed(at, at, "503", outbound.Trouble{Reason: outbound.ServerError})
+	c.Told(Gap{From: at, To: at, Why: outbound.Recent.Of(errors.New("seven days"))}, at)
+	if o := c.Outages[0]; o.Trouble.Reason != outbound.ServerError || !o.Lost {
+		t.Errorf("what broke is the cause, whatever was lost by it: %+v", o)
+	}
+	c = begun
+	c.Began(at, at.Add(time.Hour), true)
+	c.Told(Gap{From: at, To: at, Why: outbound.Recent.Of(errors.New("seven days"))}, at.Add(time.Hour))
+	if o := c.Outages[0]; o.Cause != Stopped || o.Trouble != (outbound.Trouble{Reason: outbound.Recent}) {
+		t.Errorf("%+v", o)
 	}
 }

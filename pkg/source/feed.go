@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -205,7 +206,7 @@ func turnedOver(posts []mention.Post, before string) *Gap {
 			oldest = p.PublishedAt
 		}
 	}
-	return &Gap{To: oldest, Why: "everything in the feed was new: older items may have left it before it was read again"}
+	return &Gap{To: oldest, Why: outbound.Overflow.Of(errors.New("everything in the feed was new: older items may have left it before it was read again"))}
 }
 
 // hand yields what is new among posts, oldest first. Until the last one is
@@ -298,6 +299,7 @@ func (f *feed) post(parsed *gofeed.Feed, it *gofeed.Item, from *url.URL, ownLink
 	if len(it.Authors) > 0 && it.Authors[0] != nil {
 		p.Author.Name = line(it.Authors[0].Name)
 	}
+	p.Metrics.Replies = feedReplies(it)
 	if dc := it.DublinCoreExt; dc != nil {
 		if len(dc.Language) > 0 {
 			p.Lang = line(dc.Language[0])
@@ -364,6 +366,19 @@ func resolve(base *url.URL, link string) string {
 		return ""
 	}
 	return webURL(u.String())
+}
+
+// feedReplies is how many comments the feed counts below an item, by RSS's slash
+// module or Atom's threading extension; nil where it doesn't.
+func feedReplies(it *gofeed.Item) *int64 {
+	for _, at := range [][2]string{{"slash", "comments"}, {"thr", "total"}} {
+		for _, e := range it.Extensions[at[0]][at[1]] {
+			if n, err := strconv.ParseInt(strings.TrimSpace(e.Value), 10, 64); err == nil && n >= 0 {
+				return &n
+			}
+		}
+	}
+	return nil
 }
 
 func mediaType(mimeType string) mention.MediaType {

@@ -70,7 +70,7 @@ type googleBusiness struct {
 }
 
 const (
-	businessPage  = 50        // the most the API gives at once
+	businessPage  = 50        // the most that accounts.locations.reviews.list gives at once, by its reference
 	businessPages = 40        // read of a location per fetch
 	placesFor     = time.Hour // how long a list of locations is good
 )
@@ -140,6 +140,7 @@ func (s *googleBusiness) managed(ctx context.Context) ([]businessPlace, error) {
 		if !accountName.MatchString(a.Name) {
 			continue
 		}
+		// The most of accounts.locations.list of the Business Information API.
 		q := url.Values{"pageSize": {"100"}, "readMask": {"name,title,storeCode,metadata"}}
 		list, err := googlePages[businessPlace](ctx, s, s.at("mybusinessbusinessinformation")+"/v1/"+a.Name+"/locations", q, "locations")
 		if err != nil {
@@ -165,6 +166,7 @@ type businessAccount struct {
 }
 
 func (s *googleBusiness) accounts(ctx context.Context) ([]businessAccount, error) {
+	// 20 is the most of accounts.list of the Account Management API.
 	out, err := googlePages[businessAccount](ctx, s, s.at("mybusinessaccountmanagement")+"/v1/accounts", url.Values{"pageSize": {"20"}}, "accounts")
 	if err != nil {
 		return nil, fmt.Errorf("accounts: %w", err)
@@ -243,6 +245,10 @@ type businessReview struct {
 	Created time.Time      `json:"createTime"`
 	Updated time.Time      `json:"updateTime"`
 	Reply   *businessReply `json:"reviewReply"`
+	Media   []struct {
+		Thumbnail string `json:"thumbnailUrl"` // of a photo, and of a video too
+		Video     string `json:"videoUrl"`
+	} `json:"reviewMediaItems"`
 }
 
 type businessReply struct {
@@ -286,6 +292,13 @@ func (s *googleBusiness) post(place businessPlace, r businessReview) (mention.Po
 	}
 	if !r.Reviewer.Anonymous {
 		p.Author = mention.Author{Name: line(r.Reviewer.Name), Avatar: webURL(r.Reviewer.Photo)}
+	}
+	for _, m := range r.Media[:min(len(r.Media), maxMedia)] {
+		if u := webURL(m.Video); u != "" {
+			p.Media = append(p.Media, mention.Media{Type: mention.Video, URL: u})
+		} else if u := webURL(m.Thumbnail); u != "" {
+			p.Media = append(p.Media, mention.Media{Type: mention.Image, URL: u})
+		}
 	}
 	if r.Updated.After(r.Created) {
 		p.EditedAt = r.Updated.UTC()

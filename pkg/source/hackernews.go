@@ -43,6 +43,7 @@ func hackerNewsKind() Kind {
 			}),
 		Platform: "hackernews",
 		Duties:   Duties{MayTrain: true, MayLeave: true, Deletions: "Deleted items lose their text in the search later; nothing tells of it. Erased on request."},
+		Threads:  true,
 	}
 }
 
@@ -223,6 +224,51 @@ func (h *hackerNews) post(x hnHit) (mention.Post, error) {
 		return p, errors.New("neither title nor text")
 	}
 	return p, nil
+}
+
+// hnItem is an item with all that is below it.
+type hnItem struct {
+	ID       int64    `json:"id"`
+	Author   string   `json:"author"`
+	Text     string   `json:"text"`
+	At       int64    `json:"created_at_i"`
+	Children []hnItem `json:"children"`
+}
+
+func (h *hackerNews) item(ctx context.Context, id string) (it hnItem, err error) {
+	err = getJSON(ctx, h.deps.HTTP, h.cfg.Server+"/items/"+url.PathEscape(id), nil, &it)
+	if err != nil {
+		err = fmt.Errorf("hackernews: item: %w", err)
+	}
+	return it, err
+}
+
+// Complete fetches the comment that a comment answers.
+func (h *hackerNews) Complete(ctx context.Context, p *mention.Post) error {
+	if p.Thread.Parent == "" || p.Thread.ParentText != "" {
+		return nil
+	}
+	it, err := h.item(ctx, p.Thread.Parent)
+	if err == nil {
+		p.Thread.ParentAuthor = line(it.Author)
+		p.Thread.ParentText, _ = htmlText(it.Text)
+	}
+	return err
+}
+
+// Below reads the item with what is below it.
+func (h *hackerNews) Below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
+	it, err := h.item(ctx, p.NativeID)
+	if err != nil {
+		return nil, err
+	}
+	var below []mention.Post
+	for _, c := range it.Children {
+		if a, err := h.post(hnHit{ID: strconv.FormatInt(c.ID, 10), CreatedAt: c.At, Author: c.Author, CommentText: c.Text}); err == nil {
+			below = append(below, a)
+		}
+	}
+	return commentsOf(below, func(*mention.Post) bool { return false }), nil
 }
 
 // Search asks for each term.

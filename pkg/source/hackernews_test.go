@@ -3,6 +3,7 @@ package source
 import (
 	"encoding/json"
 	"fmt"
+	"github.com/earshot/earshot/pkg/mention"
 	"net/http"
 	"slices"
 	"strings"
@@ -105,5 +106,31 @@ func TestHackerNewsSearchAsksForEachTerm(t *testing.T) {
 	}
 	if got := strings.Join(asked, " "); got != `"acme kettle" "x"` {
 		t.Error(got)
+	}
+}
+
+func TestHackerNewsReadsWhatStandsAround(t *testing.T) {
+	src := openKind(t, "hackernews", "server: "+serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/items/1":
+			fmt.Fprint(w, `{"id": 1, "author": "fay", "title": "Acme", "children": [{"id": 3, "author": "eli", "text": "Good &amp; fast.", "created_at_i": 1795174800, "children": [{"id": 4, "author": "x", "text": "No."}]}, {"id": 5, "author": "gone", "text": null, "created_at_i": 1795174900}]}`)
+		case "/items/3":
+			fmt.Fprint(w, `{"id": 3, "author": "eli", "text": "Good &amp; fast.", "children": []}`)
+		default:
+			w.WriteHeader(404)
+		}
+	}), testDeps(t)).Source.(*hackerNews)
+	story := mention.Post{NativeID: "1", Metrics: mention.Metrics{Replies: mention.Count(3)}}
+	if c, err := src.Below(t.Context(), story); err != nil || len(c) != 1 || c[0].Text != "Good & fast." || c[0].URL != "https://news.ycombinator.com/item?id=3" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	comment := mention.Post{NativeID: "4", Thread: mention.Thread{ID: "1", Parent: "3"}}
+	if err := src.Complete(t.Context(), &comment); err != nil || comment.Thread.ParentText != "Good & fast." || comment.Thread.ParentAuthor != "eli" {
+		t.Errorf("%+v, %v", comment.Thread, err)
+	}
+	for _, quiet := range []mention.Post{{NativeID: "9"}, {NativeID: "3", Thread: mention.Thread{ID: "1", Parent: "1", ParentText: "Acme"}}} {
+		if err := src.Complete(t.Context(), &quiet); err != nil {
+			t.Errorf("nothing to ask for: %v", err)
+		}
 	}
 }

@@ -138,6 +138,9 @@ func TestTweetsOfAPIv1(t *testing.T) {
 		!p.PublishedAt.Equal(time.Date(2018, 10, 10, 20, 19, 24, 0, time.UTC)) || len(p.Media) != 1 || p.Media[0].Type != mention.Image {
 		t.Errorf("%+v", p)
 	}
+	if posts[1].Author.Followers != nil || posts[1].Metrics != (mention.Metrics{}) {
+		t.Errorf("counts that the file does not hold: %+v", posts[1])
+	}
 	if p := posts[1]; p.Text != "@acme_jp 返事がまだです" || p.Thread.Parent != "1900000000000000001" || p.Lang != "ja" {
 		t.Errorf("%+v", p)
 	}

@@ -54,6 +54,7 @@ func mastodonKind() Kind {
 			}),
 		Platform: "mastodon",
 		Duties:   Duties{MayLeave: true, Deletions: "The stream tells of what is fresh; every post is asked for again once a day, twenty at a time; free.", Reread: 24 * time.Hour},
+		Threads:  true,
 		Limit:    Limit{Max: 500, Unit: Characters, URL: 23},
 	}
 }
@@ -378,12 +379,15 @@ func (m *mastodonSource) post(s mastodonStatus) (mention.Post, error) {
 		handle += "@" + host(cmp.Or(s.Account.URL, m.cfg.Server))
 	}
 	ref, _ := json.Marshal(mastodonRef{m.cfg.Server, s.ID, s.Account.Acct, s.Visibility})
-	followers := s.Account.FollowersCount
+	var followers *int64
+	if n := s.Account.FollowersCount; n >= 0 { // some servers say -1 of accounts that hide it
+		followers = &n
+	}
 	p := mention.Post{
 		Platform: "mastodon", NativeID: s.URI, Kind: mention.KindPost, Intake: mention.Live, URL: webURL(cmp.Or(s.URL, s.URI)),
 		Author: mention.Author{
 			ID: cmp.Or(s.Account.URI, s.Account.URL, handle), Handle: line(handle), Name: line(s.Account.DisplayName),
-			URL: webURL(s.Account.URL), Avatar: webURL(s.Account.AvatarStatic), Followers: &followers,
+			URL: webURL(s.Account.URL), Avatar: webURL(s.Account.AvatarStatic), Followers: followers,
 		},
 		Title: line(s.SpoilerText), Lang: line(s.Language),
 		Metrics:     mention.Metrics{Likes: mention.Count(s.FavouritesCount), Reposts: mention.Count(s.ReblogsCount), Replies: mention.Count(s.RepliesCount)},
@@ -414,6 +418,39 @@ func host(address string) string {
 		return ""
 	}
 	return u.Host
+}
+
+// Below asks for the answers that the server knows of.
+func (m *mastodonSource) Below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
+	id := m.localID(p)
+	if id == "" {
+		return nil, nil // read through another server
+	}
+	var around struct {
+		Descendants []mastodon.Status `json:"descendants"`
+	}
+	if err := m.get(ctx, "/api/v1/statuses/"+url.PathEscape(id)+"/context", &around); err != nil {
+		return nil, fmt.Errorf("mastodon: answers: %w", err)
+	}
+	self := &mastodon.Account{}
+	if !m.cfg.Token.IsZero() {
+		var err error
+		if self, err = m.signedIn(ctx, ""); err != nil {
+			return nil, err
+		}
+	}
+	var below []mention.Post
+	ours := map[string]bool{}
+	for _, s := range around.Descendants {
+		if to, _ := s.InReplyToID.(string); to != id {
+			continue
+		}
+		if a, err := m.post(mastodonStatus{s, string(s.ID)}); err == nil {
+			below = append(below, a)
+			ours[a.NativeID] = self.ID != "" && s.Account.ID == self.ID
+		}
+	}
+	return commentsOf(below, func(a *mention.Post) bool { return ours[a.NativeID] }), nil
 }
 
 // Complete fetches the post answered to.

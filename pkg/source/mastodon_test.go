@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/mattn/go-mastodon"
 )
 
 func openMastodon(t *testing.T) (*platform, *mastodonSource, mention.Post) {
@@ -226,5 +227,30 @@ func TestMastodonPagesForwardsThroughABacklog(t *testing.T) {
 	fetch(false)
 	if !maps.Equal(before, got) {
 		t.Error("a fetch with nothing new gave something")
+	}
+}
+
+func TestMastodonReadsTheAnswers(t *testing.T) {
+	p, src, post := openMastodon(t)
+	status := func(id, acct, account, to, text string) string {
+		return fmt.Sprintf(`{"id": %q, "uri": "https://social.example/s/%s", "created_at": "2026-11-20T11:%s:00.000Z", "account": {"id": %q, "acct": %q, "url": "https://social.example/@%s", "followers_count": -1}, "in_reply_to_id": %q, "content": "<p>%s</p>", "visibility": "public"}`, id, id, id, account, acct, acct, to, text)
+	}
+	if _, err := src.signedIn(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	p.set(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"ancestors": [], "descendants": [%s]}`, strings.Join([]string{
+			status("12", "cy", "8", "115580000000000010", "Mine too."), status("11", "acme", "77", "115580000000000010", "Write to us."), status("13", "di", "9", "12", "And mine."),
+		}, ","))
+	})
+	c, err := src.Below(t.Context(), post)
+	if err != nil || len(c) != 2 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if c[0].Text != "Write to us." || !c[0].Ours || c[1].Text != "Mine too." || c[1].Ours || c[1].Author != "cy@social.example" {
+		t.Errorf("%+v", c)
+	}
+	if hidden, err := src.post(mastodonStatus{mastodon.Status{ID: "1", URI: "u", CreatedAt: testNow, Content: "x", Account: mastodon.Account{Acct: "a", URL: "https://s.example/@a", FollowersCount: -1}}, "1"}); err != nil || hidden.Author.Followers != nil {
+		t.Errorf("a reach that is hidden: %+v, %v", hidden.Author, err)
 	}
 }

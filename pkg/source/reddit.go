@@ -54,6 +54,9 @@ func (c *redditConfig) Validate() error {
 	return errors.Join(append(errs, backfill(c.Backfill), atLeast("poll", c.Poll, 30*time.Second))...)
 }
 
+// redditLimit is that of a comment in Reddit's own code, as far as it was ever
+// public (reddit-archive/reddit, POST_comment in r2/r2/controllers/api.py); the
+// API's documents name none.
 var redditLimit = Limit{Max: 10_000, Unit: Characters}
 
 func redditKind() Kind {
@@ -72,7 +75,7 @@ func redditKind() Kind {
 			Reread:    24 * time.Hour,
 			Deletions: "Nothing tells: posts are asked for again once a day, 100 in one request, without cost.",
 		},
-		Consents: true, Limit: redditLimit, WriteKeys: []string{"client_secret"},
+		Consents: true, Threads: true, Limit: redditLimit, WriteKeys: []string{"client_secret"},
 	}
 }
 
@@ -166,9 +169,57 @@ type redditThing struct {
 		Edited    json.RawMessage `json:"edited"` // false, or when
 		Score     *int64          `json:"score"`
 		Comments  *int64          `json:"num_comments"`
+		Crossed   *int64          `json:"num_crossposts"`
+		Hidden    bool            `json:"score_hidden"` // the score is then a placeholder
 		Locked    bool            `json:"locked"`
 		Archived  bool            `json:"archived"`
+		Replies   json.RawMessage `json:"replies"` // a listing, or ""
+		redditMedia
 	} `json:"data"`
+}
+
+// redditMedia is what a post shows or links to.
+type redditMedia struct {
+	IsSelf bool   `json:"is_self"`
+	URL    string `json:"url"`
+	Hint   string `json:"post_hint"`
+	Video  struct {
+		Reddit struct {
+			URL string `json:"fallback_url"`
+		} `json:"reddit_video"`
+	} `json:"media"`
+	Gallery struct {
+		Items []struct {
+			ID      string `json:"media_id"`
+			Caption string `json:"caption"`
+		} `json:"items"`
+	} `json:"gallery_data"`
+	Pictures map[string]struct {
+		Full struct {
+			URL string `json:"u"`
+		} `json:"s"`
+	} `json:"media_metadata"`
+}
+
+func (d redditMedia) list() (out []mention.Media) {
+	add := func(kind mention.MediaType, address, alt string) {
+		if u := webURL(address); u != "" && len(out) < maxMedia {
+			out = append(out, mention.Media{Type: kind, URL: u, Alt: clip(line(alt), 2000)})
+		}
+	}
+	for _, it := range d.Gallery.Items {
+		add(mention.Image, d.Pictures[it.ID].Full.URL, it.Caption)
+	}
+	switch {
+	case len(out) > 0 || d.IsSelf:
+	case d.Video.Reddit.URL != "":
+		add(mention.Video, d.Video.Reddit.URL, "")
+	case d.Hint == "image":
+		add(mention.Image, d.URL, "")
+	default:
+		add(mention.Other, d.URL, "")
+	}
+	return out
 }
 
 type redditListing struct {
@@ -214,7 +265,10 @@ func (s *reddit) post(t redditThing) (mention.Post, error) {
 		Platform: "reddit", NativeID: d.Name, Kind: mention.KindPost, Intake: mention.Live, ReplyRef: d.Name,
 		Author: mention.Author{ID: cmp.Or(d.AuthorID, d.Author), Handle: line(d.Author), URL: webURL("https://www.reddit.com/user/" + url.PathEscape(d.Author))},
 		Title:  line(d.Title), Text: clean(cmp.Or(d.Body, d.Self)), Place: mention.Place{ID: "r/" + strings.ToLower(line(d.Subreddit)), Name: "r/" + line(d.Subreddit)},
-		Metrics: mention.Metrics{Likes: d.Score, Replies: d.Comments}, PublishedAt: redditTime(d.Created), SeenAt: s.deps.Now(),
+		Metrics: mention.Metrics{Likes: d.Score, Reposts: d.Crossed, Replies: d.Comments}, Media: d.list(), PublishedAt: redditTime(d.Created), SeenAt: s.deps.Now(),
+	}
+	if d.Hidden {
+		p.Metrics.Likes = nil
 	}
 	if strings.HasPrefix(d.Link, "/") {
 		p.URL = webURL("https://www.reddit.com" + d.Link)
@@ -241,6 +295,63 @@ func (s *reddit) post(t redditThing) (mention.Post, error) {
 		return p, errors.New("empty")
 	}
 	return p, nil
+}
+
+// Complete fetches the comment that a comment answers.
+func (s *reddit) Complete(ctx context.Context, p *mention.Post) error {
+	if p.Thread.Parent == "" || p.Thread.ParentText != "" {
+		return nil
+	}
+	_, err := s.around(ctx, p)
+	return err
+}
+
+// Below reads what stands below p.
+func (s *reddit) Below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
+	return s.around(ctx, &p)
+}
+
+// around reads what stands below p, and sets in p what stands above it.
+func (s *reddit) around(ctx context.Context, p *mention.Post) ([]mention.Comment, error) {
+	q := url.Values{"raw_json": {"1"}, "sort": {"new"}, "limit": {fmt.Sprint(maxComments)}, "depth": {"1"}}
+	of := p.NativeID
+	if p.Thread.Parent != "" {
+		of = p.Thread.ID
+		q.Set("comment", strings.TrimPrefix(p.NativeID, "t1_"))
+		q.Set("context", "1")
+		q.Set("depth", "3")
+	}
+	var page []redditListing
+	if err := s.get(ctx, s.cfg.Server+"/comments/"+url.PathEscape(strings.TrimPrefix(of, "t3_"))+"?"+q.Encode(), &page); err != nil {
+		return nil, fmt.Errorf("reddit: comments: %w", err)
+	}
+	if len(page) < 2 {
+		return nil, errors.New("reddit: comments: the answer is not what it should be")
+	}
+	var below []mention.Post
+	var walk func(l redditListing, of string)
+	walk = func(l redditListing, of string) {
+		for _, raw := range l.Data.Children {
+			var t redditThing
+			if json.Unmarshal(raw, &t) != nil || t.Kind != "t1" {
+				continue // "more"
+			}
+			if a, err := s.post(t); err == nil {
+				if of == p.NativeID {
+					below = append(below, a)
+				}
+				if a.NativeID == p.Thread.Parent {
+					p.Thread.ParentAuthor, p.Thread.ParentText = a.Author.Handle, a.Text
+				}
+			}
+			var replies redditListing
+			if json.Unmarshal(t.Data.Replies, &replies) == nil {
+				walk(replies, t.Data.Name)
+			}
+		}
+	}
+	walk(page[1], cmp.Or(p.Thread.ID, p.NativeID))
+	return commentsOf(below, func(a *mention.Post) bool { return strings.EqualFold(a.Author.Handle, s.cfg.Account) }), nil
 }
 
 // Reply answers a post or a comment.

@@ -157,6 +157,54 @@ func TestRedditRefusals(t *testing.T) {
 	}
 }
 
+func TestRedditReadsWhatStandsAround(t *testing.T) {
+	thread := func(comment string) string {
+		return `[{"kind": "Listing", "data": {"children": [{"kind": "t3", "data": {"name": "t3_1"}}]}}, {"kind": "Listing", "data": {"children": [` + comment + `, {"kind": "more", "data": {"name": "t1_more", "children": ["x"]}}]}}]`
+	}
+	comment := func(name, author, text, parent, replies string) string {
+		return fmt.Sprintf(`{"kind": "t1", "data": {"name": %q, "author": %q, "body": %q, "subreddit": "acme", "permalink": "/r/acme/%s/", "link_id": "t3_1", "parent_id": %q, "created_utc": 1795160000, "score": 1, "score_hidden": true, "replies": %s}}`, name, author, text, name, parent, replies)
+	}
+	below := func(c ...string) string {
+		return `{"kind": "Listing", "data": {"children": [` + strings.Join(c, ",") + `]}}`
+	}
+	asked := ""
+	d := testDeps(t)
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = r.URL.Path + " " + r.URL.Query().Get("comment")
+		switch asked {
+		case "/comments/1 ":
+			fmt.Fprint(w, thread(comment("t1_a", "ann", "It leaks.", "t3_1", `""`)+","+comment("t1_c", "Care", "Write to us.", "t3_1", `""`)))
+		case "/comments/1 b":
+			fmt.Fprint(w, thread(comment("t1_a", "ann", "It leaks.", "t3_1", below(comment("t1_b", "bo", "Mine too.", "t1_a", below(comment("t1_d", "dan", "And mine.", "t1_b", `""`)))))))
+		default:
+			w.WriteHeader(404)
+		}
+	})
+	s := openKind(t, "reddit", fmt.Sprintf("client_id: c\nclient_secret: s\naccount: care\nserver: %s\nlogin: %s", base, base), d).Source.(*reddit)
+	letIn(t, s, d)
+	post := mention.Post{NativeID: "t3_1", Metrics: mention.Metrics{Replies: mention.Count(2)}}
+	if err := s.Complete(t.Context(), &post); err != nil || asked != "" || post.Comments != nil {
+		t.Errorf("nothing of others is kept: asked for %q, %+v, %v", asked, post, err)
+	}
+	if c, err := s.Below(t.Context(), post); err != nil || len(c) != 2 || c[0].Author != "ann" || c[0].Ours || !c[1].Ours {
+		t.Errorf("%+v, %v", c, err)
+	}
+	answer := mention.Post{NativeID: "t1_b", Thread: mention.Thread{ID: "t3_1", Parent: "t1_a"}}
+	if err := s.Complete(t.Context(), &answer); err != nil || answer.Thread.ParentText != "It leaks." || answer.Thread.ParentAuthor != "ann" || answer.Comments != nil {
+		t.Errorf("%+v, %v", answer, err)
+	}
+	if c, err := s.Below(t.Context(), answer); err != nil || len(c) != 1 || c[0].Text != "And mine." {
+		t.Errorf("%+v, %v", c, err)
+	}
+	var hidden redditThing
+	if err := json.Unmarshal([]byte(comment("t1_a", "ann", "It leaks.", "t3_1", `""`)), &hidden); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := s.post(hidden); err != nil || p.Metrics.Likes != nil {
+		t.Errorf("a score that Reddit hides: %+v, %v", p.Metrics, err)
+	}
+}
+
 func TestRedditLearnsOfDeletions(t *testing.T) {
 	f, s := openReddit(t)
 	items, _ := bench{s, nil}.fetch(t.Context(), "")

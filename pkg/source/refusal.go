@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,13 +38,14 @@ const (
 	WrongAccount Reason = "wrong_account" // the credentials are of another account than the reply is for
 	Limited      Reason = "limited"       // too many for now, until Until
 	Unreachable  Reason = "unreachable"   // no connection to the platform came about
+	NotThere     Reason = "not_there"     // somebody looked for it after a call without an answer
 	Answered     Reason = "answered"      // another answer than whoever sent it has seen stands there, and would be overwritten
 )
 
 // Reasons lists all reasons.
 var Reasons = []Reason{
 	NotSummoned, Gated, Closed, Unverified, NotGranted, NoReplier, NoCredentials, PostGone, TooLong, Duplicate, Unfit,
-	Locked, Revoked, WrongAccount, Limited, Unreachable, Answered,
+	Locked, Revoked, WrongAccount, Limited, Unreachable, NotThere, Answered,
 }
 
 // Refusal is the error of a reply that is certainly not published. A connector
@@ -73,7 +75,7 @@ func (r *Refusal) Trouble() outbound.Trouble {
 	case PostGone:
 		t.Reason = outbound.NotFound
 	case Limited:
-		t.Reason = outbound.Limited
+		t.Reason = cmp.Or(t.Reason, outbound.Limited)
 	case Unreachable:
 		if t.Reason == "" && outbound.Explain(r.Err, time.Time{}).Reason == outbound.Other {
 			t.Reason = outbound.Unreachable

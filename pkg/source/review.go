@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 // reviewReader reads reviews from platforms that give them newest first, in
@@ -190,11 +191,23 @@ func (r *reviewRun) gap() *Gap {
 	switch {
 	case r.at.IsZero():
 	case r.reach > 0 && r.now.Sub(r.at) > r.reach:
-		return &Gap{From: r.at, To: r.now.Add(-r.reach), Why: fmt.Sprintf("the platform gives reviews of the last %d days only", r.reach/(24*time.Hour))}
+		return &Gap{From: r.at, To: r.now.Add(-r.reach), Why: outbound.Recent.Of(fmt.Errorf("the platform gives reviews of the last %d days only", r.reach/(24*time.Hour)))}
 	case len(r.cut) > 0:
-		return &Gap{From: r.at, To: r.cutTo, Why: "more new reviews than the platform lists: " + strings.Join(r.cut, ", ")}
+		return &Gap{From: r.at, To: r.cutTo, Why: cutLists(r.cut)}
 	}
 	return nil
+}
+
+// cutLists is why reviews are missing: these lists held more new ones than the
+// platform gives of each.
+type cutLists []string
+
+func (c cutLists) Error() string {
+	return "more new reviews than the platform lists: " + strings.Join(c, ", ")
+}
+
+func (c cutLists) Trouble() outbound.Trouble {
+	return outbound.Trouble{Reason: outbound.Overflow, Said: strings.Join(c, ", ")}
 }
 
 // oneAnswer publishes r on a platform that holds one answer per review, where

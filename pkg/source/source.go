@@ -45,7 +45,9 @@ type Item struct {
 type Gap struct {
 	// From is zero for when the source was last read; To is zero while it lasts.
 	From, To time.Time
-	Why      string // in words for staff, English
+	// Why is told staff by its [outbound.Explain]: [outbound.Recent],
+	// [outbound.Overflow], [outbound.Spent] or what broke. It must not be nil.
+	Why error
 }
 
 // Source brings posts. Its methods may be called concurrently, but only one
@@ -122,6 +124,14 @@ type Rereader interface {
 
 // RereadAtOnce bounds the posts in one [Rereader.Reread].
 const RereadAtOnce = 100
+
+// Threader is the ability to show what stands below a post now, by whomever, for
+// people who read its case. Nothing of it is kept: what others said is theirs to
+// delete, and nobody would tell of it.
+type Threader interface {
+	// Below returns the latest direct answers to p, oldest first, and ours.
+	Below(ctx context.Context, p mention.Post) ([]mention.Comment, error)
+}
 
 // Auditor is the ability of a [Rereader] to hand in all that is stored at once:
 // the platform goes through it in its own time and names what may be gone. It
@@ -258,6 +268,8 @@ type Kind struct {
 	// Consents tells that a source may be a [Consenter], as far as its
 	// configuration wants it.
 	Consents bool
+	// Threads tells that its sources are [Threader]s.
+	Threads bool
 	// WriteKeys are the keys of the configuration without which a source only
 	// listens; nil for all its secrets.
 	WriteKeys []string

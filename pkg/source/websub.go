@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	stdhash "hash"
 	"io"
 	"net/http"
@@ -48,7 +49,7 @@ type websubState struct {
 }
 
 const (
-	websubLease = 10 * 24 * time.Hour // what we ask for
+	websubLease = 10 * 24 * time.Hour // what we ask for; the default that section 8 of WebSub recommends
 	websubAgain = time.Hour           // before a hub that has not answered is asked again
 	websubPoll  = time.Hour           // the pause between fetches of a feed that is pushed
 )
@@ -116,13 +117,24 @@ func (w *websub) subscribe(ctx context.Context) error {
 		"hub.mode": {"subscribe"}, "hub.callback": {s.Callback}, "hub.topic": {s.Topic}, "hub.secret": {s.Secret},
 		"hub.lease_seconds": {strconv.Itoa(int(websubLease.Seconds()))},
 	}
-	req, err := http.NewRequest(http.MethodPost, s.Hub, strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
+	// A hub may send us to another one (section 5.1 of WebSub).
+	hub := s.Hub
+	for range 3 {
+		req, err := http.NewRequest(http.MethodPost, hub, strings.NewReader(form.Encode()))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		_, err = w.deps.HTTP.Do(ctx, req)
+		e, ok := errors.AsType[*outbound.Error](err)
+		if !ok || e.Status != http.StatusTemporaryRedirect && e.Status != http.StatusPermanentRedirect {
+			return err
+		}
+		if hub = resolve(req.URL, e.Header.Get("Location")); hub == "" {
+			return err
+		}
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	_, err = w.deps.HTTP.Do(ctx, req)
-	return err
+	return errors.New("the hub sends from one to another")
 }
 
 // receive answers a hub's question whether we want the topic, or returns the

@@ -19,12 +19,18 @@ type publisher struct {
 	url   string
 	subs  []url.Values
 	items string
+	moved string // where the hub sends to; empty: it takes subscriptions itself
 }
 
 func newPublisher(t *testing.T) *publisher {
 	p := &publisher{}
 	p.url = serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/hub" {
+		if r.URL.Path == "/hub" && p.moved != "" {
+			w.Header().Set("Location", p.moved)
+			w.WriteHeader(http.StatusPermanentRedirect)
+			return
+		}
+		if r.URL.Path == "/hub" || r.URL.Path == "/elsewhere" {
 			r.ParseForm()
 			p.subs = append(p.subs, r.PostForm)
 			w.WriteHeader(http.StatusAccepted)
@@ -116,6 +122,22 @@ func TestFeedsArePushed(t *testing.T) {
 	}
 	if _, err := src.Receive(t.Context(), asks("denied", p.url+"/feed")); err != nil || src.Poll() != 5*time.Minute {
 		t.Error(err, src.Poll())
+	}
+}
+
+func TestAHubMaySendToAnother(t *testing.T) {
+	for moved, want := range map[string]int{"/elsewhere": 1, "/hub": 0, "": 1} {
+		p := newPublisher(t)
+		p.moved = moved
+		d := testDeps(t)
+		d.Keep = Memory()
+		src := openKind(t, "feed", fmt.Sprintf("{url: %s/feed, hook: %s}", p.url, ourHook), d)
+		if _, err := src.fetch(t.Context(), ""); err != nil || len(p.subs) != want {
+			t.Errorf("%q: %d subscriptions, %v", moved, len(p.subs), err)
+		}
+		if want > 0 && p.subs[0].Get("hub.callback") != ourHook {
+			t.Errorf("%q: %v", moved, p.subs[0])
+		}
 	}
 }
 

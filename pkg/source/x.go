@@ -261,7 +261,7 @@ func (x *xSource) afford(ctx context.Context, cur *xCursor, yield func(Item, err
 	}
 	if err == nil && !cur.Spent.IsZero() {
 		now := x.deps.Now()
-		gap := &Gap{From: cur.Spent, To: now.UTC(), Why: "the budget was used up"}
+		gap := &Gap{From: cur.Spent, To: now.UTC(), Why: outbound.Spent.Of(errors.New("the budget was used up"))}
 		*cur = xCursor{Since: xIDAt(now)}
 		if !yield(Item{Cursor: cur.String(), Gap: gap}, nil) {
 			return errStopped
@@ -277,7 +277,7 @@ func (x *xSource) overspent(cur *xCursor, over *budgetError, yield func(Item, er
 		if cur.Since > 0 {
 			cur.Spent = xTime(cur.Since)
 		}
-		if !yield(Item{Cursor: cur.String(), Gap: &Gap{From: cur.Spent, Why: over.Error()}}, nil) {
+		if !yield(Item{Cursor: cur.String(), Gap: &Gap{From: cur.Spent, Why: over}}, nil) {
 			return errStopped
 		}
 	}
@@ -291,7 +291,7 @@ func (x *xSource) catchUp(ctx context.Context, cur *xCursor, yield func(Item, er
 		cur.Since = xIDAt(now.Add(-min(x.cfg.History, xReach)))
 	}
 	if oldest := xIDAt(now.Add(-xReach)); cur.Since < oldest {
-		gap := &Gap{From: xTime(cur.Since), To: xTime(oldest), Why: "X searches only the last seven days"}
+		gap := &Gap{From: xTime(cur.Since), To: xTime(oldest), Why: outbound.Recent.Of(errors.New("the search reaches back seven days only"))}
 		cur.done(oldest)
 		if !yield(Item{Cursor: cur.String(), Gap: gap}, nil) {
 			return errStopped
@@ -392,7 +392,7 @@ narrower:
 				until = since + max(min(end-min(p.oldest, end), (end-min(since, end))/2), xSecond)
 				continue narrower
 			case p.missing:
-				w.gaps = append(w.gaps, Gap{From: xTime(since), To: xTime(p.oldest), Why: "X lists only the newest mentions"})
+				w.gaps = append(w.gaps, Gap{From: xTime(since), To: xTime(p.oldest), Why: outbound.Overflow.Of(errors.New("only the newest mentions are listed"))})
 			}
 			for _, f := range p.found {
 				byID[f.id] = f

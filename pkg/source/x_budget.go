@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"github.com/earshot/earshot/pkg/outbound"
 	"math"
 	"sync"
 	"time"
@@ -194,6 +195,8 @@ func (e *budgetError) Error() string {
 }
 
 func (e *budgetError) RetryAfter() time.Duration { return e.after }
+
+func (e *budgetError) Trouble() outbound.Trouble { return outbound.Trouble{Reason: outbound.Spent} }
 
 // allow is a [*budgetError] when a budget is used up.
 func (l *xLedger) allow(ctx context.Context) error {

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 func TestXBudgetIsKept(t *testing.T) {
@@ -158,5 +160,23 @@ func TestXAnswersCostAndAreNotHeldUp(t *testing.T) {
 	}
 	if _, _, err := collectX(t.Context(), src, ""); err == nil {
 		t.Error("reading goes on")
+	}
+}
+
+func TestASpentBudgetIsToldAsSuch(t *testing.T) {
+	now := testNow
+	over := &budgetError{of: Spent{MaxPosts: 5, Posts: 5, Ends: now.Add(time.Hour)}, name: "day", after: time.Hour}
+	want := outbound.Trouble{Reason: outbound.Spent, Until: now.Add(time.Hour).UTC()}
+	if got := outbound.Explain(fmt.Errorf("x: %w", over), now); got != want {
+		t.Errorf("%+v", got)
+	}
+	d := testDeps(t)
+	b := budget{"units", "quota units", 10, time.Hour}
+	if err := d.spend(t.Context(), b, 5); err != nil {
+		t.Fatal(err)
+	}
+	err := d.spend(t.Context(), b, 5)
+	if got := outbound.Explain(err, now); got.Reason != outbound.Spent || got.Said != "" || got.Until.IsZero() {
+		t.Errorf("%+v of %v", got, err)
 	}
 }

@@ -297,7 +297,7 @@ func (s *xStream) recover(ctx context.Context) error {
 	if !ok || !e.Permanent() {
 		return err
 	}
-	gap := &Gap{From: xTime(s.cur.Since), To: s.begun.UTC(), Why: "the stream was cut, and X does not let us search for what it held: " + err.Error()}
+	gap := &Gap{From: xTime(s.cur.Since), To: s.begun.UTC(), Why: fmt.Errorf("the stream was cut, and X does not let us search for what it held: %w", err)}
 	s.cur.done(xIDAt(s.begun))
 	s.caught = true
 	if !s.yield(Item{Cursor: s.cur.String(), Gap: gap}, nil) {

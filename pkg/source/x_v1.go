@@ -16,11 +16,22 @@ import (
 // Activity.
 type xTweetV1 struct {
 	twitter.Tweet
+	User            *xUserV1  `json:"user"`
 	RetweetedStatus *xTweetV1 `json:"retweeted_status"`
-	EditHistory     struct {
+	// Counts that may be missing, which the library reads as 0: most files have
+	// no replies.
+	Likes       *int64 `json:"favorite_count"`
+	Reposts     *int64 `json:"retweet_count"`
+	Replies     *int64 `json:"reply_count"`
+	EditHistory struct {
 		Initial string   `json:"initial_tweet_id"`
 		IDs     []string `json:"edit_tweet_ids"`
 	} `json:"edit_history"`
+}
+
+type xUserV1 struct {
+	twitter.User
+	Followers *int64 `json:"followers_count"` // missing where users were trimmed
 }
 
 // tweet reads a Tweet of X's API v1.1, or a notice that one was deleted.
@@ -89,12 +100,10 @@ func (t *xTweetV1) post() (mention.Post, error) {
 		URL: "https://x.com/" + u.ScreenName + "/status/" + t.IDStr,
 		Author: mention.Author{
 			ID: u.IDStr, Handle: line(u.ScreenName), Name: line(u.Name), URL: "https://x.com/" + u.ScreenName,
-			Avatar: webURL(u.ProfileImageURLHttps), Followers: mention.Count(int64(u.FollowersCount)),
+			Avatar: webURL(u.ProfileImageURLHttps), Followers: u.Followers,
 		},
-		Lang: xLang(t.Lang),
-		Metrics: mention.Metrics{
-			Likes: mention.Count(int64(t.FavoriteCount)), Reposts: mention.Count(int64(t.RetweetCount)), Replies: mention.Count(int64(t.ReplyCount)),
-		},
+		Lang:        xLang(t.Lang),
+		Metrics:     mention.Metrics{Likes: t.Likes, Reposts: t.Reposts, Replies: t.Replies},
 		Thread:      mention.Thread{Parent: t.InReplyToStatusIDStr, ParentAuthor: line(t.InReplyToScreenName)},
 		PublishedAt: at.UTC(),
 	}

@@ -53,7 +53,8 @@ func (c *youTubeConfig) Validate() error {
 	return errors.Join(append(errs, backfill(c.Backfill), atLeast("poll", c.Poll, time.Minute))...)
 }
 
-// youTubeLimit is that of YouTube's own page.
+// youTubeLimit is that of YouTube's own page. The API's reference knows the error
+// commentTextTooLong and names no number.
 var youTubeLimit = Limit{Max: 10_000, Unit: Characters}
 
 func youTubeKind() Kind {
@@ -69,6 +70,7 @@ func youTubeKind() Kind {
 		Platform: "youtube",
 		// YouTube API Services, developer policies, III.E.4: what is stored is
 		// refreshed or deleted within 30 days.
+		Threads: true,
 		Duties: Duties{
 			Reread:    7 * 24 * time.Hour,
 			Deletions: "Nothing tells: comments are asked for again once a week, 50 for one quota unit, as YouTube demands within 30 days.",
@@ -86,7 +88,10 @@ const (
 	youTubePage  = 100 // threads that the API gives at once
 	youTubePages = 20  // read of a list per fetch
 	youTubeIDs   = 50  // comments asked for at once
-	youTubeReply = 50  // units
+	// youTubeReply is what comments.insert costs in quota units; each list costs
+	// one, of 10,000 a day (developers.google.com/youtube,
+	// determine_quota_cost). Searches have a count of their own; we make none.
+	youTubeReply = 50
 )
 
 func (s *youTube) Poll() time.Duration { return s.cfg.Poll }
@@ -170,7 +175,7 @@ type youTubeThread struct {
 		Video    string         `json:"videoId"`
 		Top      youTubeComment `json:"topLevelComment"`
 		CanReply bool           `json:"canReply"`
-		Replies  int64          `json:"totalReplyCount"`
+		Replies  *int64         `json:"totalReplyCount"`
 	} `json:"snippet"`
 	Replies struct {
 		Comments []youTubeComment `json:"comments"`
@@ -209,7 +214,7 @@ func (s *youTube) thread(t youTubeThread) []mention.Post {
 		s.deps.skip("youtube", t.Snippet.Top.ID, err)
 		return nil
 	}
-	top.Metrics.Replies = &t.Snippet.Replies
+	top.Metrics.Replies = t.Snippet.Replies
 	if !t.Snippet.CanReply {
 		top.NoReply = mention.Closed
 	}
@@ -323,6 +328,28 @@ func (s *youTube) Find(ctx context.Context, r Reply) (Sent, error) {
 		q.Set("pageToken", answer.Next)
 	}
 	return Sent{}, errors.New("youtube: find reply: too many replies to tell")
+}
+
+// Below reads a page of the replies to a comment, for one quota unit. Replies to
+// a reply stand below the comment.
+func (s *youTube) Below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
+	if p.Thread.Parent != "" {
+		return nil, nil
+	}
+	q := url.Values{"part": {"snippet"}, "parentId": {p.NativeID}, "maxResults": {"100"}, "textFormat": {"plainText"}}
+	var answer struct {
+		Items []youTubeComment `json:"items"`
+	}
+	if err := s.ask(ctx, http.MethodGet, "/comments?"+q.Encode(), 1, nil, &answer); err != nil {
+		return nil, fmt.Errorf("youtube: replies: %w", err)
+	}
+	var below []mention.Post
+	for _, c := range answer.Items {
+		if a, err := s.post(c, ""); err == nil {
+			below = append(below, a)
+		}
+	}
+	return commentsOf(below, func(p *mention.Post) bool { return p.Author.ID == s.cfg.Channel }), nil
 }
 
 func (s *youTube) Dedupes() time.Duration { return 0 }

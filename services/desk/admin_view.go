@@ -36,6 +36,7 @@ type escalationView struct {
 	StateName   string
 	Cause       string
 	Reason      string
+	Trouble     *troubleView // what stops a silent source
 	Policy      string
 	Subject     string // what it is about, where that is no post
 	Brand       string
@@ -244,8 +245,8 @@ type stripPart struct{ Way, X, W string }
 type outageView struct {
 	From, To         moment
 	Span             string
-	Cause, Why       string
-	Trouble          *troubleView // instead of Why
+	Cause            string
+	Trouble          *troubleView
 	State, StateName string
 }
 

@@ -4,10 +4,14 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/source"
 	"github.com/earshot/earshot/pkg/text"
 )
@@ -129,14 +133,24 @@ func (c *call) reason(s *casework.State, why source.Reason) string {
 
 // notPublished says why a reply was not published, and what to do instead.
 func (c *call) notPublished(s *casework.State, e *casework.Event) *notice {
-	n := &notice{Kind: "error", Title: c.l.say("out.failed"), Text: e.Text, Kept: c.l.say("out.failed_kept")}
+	n := &notice{Kind: "error", Title: c.l.say("out.failed"), Trouble: c.l.trouble(e.Trouble, e.Text, time.Time{}), Kept: c.l.say("out.failed_kept")}
 	if e.Reason != "" && c.l.has("reason."+e.Reason) {
-		n.Title, n.Text = c.reason(s, source.Reason(e.Reason)), c.l.say("reason."+e.Reason+".then")
+		n.Title, n.Text, n.Trouble = c.reason(s, source.Reason(e.Reason)), c.l.say("reason."+e.Reason+".then"), nil
 	}
 	if !e.Until.IsZero() {
 		n.Text += " " + c.l.say("out.until", c.l.at(e.Until).Clock())
 	}
 	return n
+}
+
+// setback is why a reply is not out, or nobody knows whether it is: the reason
+// that the platform or connector gave, or else the trouble, and English for what
+// was kept before there was either.
+func (c *call) setback(s *casework.State, reason, english string, t outbound.Trouble) *troubleView {
+	if key := "reason." + reason; reason != "" && c.l.has(key) {
+		return &troubleView{What: c.reason(s, source.Reason(reason)), Next: c.l.say(key + ".then")}
+	}
+	return c.l.trouble(t, english, time.Time{})
 }
 
 // taken is what is left to do for whoever posts a reply by hand.
@@ -215,8 +229,9 @@ func (c *call) unseen(p *postView, why mention.CommentState) {
 }
 
 // below is what stands below the post: our replies, the answers to them, posts of
-// cases that were merged into this one, and what else the platform showed, oldest first.
-func (c *call) below(s *casework.State) []postView {
+// cases that were merged into this one, what else the platform showed, answers by
+// others that were heard, and those that it shows now, oldest first.
+func (c *call) below(s *casework.State, live []mention.Comment) []postView {
 	var out []postView
 	shown := map[string]bool{}
 	for i := range s.Replies {
@@ -265,7 +280,7 @@ func (c *call) below(s *casework.State) []postView {
 			default:
 				p.Note = c.l.say("post.other_answers")
 			}
-			shown[docs[i].URL] = true
+			shown[docs[i].URL], shown[string(docs[i].ID)] = true, true
 			out = append(out, p)
 		}
 	}
@@ -273,16 +288,102 @@ func (c *call) below(s *casework.State) []postView {
 		if x.NativeID != "" && shown[x.NativeID] || x.URL != "" && shown[x.URL] {
 			continue
 		}
-		p := postView{
-			Author: cmp.Or(x.Author, "–"), Platform: s.Mention.Platform, PlatformName: c.platform(s.Mention.Platform), Href: x.URL,
-			At: c.l.at(x.At), Body: linked(x.Text), Ours: x.Ours, Note: c.l.say("post.comment"),
+		shown[x.NativeID], shown[x.URL] = true, true
+		out = append(out, c.commentView(s, &x))
+	}
+	for _, d := range c.answersHeard(s) {
+		if !shown[string(d.ID)] && !shown[d.URL] {
+			p := c.short(&d)
+			p.Note = c.l.say("post.comment")
+			shown[d.URL] = true
+			out = append(out, p)
 		}
-		if x.Ours {
-			p.Author, p.Note = c.brandName(s.Mention.Brand), c.l.say("post.our_comment")
-			c.unseen(&p, x.State)
+	}
+	for i := range live {
+		x := &live[i]
+		if x.NativeID != "" && shown[x.NativeID] || x.URL != "" && shown[x.URL] {
+			continue
 		}
-		out = append(out, p)
+		out = append(out, c.commentView(s, x))
 	}
 	slices.SortStableFunc(out, func(a, b postView) int { return a.At.at.Compare(b.At.at) })
 	return out
+}
+
+// commentView is what the platform shows below the post.
+func (c *call) commentView(s *casework.State, x *mention.Comment) postView {
+	p := postView{
+		Author: cmp.Or(x.Author, "–"), Platform: s.Mention.Platform, PlatformName: c.platform(s.Mention.Platform), Href: x.URL,
+		At: c.l.at(x.At), Body: linked(x.Text), Ours: x.Ours, Note: c.l.say("post.comment"),
+	}
+	if x.Ours {
+		p.Author, p.Note = c.brandName(s.Mention.Brand), c.l.say("post.our_comment")
+		c.unseen(&p, x.State)
+	} else {
+		p.Body = linked(c.masked(s, x.Text))
+	}
+	return p
+}
+
+// maxHeard is how many answers by others that were heard a case shows.
+const maxHeard = 30
+
+// answersHeard are the mentions of the brand that answer the post of s.
+func (c *call) answersHeard(s *casework.State) []search.Document {
+	m := &s.Mention
+	if m.NativeID == "" || s.Redacted {
+		return nil
+	}
+	res, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Sort: search.Newest, Limit: maxHeard, Where: map[search.Field][]string{
+		search.FieldParent: {m.NativeID}, search.FieldPlatform: {m.Platform}, search.FieldBrand: {m.Brand},
+	}})
+	if err != nil {
+		c.Log.Warn("answers to the post not read", "case", s.ID, "error", err)
+		return nil
+	}
+	var out []search.Document
+	for i := range res.Hits {
+		if d := res.Hits[i].Document; d.Text != "" {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// belowTime bounds the wait for the platform.
+const belowTime = 10 * time.Second
+
+// asksBelow are the sources that can show what stands below the post of s, the
+// one that heard it first.
+func (c *call) asksBelow(s *casework.State) []string {
+	var ids []string
+	add := func(id string) {
+		x, ok := settings.Sources.Get(c.Settings, id)
+		if k, known := source.Named(x.Kind); ok && known && k.Threads && k.Platform == s.Mention.Platform && !x.Off && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	add(s.Mention.Source)
+	for _, a := range c.Settings.Ours(&s.Mention) {
+		add(a.ID)
+	}
+	return ids
+}
+
+// belowNow asks the platform what stands below the post now.
+func (c *call) belowNow(s *casework.State) ([]mention.Comment, *troubleView) {
+	ctx, cancel := c.within(belowTime)
+	defer cancel()
+	var trouble *troubleView
+	for _, id := range c.asksBelow(s) {
+		a, err := bus.Ask[source.Below, source.Shown](ctx, c.Bus, "fetcher", "below", source.Below{Source: id, Post: s.Mention.Post})
+		if err != nil {
+			a.Error, a.Trouble = err.Error(), outbound.Explain(err, c.l.now)
+		}
+		if a.Error == "" {
+			return a.Comments, nil
+		}
+		trouble = c.l.trouble(a.Trouble, a.Error, time.Time{})
+	}
+	return nil, trouble
 }

@@ -1,10 +1,13 @@
 package desk
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,9 +17,11 @@ import (
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
 	"github.com/earshot/earshot/pkg/source"
+	"github.com/earshot/earshot/services/indexer"
 )
 
 // asks is a question on a platform, found by a source.
@@ -264,6 +269,50 @@ func TestWhyAReplyWasNotPublished(t *testing.T) {
 	}
 }
 
+// What stands in the way is told in the viewer's language, with the far side's
+// words as a quotation; what was kept before it was told so stands as it was.
+func TestSetbacksAreToldInTheViewersLanguage(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	b.accounts(settings.Source{ID: "masto", Name: "@kumo", Kind: "mastodon", Config: []byte(writes)})
+	viewers := map[string]*visitor{"en": b.as("ken", everywhere, identity.PRLead), "ja": b.as("rin", everywhere, identity.PRLead)}
+	viewers["ja"].want(viewers["ja"].post("/me", "name", "Rin", "lang", "ja", "theme", "dark", "density", "compact", "keys", "on", "zone", "Asia/Tokyo"), 303)
+	said := func(t outbound.Trouble, text string) casework.Event {
+		return casework.Event{Text: text, Trouble: t}
+	}
+	gone := casework.Event{Text: "the post that it answers was erased", Reason: string(source.PostGone)}
+	for i, c := range []struct {
+		kind   casework.Kind
+		e      casework.Event
+		en, ja []string
+	}{
+		{casework.SendUnsure, said(outbound.Trouble{Reason: outbound.TimedOut, Host: "fedi.example"}, "POST https://fedi.example/api: no answer"),
+			[]string{"fedi.example did not answer in time.", "!no answer"}, []string{"fedi.exampleから時間内に応答がありませんでした", "!no answer"}},
+		{casework.SendUnsure, said(outbound.Trouble{Reason: outbound.Interrupted}, "the call was cut short"),
+			[]string{"lost touch with The service", "!cut short"}, []string{"処理の途中でEarshotが停止した", "!cut short"}},
+		{casework.SendUnsure, gone, []string{"The post is no longer there"}, []string{"投稿が見当たりません。削除されたか、", "!was erased"}},
+		{casework.SendUnsure, said(outbound.Trouble{}, "502 from long ago"), []string{"502 from long ago"}, []string{"接続先とのやり取りで問題が発生しました", "502 from long ago"}},
+		{casework.SendFailed, said(outbound.Trouble{Reason: outbound.ServerError, Host: "fedi.example", Status: 503, Said: "maintenance"}, "POST: 503"),
+			[]string{"fedi.example has trouble of its own. (HTTP 503)", `<q lang="en">maintenance</q>`, "!POST: 503"}, []string{"maintenance", "!POST: 503", "!trouble of its own"}},
+		{casework.SendFailed, casework.Event{Text: "looked for by hand: not published", Reason: string(source.NotThere)},
+			[]string{"A colleague looked"}, []string{"返答は公開されていませんでした", "!by hand"}},
+	} {
+		m := b.asks(fmt.Sprint("s", i), "masto")
+		_, err := b.Cases.Do(t.Context(), b.staff("ken"), m.ID, casework.Write{Text: "It does.", Account: "masto"})
+		b.put(err)
+		s, err := b.Cases.Do(t.Context(), b.staff("ken"), m.ID, casework.Send{Hash: b.hash(m.ID)})
+		b.put(err)
+		c.e.Kind, c.e.Attempt = c.kind, s.Outgoing.Attempt
+		s, err = b.Cases.Record(t.Context(), m.ID, func(*casework.State) (casework.Event, bool) { return c.e, true })
+		b.put(err)
+		b.put(b.Index.Wait(t.Context(), casework.Events().Stream(), s.Last))
+		for lang, want := range map[string][]string{"en": c.en, "ja": c.ja} {
+			viewers[lang].want(viewers[lang].get("/cases/"+string(m.ID)), 200, want...)
+			list := map[casework.Kind]string{casework.SendUnsure: "unsure", casework.SendFailed: "failed"}[c.kind]
+			viewers[lang].want(viewers[lang].get("/outbox?list="+list), 200, want[0])
+		}
+	}
+}
+
 func TestWhatReadingAgainCosts(t *testing.T) {
 	b := newBench(t)
 	b.accounts(settings.Source{ID: "acme-x", Name: "X", Kind: "x", Config: []byte(`{"bearer":"env:EARSHOT_SECRET_X"}`)})
@@ -337,4 +386,64 @@ func TestAReplyAnswersWhatJoined(t *testing.T) {
 	v.want(v.get(path+"?mode=reply"), 200, `<option value="`+string(own.ID)+`" selected>@ravi`, "Answered: @lin")
 	// What no longer belongs to it can't be answered from here.
 	v.want(v.post(path+"/check", "kind", "first", "version", "0", "to", string(b.asks("3", "masto").ID), "text", "It fits."), 409, "It fits.", "no longer part of this case")
+}
+
+// A case shows the answers that others gave and that were heard, and, to whoever
+// asks, all that the platform shows now.
+func TestAnswersByOthersStandBelowThePost(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	b.accounts(settings.Source{ID: "masto", Name: "@kumo", Kind: "mastodon", Config: []byte(writes)})
+	m := b.asks("1", "masto")
+	b.asks("2", "masto", func(p *mention.Post) {
+		p.Text, p.Thread.Parent = "Mine does not fit either, call 03-1234-5678.", "1"
+		p.Author = mention.Author{ID: "u2", Handle: "midori", Name: "Midori"}
+	})
+	b.asks("3", "masto", func(p *mention.Post) {
+		p.Text, p.Thread.Parent, p.Author = "About something else.", "9", mention.Author{ID: "u3", Handle: "dan"}
+	})
+	v := b.as("ken", everywhere, identity.PRLead)
+	path := "/cases/" + string(m.ID)
+	v.want(v.get(path), 200, "Mine does not fit either", "Midori", "!03-1234-5678", "!About something else", `href="`+path+`?below=now">See all answers on Mastodon now`)
+
+	var (
+		mu    sync.Mutex
+		asked source.Below
+		shown source.Shown
+	)
+	shows := func(x source.Shown) {
+		mu.Lock()
+		defer mu.Unlock()
+		shown = x
+	}
+	shows(source.Shown{Comments: []mention.Comment{
+		{NativeID: "2", URL: "https://social.example/2", Author: "midori", Text: "Mine does not fit either.", At: time.Now()},
+		{NativeID: "4", URL: "https://social.example/4", Author: "dan", Text: "It fits mine.", At: time.Now()},
+		{NativeID: "5", URL: "https://social.example/5", Author: "kumo", Text: "We look into it.", At: time.Now(), Ours: true},
+	}})
+	ctx, stop := context.WithCancel(t.Context())
+	answered := make(chan error, 1)
+	go func() {
+		answered <- bus.Answer(ctx, b.Bus, "fetcher", "below", func(_ context.Context, q source.Below) (source.Shown, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = q
+			return shown, nil
+		})
+	}()
+	defer func() { stop(); <-answered }()
+	page := string(v.soon(path+"?below=now", "It fits mine.").body)
+	mu.Lock()
+	q := asked
+	mu.Unlock()
+	if q.Source != "masto" || q.Post.NativeID != "1" || strings.Count(page, "Mine does not fit either") != 1 || !strings.Contains(page, "We look into it.") || strings.Contains(page, "?below=now") {
+		t.Errorf("asked %q about %q: %s", q.Source, q.Post.NativeID, page)
+	}
+	v.want(v.get(path), 200, "!It fits mine.") // nothing of it was kept
+	shows(source.Shown{})
+	v.want(v.get(path+"?below=now"), 200, "Nobody has answered it on Mastodon.")
+	shows(source.Shown{Error: "503", Trouble: outbound.Trouble{Reason: outbound.ServerError, Host: "social.example"}})
+	v.want(v.get(path+"?below=now"), 200, "social.example has trouble of its own.", "Mine does not fit either")
+
+	feed := b.asks("6", "news", func(p *mention.Post) { p.Platform = "web" })
+	v.want(v.get("/cases/"+string(feed.ID)), 200, "!?below=now")
 }

@@ -205,7 +205,15 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	}
 	v.Verdict = c.verdict(s)
 	v.Post = c.post(s, v.Verdict.Risks)
-	v.After = c.below(s)
+	var live []mention.Comment
+	if len(c.asksBelow(s)) > 0 && !s.Redacted && !m.Deleted {
+		if v.Below = v.Href + "?below=now"; c.r.Method == http.MethodGet && c.r.URL.Query().Get("below") == "now" {
+			v.Below = ""
+			live, v.BelowTrouble = c.belowNow(s)
+			v.BelowNone = v.BelowTrouble == nil && len(live) == 0
+		}
+	}
+	v.After = c.below(s, live)
 	v.Note, v.Present = c.caseNote(s), c.presentOn(s.ID)
 	v.Steps, v.Book = c.playbook(s)
 	v.Care = c.care(s)
@@ -241,7 +249,7 @@ func (c *call) caseNote(s *casework.State) *notice {
 	switch {
 	case o == nil:
 	case o.Unsure:
-		return &notice{Kind: "error", Title: say("out.unsure"), Text: say("out.unsure_text", o.Why)}
+		return &notice{Kind: "error", Title: say("out.unsure"), Text: say("out.unsure_text"), Trouble: c.setback(s, o.Reason, o.Why, o.Trouble)}
 	case o.Calling:
 		return &notice{Kind: "info", Title: say("out.calling"), Text: say("out.calling_text")}
 	case c.l.now.Before(o.NotTill):

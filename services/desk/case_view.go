@@ -11,46 +11,49 @@ type casePage struct {
 // caseView is one mention with everything about it: what was said, what we
 // think of it, what we did, and what can be done now.
 type caseView struct {
-	ID, Number string
-	Href       string // of the case alone
-	Back       string // where actions return to
-	Revision   uint64 // the history's length that actions build on
-	State      string
-	StateName  string
-	Brand      string
-	Place      string
-	Holder     string
-	Mine       bool
-	Due        moment
-	DueWhat    string // what the deadline is for
-	Promise    *promiseView
-	Post       postView
-	Parent     *postView
-	Before     []postView
-	After      []postView
-	Verdict    verdictView
-	Steps      []stepView
-	Tags       []chip
-	Assignee   string      // whose it is, when they don't work on it now
-	Private    *actionView // what is masked can be shown
-	Links      []linkedView
-	LinkForm   *actionView
-	LeaveOut   *leaveOutView
-	Book       *bookView
-	Care       *careView
-	Earlier    []earlierView
-	EarlierAll string
-	Story      *storyView
-	Escalation *link
-	Note       *notice // read-only, lost claim, deleted at the platform
-	History    []eventView
-	Present    []presentView
-	Actions    []actionView
-	Composer   *composerView
-	Confirm    *confirmView
-	Ask        *askView
-	Labels     *labelsView
-	Blind      bool // what we think of it is not shown
+	ID, Number   string
+	Href         string // of the case alone
+	Back         string // where actions return to
+	Revision     uint64 // the history's length that actions build on
+	State        string
+	StateName    string
+	Brand        string
+	Place        string
+	Holder       string
+	Mine         bool
+	Due          moment
+	DueWhat      string // what the deadline is for
+	Promise      *promiseView
+	Post         postView
+	Parent       *postView
+	Before       []postView
+	After        []postView
+	Below        string // where all answers are asked for; empty where nobody can be asked, or was
+	BelowNone    bool
+	BelowTrouble *troubleView
+	Verdict      verdictView
+	Steps        []stepView
+	Tags         []chip
+	Assignee     string      // whose it is, when they don't work on it now
+	Private      *actionView // what is masked can be shown
+	Links        []linkedView
+	LinkForm     *actionView
+	LeaveOut     *leaveOutView
+	Book         *bookView
+	Care         *careView
+	Earlier      []earlierView
+	EarlierAll   string
+	Story        *storyView
+	Escalation   *link
+	Note         *notice // read-only, lost claim, deleted at the platform
+	History      []eventView
+	Present      []presentView
+	Actions      []actionView
+	Composer     *composerView
+	Confirm      *confirmView
+	Ask          *askView
+	Labels       *labelsView
+	Blind        bool // what we think of it is not shown
 }
 
 // Initials stand for the holder.

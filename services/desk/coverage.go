@@ -128,7 +128,7 @@ func (l *locale) outages(cov source.Coverage, days int) []outageView {
 		if !o.To.IsZero() && o.To.Before(from) || len(out) == shownOutages {
 			continue
 		}
-		v := outageView{From: l.at(o.From), To: l.at(o.To), Cause: l.say("outage.cause_" + string(o.Cause)), Why: o.Why, Trouble: l.outageTrouble(o), State: string(o.State()), StateName: l.say("outage." + string(o.State()))}
+		v := outageView{From: l.at(o.From), To: l.at(o.To), Cause: l.say("outage.cause_" + string(o.Cause)), Trouble: l.trouble(o.Trouble, o.Why, time.Time{}), State: string(o.State()), StateName: l.say("outage." + string(o.State()))}
 		end := o.To
 		if end.IsZero() {
 			end = l.now
@@ -137,14 +137,6 @@ func (l *locale) outages(cov source.Coverage, days int) []outageView {
 		out = append(out, v)
 	}
 	return out
-}
-
-// outageTrouble is the trouble behind o; nil where the platform just gave no more.
-func (l *locale) outageTrouble(o source.Outage) *troubleView {
-	if o.Cause == source.Platform {
-		return nil
-	}
-	return l.trouble(o.Trouble, o.Why, time.Time{})
 }
 
 // line is whether mentions get through, by the canaries; nil when none are sent.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
@@ -141,7 +142,7 @@ func (c *call) escalation() error {
 	l, href := c.l, "/escalations/"+s.Key
 	v := &escalationView{
 		frame: c.frame(c.causeOf(&s), "/escalations"), ID: s.Key, Step: escalationStep(&s), Cause: c.causeOf(&s),
-		Reason: c.reasonOf(&s), Policy: l.say("policy." + string(s.Urgency)), Brand: c.escalatedBrand(&s), At: l.at(s.OpenedAt),
+		Reason: c.reasonOf(&s), Trouble: l.trouble(s.Trouble, string(s.Trouble.Reason), time.Time{}), Policy: l.say("policy." + string(s.Urgency)), Brand: c.escalatedBrand(&s), At: l.at(s.OpenedAt),
 		Next: c.nextPage(&s), Count: s.Count, Subject: s.Title, History: c.escalationHistory(&s), WrongSaid: s.FalseAlarm != nil,
 	}
 	v.State, v.StateName = c.escalationState(&s)
@@ -174,10 +175,33 @@ func (c *call) escalation() error {
 // reasonOf is what did it: a rule, or a figure over its limit.
 func (c *call) reasonOf(s *escalation.State) string {
 	reason := c.l.say("origin." + string(s.Origin))
-	if s.Rule != "" {
-		reason += " · " + s.Rule
+	if why := cmp.Or(c.ground(s), c.ruleName(s.Rule)); why != "" {
+		reason += " · " + why
 	}
 	return reason
+}
+
+// ground is the figures behind an escalation that is not about a post; empty where
+// there are none.
+func (c *call) ground(s *escalation.State) string {
+	g := s.Ground
+	if g == (escalation.Ground{}) {
+		return ""
+	}
+	switch s.Origin {
+	case escalation.BySilence:
+		return c.l.say("ground.silence", c.l.at(g.Last).Clock(), c.l.span(time.Duration(g.Usual*float64(time.Second))))
+	case escalation.ByVolume:
+		return c.l.say("ground.volume", g.Count, strconv.FormatFloat(g.Usual, 'f', 1, 64))
+	case escalation.ByQuota:
+		return c.l.say("ground.quota", g.Count, g.Limit)
+	case escalation.ByCanary:
+		if g.Last.IsZero() {
+			return c.l.say("ground.canary_never")
+		}
+		return c.l.say("ground.canary", c.l.at(g.Last).Clock())
+	}
+	return ""
 }
 
 // escalationPost is the post an escalation was opened on, with the way to its

@@ -9,6 +9,7 @@ import (
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/search"
 )
 
@@ -34,6 +35,26 @@ func TestASilentSourceIsForThoseWhoRunIt(t *testing.T) {
 	part.want(part.get("/escalations/"+id), 404)
 	b.record(id, escalation.Event{Kind: escalation.Resolved})
 	admin.want(admin.get("/escalations/"+id), 200, "the source is heard again", "Closed")
+}
+
+func TestWhatIsBehindAnEscalationIsSaidInTheViewersLanguage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := escalation.ID(identity.AllBrands, escalation.SourceSubject("news"), 1)
+	b.record(id, escalation.Event{
+		Kind: escalation.Opened, Brand: identity.AllBrands, Subjects: []string{escalation.SourceSubject("news")}, Urgency: escalation.Notify,
+		Origin: escalation.BySilence, Title: "Our news", Rule: "last post 2026-11-02 03:00 UTC, usually every 3h0m0s; 401", URL: "/sources",
+		Ground:  escalation.Ground{Last: time.Now().Add(-9 * time.Hour), Usual: 3 * 3600},
+		Trouble: outbound.Trouble{Reason: outbound.Credentials, Host: "news.example", Status: 401},
+	})
+	b.record(id, escalation.Event{
+		Kind: escalation.PageFailed, Page: "one", Action: escalation.Trigger, Channel: "mail", Rung: 1, Attempt: 1, Outcome: escalation.Failed,
+		Error: "dial tcp: connection refused", Trouble: outbound.Trouble{Reason: outbound.Unreachable, Host: "mail.example"},
+	})
+	en, ja := b.as("ada", everywhere, identity.Admin), b.as("rin", everywhere, identity.Admin)
+	ja.want(ja.post("/me", "name", "Rin", "lang", "ja", "theme", "dark", "density", "compact", "keys", "on", "zone", "Asia/Tokyo"), 303)
+	en.want(en.get("/escalations/"+id), 200, "usually one every 3 h", "news.example does not let us in. (HTTP 401)", "mail.example cannot be reached.", "!connection refused", "!3h0m0s")
+	ja.want(ja.get("/escalations/"+id), 200, "普段は約3時間ごと", "news.example", "認証", "mail.exampleに接続できません", "!connection refused", "!usually", "!last post")
 }
 
 func TestManyEscalationsComePageByPage(t *testing.T) {

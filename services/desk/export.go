@@ -303,7 +303,7 @@ func (x *Export) caseRows(c *call, out *sheet, d *search.Document, s *casework.S
 		if e.Kind == casework.LookDue || e.Kind == casework.Redacted {
 			continue
 		}
-		view := c.event(s.ID, e)
+		view := c.event(s, e)
 		said := ours(view.Text)
 		if (e.Kind == casework.Posted || e.Kind == casework.ByHand) && e.Draft != nil {
 			said = ours(e.Draft.Text)

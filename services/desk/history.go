@@ -7,7 +7,6 @@ import (
 
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/escalation"
-	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/settings"
 )
 
@@ -22,7 +21,7 @@ func (c *call) history(s *casework.State) []eventView {
 			if e.Kind == casework.Redacted || e.Kind == casework.Archived {
 				walk(e.History)
 			}
-			v := c.event(s.ID, e)
+			v := c.event(s, e)
 			if e.Kind == casework.Claimed && owner != "" && owner != e.Actor {
 				v.What = c.l.say("event.taken")
 			}
@@ -59,7 +58,7 @@ func ownerAfter(owner string, e *casework.Event) string {
 }
 
 // event is one line of a case's history.
-func (c *call) event(id mention.ID, e *casework.Event) eventView {
+func (c *call) event(s *casework.State, e *casework.Event) eventView {
 	key := "event." + string(e.Kind)
 	v := eventView{At: c.l.at(e.At), Who: c.who(e.Actor), System: e.Actor == "system" || e.Actor == "", Lang: "", Text: e.Text}
 	if !c.l.has(key) {
@@ -121,10 +120,16 @@ func (c *call) event(id mention.ID, e *casework.Event) eventView {
 	case casework.Noted:
 		v.Kind = "note"
 		for _, f := range e.Files {
-			v.Files = append(v.Files, link{f.Name, filePath(id, f.Key)})
+			v.Files = append(v.Files, link{f.Name, filePath(s.ID, f.Key)})
 		}
 	case casework.Drafted:
 		v.Text = ""
+	case casework.SendStopped:
+		if e.Reason != "" {
+			key, v.Text = "event.send_stopped_changed", ""
+		}
+	case casework.SendFailed, casework.SendUnsure:
+		v.Text = c.setback(s, e.Reason, e.Text, e.Trouble).line()
 	case casework.SendAsked:
 		v.Kind = "reply"
 		if e.Draft != nil {
@@ -176,7 +181,7 @@ func (c *call) escalationHistory(s *escalation.State) []eventView {
 		if p.Target != "" {
 			to = c.who(p.Target) + " · " + to
 		}
-		v := eventView{At: l.at(p.LastAt), Who: "Earshot", System: true, What: l.say("esc_event."+string(p.Outcome), to), Text: p.Error}
+		v := eventView{At: l.at(p.LastAt), Who: "Earshot", System: true, What: l.say("esc_event."+string(p.Outcome), to), Text: l.trouble(p.Trouble, p.Error, time.Time{}).line()}
 		out = append(out, v)
 	}
 	mark := func(m *escalation.Mark, key, kind string) {

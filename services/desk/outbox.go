@@ -27,6 +27,7 @@ type outboxView struct {
 
 type outboxRow struct {
 	Href, Number, Brand, To, Text, Lang, Why, By string
+	Trouble                                      *troubleView // instead of Why
 	At                                           moment
 	Due                                          moment
 	Actions                                      []actionView
@@ -93,8 +94,9 @@ func (c *call) outboxRows(s *casework.State, which string) []outboxRow {
 	switch which {
 	case "waiting", "unsure":
 		o := s.Outgoing
-		row.Text, row.Lang, row.By, row.At, row.Why = o.Draft.Text, langOf(o.Draft.Lang), c.who(o.By), c.l.at(o.AskedAt), o.Why
+		row.Text, row.Lang, row.By, row.At = o.Draft.Text, langOf(o.Draft.Lang), c.who(o.By), c.l.at(o.AskedAt)
 		if which == "unsure" {
+			row.Trouble = c.setback(s, o.Reason, o.Why, o.Trouble)
 			if may(identity.Send) {
 				act("action.settle", "/ask/settle", true)
 			}
@@ -113,7 +115,7 @@ func (c *call) outboxRows(s *casework.State, which string) []outboxRow {
 		d := s.Draft
 		row.Text, row.Lang, row.By = d.Text, langOf(d.Lang), c.who(d.Author)
 		if e, ok := lastKind(s, casework.SendFailed); ok {
-			row.At, row.Why = c.l.at(e.At), e.Text
+			row.At, row.Trouble = c.l.at(e.At), c.setback(s, e.Reason, e.Text, e.Trouble)
 		}
 		if may(identity.Handle) {
 			act("outbox.again", "?mode=reply", true)

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"errors"
 	"time"
 
 	"github.com/earshot/earshot/pkg/outbound"
@@ -44,7 +45,7 @@ func sampleCoverage() source.Coverage {
 	c := source.Coverage{Since: ago(150 * time.Hour)}
 	c.Began(ago(140*time.Hour), ago(130*time.Hour), true)
 	c.Heard(ago(130*time.Hour), true, true, false)
-	c.Told(source.Gap{From: ago(100 * time.Hour), To: ago(96 * time.Hour), Why: "the budget was used up"}, ago(96*time.Hour))
+	c.Told(source.Gap{From: ago(100 * time.Hour), To: ago(96 * time.Hour), Why: outbound.Spent.Of(errors.New("the budget was used up"))}, ago(96*time.Hour))
 	c.SwitchedOff(ago(70 * time.Hour))
 	c.Began(time.Time{}, ago(50*time.Hour), true)
 	c.Heard(ago(50*time.Hour), true, true, false)

@@ -15,6 +15,17 @@ type troubleView struct {
 	Said, Lang string // the far side's own words
 }
 
+// line is v in one line: what happened, and the far side's words; empty for nil.
+func (v *troubleView) line() string {
+	switch {
+	case v == nil:
+		return ""
+	case v.Said == "":
+		return v.What
+	}
+	return v.What + " “" + v.Said + "”"
+}
+
 // trouble says what t is and what to do; nil without an error. The English error
 // stands for what was kept before it was explained. Next is when it is tried
 // again, if that is known.

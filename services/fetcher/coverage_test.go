@@ -57,7 +57,7 @@ func TestAPollCatchesUp(t *testing.T) {
 	}
 	// The connector says that the platform does not go back that far.
 	s.set(func(string) ([]source.Item, error) {
-		return []source.Item{{Cursor: "c", Gap: &source.Gap{From: began.Add(50 * time.Minute), To: began.Add(time.Hour), Why: "only the newest"}}}, nil
+		return []source.Item{{Cursor: "c", Gap: &source.Gap{From: began.Add(50 * time.Minute), To: began.Add(time.Hour), Why: errors.New("only the newest")}}}, nil
 	})
 	b.clock.Pass(time.Hour)
 	b.runner("a").wake()

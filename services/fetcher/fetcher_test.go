@@ -60,6 +60,14 @@ type scripted struct {
 	deps source.Deps
 }
 
+// Below shows one answer to whatever it is asked of.
+func (s *scripted) Below(_ context.Context, p mention.Post) ([]mention.Comment, error) {
+	if p.NativeID == "" {
+		return nil, errors.New("the platform is on fire")
+	}
+	return []mention.Comment{{NativeID: "below-" + p.NativeID, Text: "me too"}}, nil
+}
+
 func (s *scripted) Poll() time.Duration { return s.poll }
 
 func (s *scripted) Fetch(ctx context.Context, cursor string) iter.Seq2[source.Item, error] {
@@ -488,6 +496,20 @@ func TestTryingStoresNothing(t *testing.T) {
 	}
 	if got := try(source.Trying{Config: []byte(`{"name":"nothing"}`)}); !strings.Contains(got.Error, "no such script") || got.Trouble.Reason != outbound.Settings {
 		t.Errorf("what can't be opened: %+v", got)
+	}
+	below := func(q source.Below) source.Shown {
+		got, err := bus.Ask[source.Below, source.Shown](t.Context(), b.bus, "fetcher", "below", q)
+		must(t, err)
+		return got
+	}
+	if got := below(source.Below{Source: "a", Post: mention.Post{NativeID: "2"}}); got.Error != "" || len(got.Comments) != 1 || got.Comments[0].NativeID != "below-2" {
+		t.Errorf("what stands below a post: %+v", got)
+	}
+	if got := below(source.Below{Source: "a"}); got.Error != "the platform is on fire" || got.Trouble.Reason != outbound.Other {
+		t.Errorf("what stands below a post, in vain: %+v", got)
+	}
+	if got := below(source.Below{Source: "gone"}); got.Trouble.Reason != outbound.Absent {
+		t.Errorf("of a source that is gone: %+v", got)
 	}
 	s.set(func(string) ([]source.Item, error) { return nil, errors.New("the platform is on fire") })
 	if got := try(source.Trying{Config: set.Config}); got.Error != "the platform is on fire" || got.Read != 0 {

@@ -49,6 +49,6 @@ func (p *pager) standstill(ctx context.Context, c *source.Canary) error {
 	}
 	return p.open(ctx, id, escalation.Event{
 		Kind: escalation.Opened, Brand: identity.AllBrands, Subjects: []string{canarySubject}, Urgency: urgency,
-		Origin: escalation.ByCanary, Rule: rule, Title: "Earshot", URL: "/sources",
+		Origin: escalation.ByCanary, Rule: rule, Ground: escalation.Ground{Last: c.Back, Usual: c.Every.Seconds()}, Title: "Earshot", URL: "/sources",
 	})
 }

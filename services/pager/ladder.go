@@ -14,6 +14,7 @@ import (
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/notify"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/earshot/earshot/pkg/settings"
 )
 
@@ -140,7 +141,7 @@ func (p *pager) send(ctx context.Context, s escalation.State, policy escalation.
 	ctx, cancel := context.WithTimeout(ctx, notify.Timeout)
 	defer cancel()
 	var receipt notify.Receipt
-	err := bus.Permanent(errors.New("the notifier is gone"))
+	err := bus.Permanent(outbound.Absent.Of(errors.New("the notifier is gone")))
 	if n != nil {
 		receipt, err = n.Notify(ctx, p.page(&s, send))
 	}
@@ -158,7 +159,7 @@ func (p *pager) send(ctx context.Context, s escalation.State, policy escalation.
 			outcome = escalation.Refused
 		}
 		e = send.Event(outcome)
-		e.Error, e.Ref = err.Error(), receipt.Ref
+		e.Error, e.Trouble, e.Ref = err.Error(), outbound.Explain(err, p.now()), receipt.Ref
 		if d, ok := bus.RetryAfter(err); ok {
 			e.RetryAt = p.now().Add(d)
 		}
@@ -182,7 +183,7 @@ func (p *pager) page(s *escalation.State, send escalation.Send) notify.Page {
 	page := notify.Page{
 		Key: send.Key, Action: send.Action, Escalation: s.Key, Brand: s.Brand, Category: s.Category, Origin: s.Origin,
 		Urgency: s.Urgency, Reason: s.Rule, Title: s.Title, Excerpt: s.Excerpt, Author: s.Author, Platform: s.Platform,
-		Count: s.Count, Reach: s.Reach, URL: strings.TrimSuffix(p.url, "/") + "/escalations/" + s.Key, At: s.OpenedAt, Lang: s.Lang,
+		Ground: s.Ground, Trouble: s.Trouble, Count: s.Count, Reach: s.Reach, URL: strings.TrimSuffix(p.url, "/") + "/escalations/" + s.Key, At: s.OpenedAt, Lang: s.Lang,
 		Stands: stands(s), Ref: ref(s, send), Erased: s.Redacted,
 	}
 	if s.Brand == identity.AllBrands {

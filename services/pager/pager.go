@@ -290,7 +290,8 @@ func (p *pager) storm(ctx context.Context, t *mention.Tagged, seq uint64, spike 
 	return p.open(ctx, escalation.ID(brand, escalation.VolumeSubject, seq), escalation.Event{
 		Kind: escalation.Opened, Brand: brand, Subjects: volume, Urgency: urgency,
 		Origin: escalation.ByVolume, Rule: fmt.Sprintf("%d negative in 10 min, usual %.1f", spike.Count, spike.Usual),
-		Count: spike.Count, Lang: t.Verdict.Lang, URL: "/queue?brand=" + brand + "&sentiment=negative&sort=newest",
+		Ground: escalation.Ground{Count: int64(spike.Count), Usual: spike.Usual},
+		Count:  spike.Count, Lang: t.Verdict.Lang, URL: "/queue?brand=" + brand + "&sentiment=negative&sort=newest",
 	})
 }
 

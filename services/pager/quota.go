@@ -72,6 +72,6 @@ func (p *pager) short(ctx context.Context, notifier string, q notify.Quota) erro
 	have, _ := settings.Notifiers.Get(p.settings, notifier)
 	return p.open(ctx, id, escalation.Event{
 		Kind: escalation.Opened, Brand: identity.AllBrands, Subjects: []string{subject}, Urgency: urgency, Origin: escalation.ByQuota,
-		Rule: fmt.Sprintf("%d of %d messages used", q.Used, q.Limit), Title: cmp.Or(have.Name, notifier), URL: "/notifiers",
+		Rule: fmt.Sprintf("%d of %d messages used", q.Used, q.Limit), Ground: escalation.Ground{Count: q.Used, Limit: q.Limit}, Title: cmp.Or(have.Name, notifier), URL: "/notifiers",
 	})
 }

@@ -99,6 +99,7 @@ func (p *pager) silence(ctx context.Context, src *settings.Source, progress *sou
 	}
 	return p.open(ctx, id, escalation.Event{
 		Kind: escalation.Opened, Brand: brand, Subjects: []string{subject}, Urgency: urgency, Origin: escalation.BySilence,
-		Rule: rule, Title: cmp.Or(src.Name, src.ID), URL: "/sources",
+		Rule: rule, Ground: escalation.Ground{Last: progress.Taken, Usual: progress.Gap.Seconds()}, Trouble: progress.Trouble,
+		Title: cmp.Or(src.Name, src.ID), URL: "/sources",
 	})
 }

@@ -89,7 +89,7 @@ type opened struct {
 func (r *replier) connOf(account string) (source.Source, error) {
 	s, ok := settings.Sources.Get(r.settings, account)
 	if !ok {
-		return nil, fmt.Errorf("there is no source %q any more", account)
+		return nil, outbound.Absent.Of(fmt.Errorf("there is no source %q any more", account))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,7 +97,7 @@ func (r *replier) connOf(account string) (source.Source, error) {
 	if !ok || !reflect.DeepEqual(o.of, s) {
 		kind, ok := source.Named(s.Kind)
 		if !ok {
-			return nil, fmt.Errorf("there is no connector %q in this version", s.Kind)
+			return nil, outbound.Absent.Of(fmt.Errorf("there is no connector %q in this version", s.Kind))
 		}
 		cfg, err := r.opener.Open(s.Config)
 		if err != nil {
@@ -167,7 +167,7 @@ func (r *replier) send(ctx context.Context, s *casework.State) error {
 	again := !s.Outgoing.CallSince.IsZero()
 	facing, err := r.facing(ctx, s)
 	if refused, ok := errors.AsType[*casework.Refused](err); ok && !again {
-		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendStopped, Text: refused.Text})
+		return r.record(ctx, s.ID, attempt, casework.Event{Kind: casework.SendStopped, Text: refused.Text, Reason: string(refused.Code)})
 	}
 	if err != nil {
 		return err
@@ -179,7 +179,7 @@ func (r *replier) send(ctx context.Context, s *casework.State) error {
 	failed := casework.Event{Kind: casework.SendFailed}
 	switch {
 	case err != nil:
-		failed.Text = err.Error()
+		failed.Text, failed.Trouble = err.Error(), outbound.Explain(err, r.now())
 		return r.record(ctx, s.ID, attempt, failed)
 	case conn == nil:
 		failed.Text, failed.Reason = "replies can't be published through this source", string(source.NoReplier)
@@ -236,7 +236,7 @@ func (r *replier) call(ctx context.Context, s *casework.State, conn source.Repli
 		return r.record(ctx, s.ID, attempt, sentEvent(sent, conn))
 	case refused && !again:
 		r.log.Warn("reply not published", "case", s.ID, "error", err)
-		failed := casework.Event{Kind: casework.SendFailed, Text: err.Error(), Reason: string(refusal.Reason), Until: refusal.Until}
+		failed := casework.Event{Kind: casework.SendFailed, Text: err.Error(), Reason: string(refusal.Reason), Until: refusal.Until, Trouble: outbound.Explain(err, r.now())}
 		if err := r.record(ctx, s.ID, attempt, failed); err != nil {
 			return err
 		}
@@ -251,7 +251,7 @@ func (r *replier) call(ctx context.Context, s *casework.State, conn source.Repli
 func (r *replier) unfinished(ctx context.Context, s *casework.State) error {
 	conn, err := r.replierOf(s.Outgoing.Draft.Account)
 	if err == nil && conn == nil {
-		err = errors.New("the source can't be asked")
+		err = outbound.Absent.Of(errors.New("the source can't be asked"))
 	}
 	if err != nil {
 		return r.unsure(ctx, s, err)
@@ -267,7 +267,7 @@ func (r *replier) unfinished(ctx context.Context, s *casework.State) error {
 		// The platform itself drops a second one with the same key.
 		return r.send(ctx, s)
 	}
-	return r.find(ctx, facing, conn, errors.New("the call was cut short"))
+	return r.find(ctx, facing, conn, outbound.Interrupted.Of(errors.New("the call was cut short")))
 }
 
 // askFor is how long a platform that can't be asked is asked again and again.
@@ -295,7 +295,11 @@ func (r *replier) unsure(ctx context.Context, s *casework.State, cause error) er
 	if s.Outgoing.Unsure {
 		return nil
 	}
-	return r.record(ctx, s.ID, s.Outgoing.Attempt, casework.Event{Kind: casework.SendUnsure, Text: cause.Error()})
+	e := casework.Event{Kind: casework.SendUnsure, Text: cause.Error(), Trouble: outbound.Explain(cause, r.now())}
+	if _, ok := errors.AsType[*casework.Refused](cause); ok {
+		e.Reason, e.Trouble = string(source.PostGone), outbound.Trouble{}
+	}
+	return r.record(ctx, s.ID, s.Outgoing.Attempt, e)
 }
 
 // record appends the result of an attempt, if it is still waited for. What was

@@ -60,6 +60,7 @@ type CaseEvent struct {
 	Untags        []string               `protobuf:"bytes,41,rep,name=untags,proto3" json:"untags,omitempty"`                         // retagged
 	WarnAt        int64                  `protobuf:"varint,42,opt,name=warn_at,json=warnAt,proto3" json:"warn_at,omitempty"`          // when the deadline of the first answer is warned of
 	ResolveAt     int64                  `protobuf:"varint,43,opt,name=resolve_at,json=resolveAt,proto3" json:"resolve_at,omitempty"` // by when the case is to be done
+	Trouble       *Trouble               `protobuf:"bytes,44,opt,name=trouble,proto3" json:"trouble,omitempty"`                       // send_failed, send_unsure: text as data
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -330,6 +331,13 @@ func (x *CaseEvent) GetResolveAt() int64 {
 		return x.ResolveAt
 	}
 	return 0
+}
+
+func (x *CaseEvent) GetTrouble() *Trouble {
+	if x != nil {
+		return x.Trouble
+	}
+	return nil
 }
 
 // Draft is a reply being written.
@@ -640,7 +648,7 @@ var File_earshot_v1_case_proto protoreflect.FileDescriptor
 const file_earshot_v1_case_proto_rawDesc = "" +
 	"\n" +
 	"\x15earshot/v1/case.proto\x12\n" +
-	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\xbb\a\n" +
+	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\xea\a\n" +
 	"\tCaseEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x14\n" +
@@ -677,7 +685,8 @@ const file_earshot_v1_case_proto_rawDesc = "" +
 	"\x06untags\x18) \x03(\tR\x06untags\x12\x17\n" +
 	"\awarn_at\x18* \x01(\x03R\x06warnAt\x12\x1d\n" +
 	"\n" +
-	"resolve_at\x18+ \x01(\x03R\tresolveAt\"\xac\x03\n" +
+	"resolve_at\x18+ \x01(\x03R\tresolveAt\x12-\n" +
+	"\atrouble\x18, \x01(\v2\x13.earshot.v1.TroubleR\atrouble\"\xac\x03\n" +
 	"\x05Draft\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
@@ -732,6 +741,7 @@ var file_earshot_v1_case_proto_goTypes = []any{
 	nil,               // 4: earshot.v1.Draft.SlotsEntry
 	(*Mention)(nil),   // 5: earshot.v1.Mention
 	(*Verdict)(nil),   // 6: earshot.v1.Verdict
+	(*Trouble)(nil),   // 7: earshot.v1.Trouble
 }
 var file_earshot_v1_case_proto_depIdxs = []int32{
 	5, // 0: earshot.v1.CaseEvent.mention:type_name -> earshot.v1.Mention
@@ -741,12 +751,13 @@ var file_earshot_v1_case_proto_depIdxs = []int32{
 	0, // 4: earshot.v1.CaseEvent.history:type_name -> earshot.v1.CaseEvent
 	6, // 5: earshot.v1.CaseEvent.labels:type_name -> earshot.v1.Verdict
 	2, // 6: earshot.v1.CaseEvent.measure:type_name -> earshot.v1.Measure
-	4, // 7: earshot.v1.Draft.slots:type_name -> earshot.v1.Draft.SlotsEntry
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	7, // 7: earshot.v1.CaseEvent.trouble:type_name -> earshot.v1.Trouble
+	4, // 8: earshot.v1.Draft.slots:type_name -> earshot.v1.Draft.SlotsEntry
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_earshot_v1_case_proto_init() }

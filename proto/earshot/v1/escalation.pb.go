@@ -61,6 +61,8 @@ type EscalationEvent struct {
 	History       []*EscalationEvent     `protobuf:"bytes,34,rep,name=history,proto3" json:"history,omitempty"`    // redacted
 	Sequence      uint64                 `protobuf:"varint,35,opt,name=sequence,proto3" json:"sequence,omitempty"` // only within history
 	Ref           string                 `protobuf:"bytes,36,opt,name=ref,proto3" json:"ref,omitempty"`            // paged: what the far side calls the message it took
+	Trouble       *Trouble               `protobuf:"bytes,37,opt,name=trouble,proto3" json:"trouble,omitempty"`    // page_failed: error as data; opened: what stops a silent source
+	Ground        *Ground                `protobuf:"bytes,38,opt,name=ground,proto3" json:"ground,omitempty"`      // opened: the figures of rule
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -347,12 +349,95 @@ func (x *EscalationEvent) GetRef() string {
 	return ""
 }
 
+func (x *EscalationEvent) GetTrouble() *Trouble {
+	if x != nil {
+		return x.Trouble
+	}
+	return nil
+}
+
+func (x *EscalationEvent) GetGround() *Ground {
+	if x != nil {
+		return x.Ground
+	}
+	return nil
+}
+
+// Ground is what lies behind an escalation that is not about a post, in figures.
+type Ground struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Last          int64                  `protobuf:"varint,1,opt,name=last,proto3" json:"last,omitempty"`
+	Usual         float64                `protobuf:"fixed64,2,opt,name=usual,proto3" json:"usual,omitempty"`
+	Count         int64                  `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	Limit         int64                  `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ground) Reset() {
+	*x = Ground{}
+	mi := &file_earshot_v1_escalation_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ground) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ground) ProtoMessage() {}
+
+func (x *Ground) ProtoReflect() protoreflect.Message {
+	mi := &file_earshot_v1_escalation_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ground.ProtoReflect.Descriptor instead.
+func (*Ground) Descriptor() ([]byte, []int) {
+	return file_earshot_v1_escalation_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Ground) GetLast() int64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *Ground) GetUsual() float64 {
+	if x != nil {
+		return x.Usual
+	}
+	return 0
+}
+
+func (x *Ground) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Ground) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 var File_earshot_v1_escalation_proto protoreflect.FileDescriptor
 
 const file_earshot_v1_escalation_proto_rawDesc = "" +
 	"\n" +
 	"\x1bearshot/v1/escalation.proto\x12\n" +
-	"earshot.v1\"\xf0\x06\n" +
+	"earshot.v1\x1a\x18earshot/v1/mention.proto\"\xcb\a\n" +
 	"\x0fEscalationEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
 	"\n" +
@@ -392,7 +477,14 @@ const file_earshot_v1_escalation_proto_rawDesc = "" +
 	"\x04text\x18! \x01(\tR\x04text\x125\n" +
 	"\ahistory\x18\" \x03(\v2\x1b.earshot.v1.EscalationEventR\ahistory\x12\x1a\n" +
 	"\bsequence\x18# \x01(\x04R\bsequence\x12\x10\n" +
-	"\x03ref\x18$ \x01(\tR\x03refB7Z5github.com/earshot/earshot/proto/earshot/v1;earshotv1b\x06proto3"
+	"\x03ref\x18$ \x01(\tR\x03ref\x12-\n" +
+	"\atrouble\x18% \x01(\v2\x13.earshot.v1.TroubleR\atrouble\x12*\n" +
+	"\x06ground\x18& \x01(\v2\x12.earshot.v1.GroundR\x06ground\"^\n" +
+	"\x06Ground\x12\x12\n" +
+	"\x04last\x18\x01 \x01(\x03R\x04last\x12\x14\n" +
+	"\x05usual\x18\x02 \x01(\x01R\x05usual\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x03R\x05count\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\x03R\x05limitB7Z5github.com/earshot/earshot/proto/earshot/v1;earshotv1b\x06proto3"
 
 var (
 	file_earshot_v1_escalation_proto_rawDescOnce sync.Once
@@ -406,17 +498,21 @@ func file_earshot_v1_escalation_proto_rawDescGZIP() []byte {
 	return file_earshot_v1_escalation_proto_rawDescData
 }
 
-var file_earshot_v1_escalation_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_earshot_v1_escalation_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_earshot_v1_escalation_proto_goTypes = []any{
 	(*EscalationEvent)(nil), // 0: earshot.v1.EscalationEvent
+	(*Ground)(nil),          // 1: earshot.v1.Ground
+	(*Trouble)(nil),         // 2: earshot.v1.Trouble
 }
 var file_earshot_v1_escalation_proto_depIdxs = []int32{
 	0, // 0: earshot.v1.EscalationEvent.history:type_name -> earshot.v1.EscalationEvent
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 1: earshot.v1.EscalationEvent.trouble:type_name -> earshot.v1.Trouble
+	1, // 2: earshot.v1.EscalationEvent.ground:type_name -> earshot.v1.Ground
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_earshot_v1_escalation_proto_init() }
@@ -424,13 +520,14 @@ func file_earshot_v1_escalation_proto_init() {
 	if File_earshot_v1_escalation_proto != nil {
 		return
 	}
+	file_earshot_v1_mention_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_earshot_v1_escalation_proto_rawDesc), len(file_earshot_v1_escalation_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -849,6 +849,83 @@ func (x *Risk) GetDeadline() int64 {
 	return 0
 }
 
+// Trouble is a failure at the far side as data, for people of any language.
+type Trouble struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	Host          string                 `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	Status        int32                  `protobuf:"varint,3,opt,name=status,proto3" json:"status,omitempty"` // of HTTP; 0 when no answer came
+	Until         int64                  `protobuf:"varint,4,opt,name=until,proto3" json:"until,omitempty"`   // until when it asked for a pause
+	Said          string                 `protobuf:"bytes,5,opt,name=said,proto3" json:"said,omitempty"`      // in its own words, without what looks like a secret
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trouble) Reset() {
+	*x = Trouble{}
+	mi := &file_earshot_v1_mention_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trouble) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trouble) ProtoMessage() {}
+
+func (x *Trouble) ProtoReflect() protoreflect.Message {
+	mi := &file_earshot_v1_mention_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trouble.ProtoReflect.Descriptor instead.
+func (*Trouble) Descriptor() ([]byte, []int) {
+	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Trouble) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Trouble) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *Trouble) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *Trouble) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *Trouble) GetSaid() string {
+	if x != nil {
+		return x.Said
+	}
+	return ""
+}
+
 // Tagged is a mention with its verdict. Stream TAGGED, the archive.
 type Tagged struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -860,7 +937,7 @@ type Tagged struct {
 
 func (x *Tagged) Reset() {
 	*x = Tagged{}
-	mi := &file_earshot_v1_mention_proto_msgTypes[7]
+	mi := &file_earshot_v1_mention_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +949,7 @@ func (x *Tagged) String() string {
 func (*Tagged) ProtoMessage() {}
 
 func (x *Tagged) ProtoReflect() protoreflect.Message {
-	mi := &file_earshot_v1_mention_proto_msgTypes[7]
+	mi := &file_earshot_v1_mention_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +962,7 @@ func (x *Tagged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tagged.ProtoReflect.Descriptor instead.
 func (*Tagged) Descriptor() ([]byte, []int) {
-	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{7}
+	return file_earshot_v1_mention_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Tagged) GetMention() *Mention {
@@ -997,7 +1074,13 @@ const file_earshot_v1_mention_proto_rawDesc = "" +
 	"\x03end\x18\x04 \x01(\x05R\x03end\x12\x12\n" +
 	"\x04rule\x18\x05 \x01(\tR\x04rule\x12\x12\n" +
 	"\x04rung\x18\x06 \x01(\tR\x04rung\x12\x1a\n" +
-	"\bdeadline\x18\a \x01(\x03R\bdeadline\"f\n" +
+	"\bdeadline\x18\a \x01(\x03R\bdeadline\"w\n" +
+	"\aTrouble\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\x05R\x06status\x12\x14\n" +
+	"\x05until\x18\x04 \x01(\x03R\x05until\x12\x12\n" +
+	"\x04said\x18\x05 \x01(\tR\x04said\"f\n" +
 	"\x06Tagged\x12-\n" +
 	"\amention\x18\x01 \x01(\v2\x13.earshot.v1.MentionR\amention\x12-\n" +
 	"\averdict\x18\x02 \x01(\v2\x13.earshot.v1.VerdictR\averdictB7Z5github.com/earshot/earshot/proto/earshot/v1;earshotv1b\x06proto3"
@@ -1014,7 +1097,7 @@ func file_earshot_v1_mention_proto_rawDescGZIP() []byte {
 	return file_earshot_v1_mention_proto_rawDescData
 }
 
-var file_earshot_v1_mention_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_earshot_v1_mention_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_earshot_v1_mention_proto_goTypes = []any{
 	(*Mention)(nil), // 0: earshot.v1.Mention
 	(*Comment)(nil), // 1: earshot.v1.Comment
@@ -1023,7 +1106,8 @@ var file_earshot_v1_mention_proto_goTypes = []any{
 	(*Thread)(nil),  // 4: earshot.v1.Thread
 	(*Verdict)(nil), // 5: earshot.v1.Verdict
 	(*Risk)(nil),    // 6: earshot.v1.Risk
-	(*Tagged)(nil),  // 7: earshot.v1.Tagged
+	(*Trouble)(nil), // 7: earshot.v1.Trouble
+	(*Tagged)(nil),  // 8: earshot.v1.Tagged
 }
 var file_earshot_v1_mention_proto_depIdxs = []int32{
 	2, // 0: earshot.v1.Mention.author:type_name -> earshot.v1.Author
@@ -1053,7 +1137,7 @@ func file_earshot_v1_mention_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_earshot_v1_mention_proto_rawDesc), len(file_earshot_v1_mention_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

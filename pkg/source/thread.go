@@ -1,0 +1,33 @@
+package source
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/earshot/earshot/pkg/mention"
+)
+
+// maxComments bounds the answers shown below a post.
+const maxComments = 30
+
+// commentsOf returns posts, the answers to one, oldest first. Of too many the
+// latest stay, and ours.
+func commentsOf(posts []mention.Post, ours func(*mention.Post) bool) []mention.Comment {
+	var out []mention.Comment
+	for i := range posts {
+		if p := &posts[i]; p.Text != "" {
+			out = append(out, mention.Comment{
+				NativeID: p.NativeID, URL: p.URL, Author: cmp.Or(p.Author.Handle, p.Author.Name), Text: p.Text, At: p.PublishedAt, Ours: ours(p),
+			})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b mention.Comment) int { return a.At.Compare(b.At) })
+	over := len(out) - maxComments
+	return slices.DeleteFunc(out, func(c mention.Comment) bool {
+		if over > 0 && !c.Ours {
+			over--
+			return true
+		}
+		return false
+	})
+}
