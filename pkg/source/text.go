@@ -7,27 +7,28 @@ import (
 	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/text"
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 )
 
-// clean returns text without what a reader doesn't see or that would disturb
+// clean returns s without what a reader doesn't see or that would disturb
 // the text around it: control characters, invalid UTF-8, direction overrides.
 // Line breaks become \n, at most two in a row.
-func clean(text string) string {
-	if plain(text) {
-		return text
+func clean(s string) string {
+	if plain(s) {
+		return s
 	}
 	var b strings.Builder
-	b.Grow(len(text))
+	b.Grow(len(s))
 	breaks := 0
-	for _, r := range strings.ReplaceAll(text, "\r\n", "\n") {
+	for _, r := range strings.ReplaceAll(s, "\r\n", "\n") {
 		switch {
 		case r == '\r' || r == '\u2028' || r == '\u2029' || r == '\v' || r == '\f' || r == '\u0085':
 			r = '\n'
 		case r == '\t':
 			r = ' '
-		case r == utf8.RuneError, unicode.IsControl(r) && r != '\n', overrides(r), r == '\ufeff':
+		case r == utf8.RuneError, unicode.IsControl(r) && r != '\n', text.TurnsDirection(r), r == '\ufeff':
 			continue
 		}
 		if r == '\n' {
@@ -44,24 +45,25 @@ func clean(text string) string {
 
 // plain tells quickly that clean would change nothing: most posts are one line
 // of ordinary characters.
-func plain(text string) bool {
-	if text == "" {
+func plain(s string) bool {
+	if s == "" {
 		return true
 	}
-	for _, r := range text {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError || r == '\ufeff' || r == '\u2028' || r == '\u2029' || overrides(r) {
+	for _, r := range s {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError || r == '\ufeff' || r == '\u2028' || r == '\u2029' || text.TurnsDirection(r) {
 			return false
 		}
 	}
-	return strings.TrimSpace(text) == text
+	return strings.TrimSpace(s) == s
 }
 
-// overrides tells of the characters that embed, override or isolate a writing
-// direction.
-func overrides(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
-
-// line returns text cleaned, as one line.
-func line(text string) string { return strings.Join(strings.Fields(clean(text)), " ") }
+// line returns s cleaned, as one line; "" where nothing of it can be seen.
+func line(s string) string {
+	if s = strings.Join(strings.Fields(clean(s)), " "); !text.IsSeen(s) {
+		return ""
+	}
+	return s
+}
 
 // clip cuts text to at most n bytes, at the border of a character.
 func clip(text string, n int) string {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 // wellFormed checks what the package promises of every post.
@@ -17,7 +18,7 @@ func wellFormed(t *testing.T, p mention.Post) {
 		t.Errorf("incomplete: %+v", p)
 	}
 	for _, s := range []string{p.NativeID, p.URL, p.Author.ID, p.Author.Handle, p.Author.Name, p.Title, p.Text, p.Lang, p.Place.Name, p.Thread.ParentText} {
-		if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' || overrides(r) }) {
+		if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' || text.TurnsDirection(r) }) {
 			t.Errorf("not clean: %q", s)
 		}
 	}
@@ -50,6 +51,14 @@ func TestCleanText(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+func TestALineThatNobodySeesIsNone(t *testing.T) {
+	for in, want := range map[string]string{"\u200b\u2060": "", "\u202e\u200f": "", "\u3164": "", " a \n b ": "a b", "👩‍👧": "👩‍👧"} {
+		if got := line(in); got != want {
+			t.Errorf("line(%+q) = %+q, want %+q", in, got, want)
+		}
 	}
 }
 

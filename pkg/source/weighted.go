@@ -9,6 +9,8 @@ import (
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/earshot/earshot/pkg/text"
 )
 
 // weighted counts text as X does (twitter-text, configuration version 3): after
@@ -177,7 +179,7 @@ func domainChar(r rune) bool {
 	if r < utf8.RuneSelf {
 		return asciiAlnum(r)
 	}
-	return !unicode.IsSpace(r) && !unicode.IsControl(r) && !strings.ContainsRune("\ufffe\ufeff\uffff", r) && !overrides(r) && r != 0x200e && r != 0x200f && r != 0x61c
+	return !unicode.IsSpace(r) && !unicode.IsControl(r) && !strings.ContainsRune("\ufffe\ufeff\uffff", r) && !text.TurnsDirection(r) && r != 0x200e && r != 0x200f && r != 0x61c
 }
 
 // tweetDomain is the length of the longest domain at the beginning of text.

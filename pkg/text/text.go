@@ -100,9 +100,9 @@ func IsBoundary(s string, i int) bool {
 }
 
 // Valid returns s as clean text: bytes that are not UTF-8 become U+FFFD, line
-// ends become "\n", and control characters other than newline and tab, direction
-// overrides and noncharacters are dropped. It returns s itself where there is
-// nothing to mend.
+// ends become "\n", and control characters other than newline and tab, characters
+// that turn the direction ([TurnsDirection]) and noncharacters are dropped. It
+// returns s itself where there is nothing to mend.
 func Valid(s string) string {
 	for i, r := range s {
 		if r == utf8.RuneError || mended(r) != r {
@@ -128,6 +128,23 @@ func mend(s string, from int) string {
 	return b.String()
 }
 
+// TurnsDirection tells whether r embeds, overrides or isolates a direction of
+// writing, up to a character that may never come: what stands beside the text
+// would be turned with it.
+func TurnsDirection(r rune) bool { return r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 }
+
+// IsSeen tells whether anything of s can be seen: spaces, fillers and characters
+// that only join or vary others can't.
+func IsSeen(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool {
+		switch r {
+		case 0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0: // fillers, and the empty braille pattern
+			return false
+		}
+		return unicode.IsGraphic(r) && !unicode.In(r, unicode.White_Space, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+	})
+}
+
 // mended returns what Valid puts in place of r, or -1 for nothing.
 func mended(r rune) rune {
 	switch {
@@ -135,7 +152,7 @@ func mended(r rune) rune {
 		return r
 	case r == '\r', r == 0x85, r == 0x2028, r == 0x2029:
 		return '\n'
-	case r < 0xA0, r == 0x202D, r == 0x202E, r&0xFFFE == 0xFFFE, r >= 0xFDD0 && r <= 0xFDEF:
+	case r < 0xA0, TurnsDirection(r), r&0xFFFE == 0xFFFE, r >= 0xFDD0 && r <= 0xFDEF:
 		return -1
 	}
 	return r

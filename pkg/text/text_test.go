@@ -119,6 +119,7 @@ func TestValid(t *testing.T) {
 		{"line ends become newlines", "a\r\nb\rc\u2028d\u0085e", "a\nb\nc\nd\ne"},
 		{"control characters go", "a\x00\x1b[31mb\u009bc\x7f", "a[31mbc"},
 		{"direction overrides go", "a\u202eb", "ab"},
+		{"embedded and isolated directions go, marks stay", "a\u202bb\u2067c\u2069\u200fd", "abc\u200fd"},
 		{"noncharacters go", "a\uffffb\ufdd0", "ab"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -127,6 +128,18 @@ func TestValid(t *testing.T) {
 				t.Errorf("Valid(%+q) = %+q, want %+q", c.in, got, c.want)
 			}
 		})
+	}
+}
+
+func TestSeen(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]bool{
+		"": false, " \u3000\n": false, "\u200b\u2060\u200f\u00ad": false, "\u2800\u3164\u115f": false, "\ufe0f\u034f": false,
+		"a": true, "。": true, "👩‍👧": true, " \u200bあ": true, "\u0301": true,
+	} {
+		if got := IsSeen(in); got != want {
+			t.Errorf("IsSeen(%+q) = %v", in, got)
+		}
 	}
 }
 

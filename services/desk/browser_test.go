@@ -211,3 +211,30 @@ func TestTypedTextWaitsWhereItWasTyped(t *testing.T) {
 	w.key("n")
 	w.until(`document.querySelector("#note-text")?.value === "call the shop"`)
 }
+
+func TestTextsBeginWhereTheirScriptBegins(t *testing.T) {
+	b := newBench(t)
+	m := b.mention(mention.Post{
+		Platform: "x", NativeID: "1", Source: "feed", Text: "هل يعمل Kumo؟", Author: mention.Author{Handle: "m", Name: "محمد (24)"},
+	}, mention.Verdict{Lang: "ar", Intent: mention.Question})
+	w := b.window(t, b.as("aya", everywhere, identity.Agent))
+	w.run(chromedp.Navigate(b.server.URL + "/queue?case=" + string(m.ID)))
+	w.until(`!!document.querySelector(".said .body")`)
+	// The first and the last letter of an element, as seen.
+	w.eval(`window.seen = (q, at) => {
+		const texts = document.createTreeWalker(document.querySelector(q), NodeFilter.SHOW_TEXT), all = [];
+		while (texts.nextNode()) all.push(texts.currentNode);
+		const node = at ? all.at(-1) : all[0], range = document.createRange(), i = at ? node.length - 1 : 0;
+		range.setStart(node, i); range.setEnd(node, i + 1);
+		return range.getBoundingClientRect().left;
+	}; 1`)
+	for _, q := range []string{".said .body", "#rows .row-text", ".said .post-head bdi"} {
+		if w.eval(fmt.Sprintf(`seen(%q, 0) > seen(%q, 1)`, q, q)) != true {
+			t.Errorf("%s runs from the left", q)
+		}
+	}
+	w.eval(`{ const el = document.createElement("textarea"); el.id = "probe"; document.body.append(el); }; 1`)
+	if got := w.eval(`getComputedStyle(document.getElementById("probe")).unicodeBidi`); got != "plaintext" {
+		t.Errorf("a field has the direction of the page: %v", got)
+	}
+}

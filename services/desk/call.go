@@ -22,6 +22,7 @@ import (
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 // route is one row of the table of routes.
@@ -206,9 +207,9 @@ func seesOf(v identity.Viewer) search.Viewer {
 // part is the piece of the page that the script asks for; empty for all of it.
 func (c *call) part() string { return c.r.Header.Get("Earshot-Part") }
 
-// form returns a form value without the line ends that forms add.
+// form returns a form value as clean text, without the line ends that forms add.
 func (c *call) form(name string) string {
-	return strings.ReplaceAll(strings.TrimSpace(c.r.PostFormValue(name)), "\r\n", "\n")
+	return strings.TrimSpace(text.Valid(c.r.PostFormValue(name)))
 }
 
 // frame is what every page of the caller shares.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"golang.org/x/text/unicode/bidi"
 
 	"github.com/earshot/earshot/pkg/config"
 )
@@ -116,9 +117,26 @@ func fill(text string, args []any) string {
 	}
 	pairs := make([]string, 0, 2*len(args))
 	for i, arg := range args {
-		pairs = append(pairs, "{"+strconv.Itoa(i)+"}", fmt.Sprint(arg))
+		pairs = append(pairs, "{"+strconv.Itoa(i)+"}", isolated(fmt.Sprint(arg)))
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// isolated keeps the direction of s to itself where it stands within a sentence:
+// what runs from right to left would turn numbers and marks beside it.
+func isolated(s string) string {
+	turns := func(r rune) bool {
+		if r < 0x590 {
+			return false
+		}
+		p, _ := bidi.LookupRune(r)
+		return p.Class() == bidi.R || p.Class() == bidi.AL
+	}
+	if !strings.ContainsFunc(s, turns) {
+		return s
+	}
+	const isolate, end = "\u2068", "\u2069"
+	return isolate + s + end
 }
 
 // acceptLanguage picks the interface language from a browser's header, which

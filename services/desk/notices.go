@@ -143,7 +143,7 @@ func (c *call) toldText(n *casework.Notice) string {
 }
 
 func aboutCase(d *search.Document) string {
-	return authorOf(d.AuthorHandle, d.AuthorName) + ": " + shorten(text.Mask(d.Content()), 40)
+	return isolated(authorOf(d.AuthorHandle, d.AuthorName)) + ": " + shorten(text.Mask(d.Content()), 40)
 }
 
 // pushTold is a notice as an event of the stream: its words and where they lead.

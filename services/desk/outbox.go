@@ -86,7 +86,7 @@ func (c *call) outbox() error {
 func (c *call) outboxRows(s *casework.State, which string) []outboxRow {
 	say, base := c.l.say, "/cases/"+string(s.ID)
 	m := &s.Mention
-	row := outboxRow{Href: base, Number: "No. " + itoa(s.Number), Brand: c.brandName(m.Brand), To: authorOf(m.Author.Handle, m.Author.Name) + " · " + c.platform(m.Platform)}
+	row := outboxRow{Href: base, Number: "No. " + itoa(s.Number), Brand: c.brandName(m.Brand), To: isolated(authorOf(m.Author.Handle, m.Author.Name)) + " · " + c.platform(m.Platform)}
 	act := func(label, path string, ask bool) {
 		row.Actions = append(row.Actions, actionView{Label: say(label), Action: base + path, Ask: ask, Fields: []pair{{"back", "/outbox?list=" + which}}})
 	}

@@ -244,3 +244,17 @@ func TestKindsAreExplainedInEveryLanguage(t *testing.T) {
 func ofProgram(key string) bool {
 	return (strings.HasPrefix(key, "kind.") || strings.HasPrefix(key, "key.")) && (strings.HasSuffix(key, ".doc") || strings.HasSuffix(key, ".hint"))
 }
+
+func TestNamesTurnNoSentence(t *testing.T) {
+	words, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"@aya": "@aya has this", "青木": "青木 has this", "محمد (24)": "\u2068محمد (24)\u2069 has this", "@שלום": "\u2068@שלום\u2069 has this",
+	} {
+		if got := words["en"].say("case.held", name); got != want {
+			t.Errorf("got %+q, want %+q", got, want)
+		}
+	}
+}
