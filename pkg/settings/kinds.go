@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/config"
@@ -17,6 +19,7 @@ import (
 	"github.com/earshot/earshot/pkg/notify"
 	"github.com/earshot/earshot/pkg/query"
 	"github.com/earshot/earshot/pkg/source"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 // The sets of settings.
@@ -109,15 +112,24 @@ type Brand struct {
 	Peer bool `json:"peer,omitempty"`
 }
 
+// checkName wants a name that people can read in a list.
+func checkName(name string) error {
+	switch {
+	case strings.TrimSpace(name) == "":
+		return config.Invalid("name", "required")
+	case !text.IsSeen(name) || text.Valid(name) != name || strings.ContainsAny(name, "\n\t") || utf8.RuneCountInString(name) > 100:
+		return config.Invalid("name", "want 1 to 100 characters on one line")
+	}
+	return nil
+}
+
 // Validate reports everything that is wrong with b.
 func (b *Brand) Validate() error {
 	var errs []error
 	if !idPattern.MatchString(b.ID) || strings.Contains(b.ID, "_") {
 		errs = append(errs, config.Invalid("id", "%q: want a-z, 0-9 and -, up to 64", b.ID))
 	}
-	if b.Name == "" {
-		errs = append(errs, config.Invalid("name", "required"))
-	}
+	errs = append(errs, checkName(b.Name))
 	if !slices.Contains([]string{"", "ja", "en"}, b.Lang) {
 		errs = append(errs, config.Invalid("lang", "%q: want ja, en or nothing", b.Lang))
 	}
@@ -214,7 +226,7 @@ func (s *Source) Validate() error {
 	if s.HoldSeconds < -1 || s.HoldSeconds > 3600 {
 		return config.Invalid("hold_seconds", "%d: want up to 3600, 0 for the brand's time or -1 for none", s.HoldSeconds)
 	}
-	return inConfig(k.Check(s.Config))
+	return errors.Join(checkName(cmp.Or(s.Name, s.ID)), inConfig(k.Check(s.Config)))
 }
 
 // Seal returns s, which must be valid, with its secrets sealed, for a look at
@@ -253,7 +265,7 @@ func (n *Notifier) Validate() error {
 	if i < 0 {
 		return config.Invalid("kind", "there is no notifier %q", n.Kind)
 	}
-	return inConfig(notify.Kinds[i].Check(n.Config))
+	return errors.Join(checkName(cmp.Or(n.Name, n.ID)), inConfig(notify.Kinds[i].Check(n.Config)))
 }
 
 func (n *Notifier) index() int {
@@ -306,9 +318,7 @@ func (t *Team) Validate() error {
 	if !idPattern.MatchString(t.ID) {
 		errs = append(errs, config.Invalid("id", "%q: want a-z, 0-9, - and _, up to 64", t.ID))
 	}
-	if strings.TrimSpace(t.Name) == "" {
-		errs = append(errs, config.Invalid("name", "required"))
-	}
+	errs = append(errs, checkName(t.Name))
 	if t.Capacity < 0 || t.Capacity > 1000 {
 		errs = append(errs, config.Invalid("capacity", "%d: want up to 1000, or 0 to give out nothing", t.Capacity))
 	}

@@ -128,6 +128,7 @@ type templateView struct {
 	Export    string
 	Back      string // where a sending back is posted
 	Notice    *notice
+	Based     string // the version of the setting that the form shows
 }
 
 type lengthView struct {
@@ -184,6 +185,8 @@ type brandView struct {
 	Preview  *queryPreview
 	History  []eventView
 	May      bool
+	Notice   *notice
+	Version  string // of the brand that the form shows
 	// Proposals are what staff would have the query leave out.
 	Proposals []proposalView
 }

@@ -27,7 +27,7 @@ func (c *call) brands() error {
 		if !c.viewer.Can(identity.View, b.ID) {
 			continue
 		}
-		row := brandRow{Href: "/brands/" + b.ID, ID: b.ID, Name: b.Name, Query: b.Query, On: true}
+		row := brandRow{Href: "/brands/" + b.ID, ID: b.ID, Name: b.Called(c.l.lang), Query: b.Query, On: true}
 		if _, err := query.Parse(b.Query); err != nil {
 			row.Error = c.l.queryTrouble(err)
 		}
@@ -82,7 +82,10 @@ func (c *call) showBrand(status int, b settings.Brand, wrong map[string]string, 
 	if isNew {
 		title = say("brand.new")
 	}
-	v.frame = c.frame(title, "/brands")
+	v.frame, v.Version = c.frame(title, "/brands"), itoa(c.based(settings.Brands.Version(c.Settings, b.ID)))
+	if status == http.StatusConflict {
+		v.Notice = c.overtakenNotice()
+	}
 	v.Fields = []field{{Name: "name", Label: say("brand.name"), Value: b.Name, Required: true, Error: wrong["name"]}}
 	if isNew {
 		v.Fields = append(v.Fields, field{Name: "id", Label: say("brand.id"), Value: b.ID, Hint: say("brand.id_hint"), Mono: true, Error: wrong["id"]})
@@ -183,11 +186,13 @@ func (c *call) saveBrand() error {
 			b.ID = "brand-" + newID()[:6]
 		}
 		version = settings.Brands.Version(c.Settings, b.ID)
-		if _, taken := settings.Brands.Get(c.Settings, b.ID); taken {
+		if _, taken := settings.Brands.Get(c.Settings, b.ID); taken || b.ID == "new" {
 			wrong["id"] = c.l.say("form.taken")
-		} else if notSlug.MatchString(strings.ReplaceAll(b.ID, "-", "")) || len(b.ID) > 64 {
+		} else if !shortName.MatchString(b.ID) {
 			wrong["id"] = c.l.say("form.slug")
 		}
+	} else {
+		version = c.based(version)
 	}
 	if _, err := query.Parse(b.Query); err != nil {
 		wrong["query"] = c.l.queryTrouble(err)
@@ -195,7 +200,14 @@ func (c *call) saveBrand() error {
 	if len(wrong) > 0 {
 		return c.showBrand(http.StatusUnprocessableEntity, b, wrong, false)
 	}
-	if err := settings.Brands.Put(c.ctx, c.Settings, c.viewer.Actor(), b.ID, version, b); err != nil {
+	err = settings.Brands.Put(c.ctx, c.Settings, c.viewer.Actor(), b.ID, version, b)
+	if c.overtaken(err) {
+		return c.showBrand(http.StatusConflict, b, wrong, false)
+	}
+	if wrong := c.l.mistaken(err, func(key string) string { return key }); wrong != nil {
+		return c.showBrand(http.StatusUnprocessableEntity, b, wrong, false)
+	}
+	if err != nil {
 		return err
 	}
 	c.flash(&flash{Text: c.l.say("done.saved")})

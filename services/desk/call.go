@@ -212,6 +212,31 @@ func (c *call) form(name string) string {
 	return strings.TrimSpace(text.Valid(c.r.PostFormValue(name)))
 }
 
+// based is the version of a setting that a form was filled in on: the one it
+// carries, or the one there is now.
+func (c *call) based(now uint64) uint64 {
+	if version := c.form("version"); version != "" {
+		return uint64(atoi(version))
+	}
+	return now
+}
+
+// overtaken tells whether err says that somebody changed the setting since its form
+// was opened. The form is shown again with what was typed, and saving that is on
+// purpose: it is based on what there is now.
+func (c *call) overtaken(err error) bool {
+	if !errors.Is(err, settings.ErrStale) {
+		return false
+	}
+	c.r.PostForm.Del("version")
+	return true
+}
+
+// overtakenNotice says so above the form.
+func (c *call) overtakenNotice() *notice {
+	return &notice{Kind: "error", Title: c.l.say("error.conflict"), Text: c.l.say("rules.stale")}
+}
+
 // frame is what every page of the caller shares.
 func (c *call) frame(title, path string) frame {
 	f := frame{locale: c.l, Title: title, Path: path, Theme: c.look.Theme, Density: c.look.density()}
@@ -514,7 +539,7 @@ func (c *call) brandOptions(a identity.Action, on ...string) []option {
 	var out []option
 	for _, b := range settings.Brands.List(c.Settings) {
 		if c.viewer.Can(a, b.ID) {
-			out = append(out, option{Value: b.ID, Label: b.Name, On: slices.Contains(on, b.ID)})
+			out = append(out, option{Value: b.ID, Label: b.Called(c.l.lang), On: slices.Contains(on, b.ID)})
 		}
 	}
 	return out

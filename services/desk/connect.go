@@ -29,7 +29,8 @@ type family struct {
 	brand             bool   // can be bound to a brand
 	kinds             []kindView
 	get               func(*settings.Store, string) (connected, bool)
-	put               func(c *call, v connected) error
+	put               func(c *call, v connected, version uint64) error
+	version           func(*settings.Store, string) uint64
 }
 
 // kindView is a kind that can be chosen.
@@ -71,8 +72,9 @@ func sourceFamily() family {
 		v, ok := settings.Sources.Get(store, id)
 		return connected{v.ID, v.Name, v.Kind, v.Brand, v.Off, v.HoldSeconds, v.Config}, ok
 	}
-	s.put = func(c *call, v connected) error {
-		return settings.Sources.Put(c.ctx, c.Settings, c.viewer.Actor(), v.id, settings.Sources.Version(c.Settings, v.id),
+	s.version = settings.Sources.Version
+	s.put = func(c *call, v connected, version uint64) error {
+		return settings.Sources.Put(c.ctx, c.Settings, c.viewer.Actor(), v.id, version,
 			settings.Source{ID: v.id, Name: v.name, Kind: v.kind, Brand: v.brand, Off: v.off, HoldSeconds: v.hold, Config: v.config})
 	}
 	return s
@@ -87,8 +89,9 @@ func notifierFamily() family {
 		v, ok := settings.Notifiers.Get(store, id)
 		return connected{id: v.ID, name: v.Name, kind: v.Kind, off: v.Off, config: v.Config}, ok
 	}
-	s.put = func(c *call, v connected) error {
-		return settings.Notifiers.Put(c.ctx, c.Settings, c.viewer.Actor(), v.id, settings.Notifiers.Version(c.Settings, v.id),
+	s.version = settings.Notifiers.Version
+	s.put = func(c *call, v connected, version uint64) error {
+		return settings.Notifiers.Put(c.ctx, c.Settings, c.viewer.Actor(), v.id, version,
 			settings.Notifier{ID: v.id, Name: v.name, Kind: v.kind, Off: v.off, Config: v.config})
 	}
 	return s
@@ -151,7 +154,7 @@ func (c *call) connectionForm(s family, v connected, kind *kindView, wrong map[s
 	}
 	general := []field{{Name: "name", Label: say("connect.name"), Value: v.name, Required: true, Error: wrong["name"]}}
 	if s.brand {
-		brand := field{Name: "brand", Label: say("connect.brand"), Type: "select", Hint: say("connect.brand_hint"), Plain: true}
+		brand := field{Name: "brand", Label: say("connect.brand"), Type: "select", Hint: say("connect.brand_hint"), Plain: true, Error: wrong["brand"]}
 		brand.Options = append(brand.Options, option{Value: "", Label: say("connect.any_brand"), On: v.brand == ""})
 		brand.Options = append(brand.Options, c.brandOptions(identity.Configure, v.brand)...)
 		general = append(general, brand)
@@ -171,6 +174,9 @@ func (c *call) connectionForm(s family, v connected, kind *kindView, wrong map[s
 	if v.id == "" && kind.consents {
 		page.First = pair{"then", "consent"}
 		page.FirstButton = say("consent.save")
+	}
+	if v.id != "" {
+		page.Hidden = append(page.Hidden, pair{"version", itoa(c.based(s.version(c.Settings, v.id)))})
 	}
 	if text := wrong[""]; text != "" {
 		page.Notice = &notice{Kind: "error", Title: say("error.input"), Text: text, Kept: say("form.kept")}
@@ -287,10 +293,21 @@ func (c *call) typedConnection(s family) (connected, *kindView, map[string]strin
 	if err != nil {
 		return v, nil, nil, err
 	}
-	v.hold, _ = strconv.Atoi(c.form("hold"))
 	v.name, v.brand, v.off, v.kind = c.form("name"), c.form("brand"), c.form("off") == "on", kind.Name
 	raw, wrong, err := c.typedConfig(kind.fields, v.config)
 	v.config = raw
+	if s.brand {
+		v.hold = 0
+		if text := c.form("hold"); text != "" {
+			n, err := strconv.ParseInt(text, 10, 32)
+			if v.hold = int(n); err != nil {
+				wrong["hold_seconds"] = c.l.say("form.number")
+			}
+		}
+		if v.brand != "" && !slices.ContainsFunc(c.brandOptions(identity.Configure), func(o option) bool { return o.Value == v.brand }) {
+			wrong["brand"] = c.l.say("form.unknown")
+		}
+	}
 	return v, kind, wrong, err
 }
 
@@ -312,7 +329,10 @@ func (c *call) saveConnection(s family) error {
 		v.id = kind.Name + "-" + newID()[:6]
 		v.off = v.off || asks
 	}
-	if err := s.put(c, v); err != nil {
+	if err := s.put(c, v, c.based(s.version(c.Settings, v.id))); err != nil {
+		if c.overtaken(err) {
+			return c.showConnection(http.StatusConflict, s, v, kind, map[string]string{"": c.l.say("rules.stale")})
+		}
 		wrong := c.l.mistakes(err)
 		if wrong == nil {
 			return err

@@ -107,7 +107,7 @@ func (c *call) notConnected(v connected, kind *kindView, why *notice) error {
 
 func (c *call) switchOn(v connected) error {
 	v.off = false
-	return sourceFamily().put(c, v)
+	return sourceFamily().put(c, v, settings.Sources.Version(c.Settings, v.id))
 }
 
 // connectedNotice says who has just let a source in.

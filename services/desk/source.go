@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -188,7 +189,7 @@ func (c *call) faring(page *sourceView, v connected) {
 	p, cov, err := c.heardOf(s)
 	if err != nil {
 		c.Log.Warn("progress not read", "source", v.id, "error", err)
-		page.Notice = &notice{Kind: "stale", Title: c.l.say("source.unread"), Text: c.l.say("source.unread_text")}
+		page.Notice = cmp.Or(page.Notice, &notice{Kind: "stale", Title: c.l.say("source.unread"), Text: c.l.say("source.unread_text")})
 	}
 	page.Tabs = c.coverageTabs("/sources/"+v.id, c.days())
 	heard := c.l.strip(cov, c.days())
@@ -199,7 +200,7 @@ func (c *call) faring(page *sourceView, v connected) {
 	defer cancel()
 	a, err := bus.Ask[string, source.Abilities](ctx, c.Bus, "fetcher", "abilities", v.id)
 	if err != nil {
-		page.Notice = c.askedInVain(err)
+		page.Notice = cmp.Or(page.Notice, c.askedInVain(err)) // what is wrong with the form goes first
 		return
 	}
 	if a.Receives {

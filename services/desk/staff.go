@@ -115,7 +115,10 @@ func (c *call) showPerson(status int, s identity.Staff, isNew bool, wrong map[st
 		}}},
 	}
 	if options := c.brandOptions(identity.Manage, brands...); len(options) > 0 {
-		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "brands", Label: say("staff.brands") + " (" + say("staff.all_brands_hint") + ")", Type: "check", Options: options})
+		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "brands", Label: say("staff.brands") + " (" + say("staff.all_brands_hint") + ")", Type: "check", Options: options, Error: wrong["brands"]})
+	}
+	if status == http.StatusConflict {
+		v.Notice = c.overtakenNotice()
 	}
 	if isNew {
 		v.Button, v.Lead = say("staff.make_link"), say("staff.invite_lead", int(c.SignIn.Invitation.Hours()/24))
@@ -132,6 +135,7 @@ func (c *call) showPerson(status int, s identity.Staff, isNew bool, wrong map[st
 		}
 		v.Groups[0].Fields = append(v.Groups[0].Fields, lang)
 	} else {
+		v.Hidden = []pair{{"version", itoa(c.based(settings.Staff.Version(c.Settings, s.ID)))}}
 		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "off", Label: say("staff.account"), Type: "check", Options: []option{{Value: "on", Label: say("staff.disable"), On: s.Disabled}}})
 		v.Lead = say("staff.no_password")
 		cred, _ := settings.Credentials.Get(c.Settings, s.ID)
@@ -181,6 +185,9 @@ func (c *call) savePerson() error {
 		s.Grants = append(s.Grants, g)
 	}
 	wrong := c.personWrong(&s, isNew)
+	if !c.knowsBrands(brands) {
+		wrong["brands"] = c.l.say("form.unknown")
+	}
 	if len(wrong) > 0 {
 		return c.showPerson(http.StatusUnprocessableEntity, s, isNew, wrong)
 	}
@@ -200,7 +207,11 @@ func (c *call) savePerson() error {
 		})
 		return c.invite(s, teams)
 	}
-	if err := settings.Staff.Put(c.ctx, c.Settings, c.viewer.Actor(), s.ID, settings.Staff.Version(c.Settings, s.ID), s); err != nil {
+	err = settings.Staff.Put(c.ctx, c.Settings, c.viewer.Actor(), s.ID, c.based(settings.Staff.Version(c.Settings, s.ID)), s)
+	if c.overtaken(err) {
+		return c.showPerson(http.StatusConflict, s, false, nil)
+	}
+	if err != nil {
 		return err
 	}
 	if s.Disabled {
@@ -210,6 +221,14 @@ func (c *call) savePerson() error {
 	}
 	c.flash(&flash{Text: c.l.say("done.saved")})
 	return c.back("/staff")
+}
+
+// knowsBrands tells whether each of brands is one that rights can be given for.
+func (c *call) knowsBrands(brands []string) bool {
+	options := c.brandOptions(identity.Manage)
+	return !slices.ContainsFunc(brands, func(b string) bool {
+		return b != identity.AllBrands && !slices.ContainsFunc(options, func(o option) bool { return o.Value == b })
+	})
 }
 
 func (c *call) personWrong(s *identity.Staff, isNew bool) map[string]string {
@@ -285,13 +304,13 @@ func (c *call) newToken() error {
 
 func (c *call) showNewToken(status int, wrong map[string]string) error {
 	say := c.l.say
-	scope := field{Name: "scope", Label: say("token.scopes"), Type: "radio"}
+	scope := field{Name: "scope", Label: say("token.scopes"), Type: "radio", Error: wrong["scope"]}
 	for i, s := range identity.Scopes {
 		scope.Options = append(scope.Options, option{Value: string(s), Label: say("scope." + string(s)), On: i == 0})
 	}
 	fields := []field{{Name: "name", Label: say("token.name"), Value: c.form("name"), Required: true, Error: wrong["name"], Hint: say("token.name_hint")}, scope}
 	if options := c.brandOptions(identity.Manage); len(options) > 0 {
-		fields = append(fields, field{Name: "brands", Label: say("staff.brands") + " (" + say("staff.all_brands_hint") + ")", Type: "check", Options: options})
+		fields = append(fields, field{Name: "brands", Label: say("staff.brands") + " (" + say("staff.all_brands_hint") + ")", Type: "check", Options: options, Error: wrong["brands"]})
 	}
 	fields = append(fields, field{Name: "days", Label: say("token.days"), Type: "number", Hint: say("token.days_hint"), Error: wrong["days"]})
 	return c.show(status, "form", "page", &formView{
@@ -321,6 +340,12 @@ func (c *call) makeToken() error {
 		expires = c.l.now.AddDate(0, 0, n)
 	}
 	c.nameWrong(wrong, c.form("name"), "")
+	if !c.knowsBrands(brands) {
+		wrong["brands"] = c.l.say("form.unknown")
+	}
+	if !slices.Contains(identity.Scopes, identity.Scope(c.form("scope"))) {
+		wrong["scope"] = c.l.say("form.unknown")
+	}
 	if len(wrong) > 0 {
 		return c.showNewToken(http.StatusUnprocessableEntity, wrong)
 	}

@@ -286,11 +286,11 @@ func (c *call) saveWish() error {
 	}
 	if w.ID == "" {
 		w.ID = newID()
-	} else if based := c.form("version"); based != "" {
-		version = uint64(atoi(based))
+	} else {
+		version = c.based(version)
 	}
 	err = settings.Wishes.Put(c.ctx, c.Settings, c.viewer.Actor(), w.ID, version, w)
-	if errors.Is(err, settings.ErrStale) {
+	if c.overtaken(err) {
 		return c.showWish(http.StatusConflict, w, settings.Wishes.Version(c.Settings, w.ID), map[string]string{"": c.l.say("rules.stale")})
 	}
 	if wrong := c.l.mistakenAt(err); err != nil && wrong != nil {

@@ -191,7 +191,11 @@ func (c *call) showTemplate(status int, t *casework.Template, wrong map[string]s
 	} else if _, past := c.due(t); past {
 		v.Notice = &notice{Kind: "stale", Title: say("tmpl.review_past", t.ReviewBy), Text: say("tmpl.review_text")}
 	}
+	if status == http.StatusConflict {
+		v.Notice = c.overtakenNotice()
+	}
 	if t.ID != "" {
+		v.Based = itoa(c.based(settings.Templates.Version(c.Settings, t.ID)))
 		if c.viewer.CanSomewhere(identity.Export) {
 			v.Export = "/templates.yaml?id=" + t.ID
 		}
@@ -397,7 +401,11 @@ func (c *call) saveTemplate() error {
 	if id == "" {
 		t.ID = newID()
 	}
-	return c.putTemplate(t, version, "done.saved")
+	err = c.putTemplate(t, c.based(version), "done.saved")
+	if c.overtaken(err) {
+		return c.showTemplate(http.StatusConflict, &t, nil)
+	}
+	return err
 }
 
 // putTemplate stores t and returns to it.

@@ -1,0 +1,86 @@
+package desk
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/settings"
+)
+
+// in has the visitor read the desk in a language.
+func (v *visitor) in(lang string) *visitor {
+	v.client.Jar.SetCookies(v.address(), []*http.Cookie{{Name: lookCookie, Value: url.Values{"lang": {lang}}.Encode()}})
+	return v
+}
+
+var formVersion = regexp.MustCompile(`name="version" value="(\d+)"`)
+
+func TestTwoWhoEditTheSameSetting(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.template()
+	b.put(settings.Sources.Put(t.Context(), b.Settings, "cli", "news", 0, settings.Source{ID: "news", Name: "News", Kind: "hackernews"}))
+	b.put(settings.Notifiers.Put(t.Context(), b.Settings, "cli", "drill", 0, settings.Notifier{ID: "drill", Name: "Drill", Kind: "sandbox"}))
+	b.as("ken", everywhere, identity.Agent)
+	one, two := b.as("ada", everywhere, identity.Admin, identity.PRLead), b.as("ben", everywhere, identity.Admin, identity.PRLead)
+	for path, form := range map[string][]string{
+		"/brands/kumo":     {"query", "kumo"},
+		"/sources/news":    nil,
+		"/notifiers/drill": nil,
+		"/staff/ken":       {"email", "ken@kumo.example", "roles", "agent"},
+		"/templates/hold":  {"lang", "en", "kind", "first", "apology", "none", "body", "Hello."},
+	} {
+		opened := func(a answer) string {
+			t.Helper()
+			m := formVersion.FindStringSubmatch(a.body)
+			if m == nil {
+				t.Fatalf("%s carries no version", path)
+			}
+			return m[1]
+		}
+		first, second := opened(one.want(one.get(path), 200)), opened(two.want(two.get(path), 200))
+		one.want(one.post(path, append([]string{"version", first, "name", "Theirs"}, form...)...), 303)
+		stale := two.want(two.post(path, append([]string{"version", second, "name", "Mine"}, form...)...), 409, "Somebody changed this", `value="Mine"`)
+		one.want(one.get(path), 200, "Theirs", `!value="Mine"`)
+		two.want(two.post(path, append([]string{"version", opened(stale), "name", "Mine"}, form...)...), 303)
+		one.want(one.get(path), 200, `value="Mine"`)
+	}
+}
+
+func TestWhatNoFormSends(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	v := b.as("ada", everywhere, identity.Admin).in("ja")
+	long := strings.Repeat("x", 101)
+	for _, c := range []struct {
+		name, path string
+		form       []string
+		want       string
+	}{
+		{"an id that begins with a hyphen", "/brands/new", []string{"name", "Acme", "id", "-1", "query", "acme"}, "英小文字・数字・ハイフン"},
+		{"the id of the form", "/brands/new", []string{"name", "Acme", "id", "new", "query", "acme"}, "すでに使われています"},
+		{"a long name", "/brands/new", []string{"name", long, "id", "acme", "query", "acme"}, "1〜100文字"},
+		{"a name that nobody sees", "/brands/new", []string{"name", "\u200b\u3164", "id", "acme", "query", "acme"}, "1〜100文字"},
+		{"a long name of a source", "/sources/new", []string{"kind", "hackernews", "name", long}, "1〜100文字"},
+		{"a long name of a notifier", "/notifiers/new", []string{"kind", "sandbox", "name", long}, "1〜100文字"},
+		{"seconds that are no number", "/sources/new", []string{"kind", "hackernews", "name", "News", "hold", "soon"}, "数字を入力"},
+		{"a brand that is none", "/sources/new", []string{"kind", "hackernews", "name", "News", "brand", "nowhere"}, "選び直してください"},
+		{"rights for a brand that is none", "/staff/new", []string{"name", "Ken", "email", "ken@kumo.example", "roles", "agent", "brands", "nowhere"}, "選び直してください"},
+		{"a token for a brand that is none", "/tokens/new", []string{"name", "x", "scope", "read", "brands", "nowhere"}, "選び直してください"},
+		{"a scope that is none", "/tokens/new", []string{"name", "x", "scope", "root"}, "選び直してください"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := v.post(c.path, c.form...)
+			if a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, c.want) {
+				t.Errorf("status %d, wanted %q\n%s", a.StatusCode, c.want, short(a.body))
+			}
+		})
+	}
+	if n := len(settings.Brands.List(b.Settings)) + len(settings.Sources.List(b.Settings)) + len(settings.Notifiers.List(b.Settings)) + len(settings.Tokens.List(b.Settings)); n != 2 {
+		t.Errorf("%d settings, two brands were there", n)
+	}
+}
