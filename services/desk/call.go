@@ -96,7 +96,7 @@ func (d *Desk) adapt(r route) http.Handler {
 			err = c.admit(r)
 		}
 		if err == nil && req.Method == http.MethodPost && !r.api() {
-			err = parse(req, upload) // here, so that a form too large is said to be
+			err = c.parse(upload) // here, so that a form too large is said to be
 		}
 		if err == nil {
 			err = r.handle(c)
@@ -107,11 +107,15 @@ func (d *Desk) adapt(r route) http.Handler {
 	})
 }
 
-func parse(req *http.Request, upload bool) error {
+func (c *call) parse(upload bool) error {
+	err := c.r.ParseForm()
 	if upload {
-		return req.ParseMultipartForm(8 << 20)
+		err = c.r.ParseMultipartForm(8 << 20)
 	}
-	return req.ParseForm()
+	if _, large := errors.AsType[*http.MaxBytesError](err); err == nil || large {
+		return err
+	}
+	return &inputError{c.l.say("error.form")}
 }
 
 // identify finds out who asks and how they like their pages.
@@ -364,8 +368,8 @@ func (c *call) judge(err error) failure {
 	if len(fieldErrors(err)) > 0 { // of a setting that has no form of its own
 		return failure{http.StatusUnprocessableEntity, "input", say("error.input"), c.l.why(err), queue}
 	}
-	if q, ok := errors.AsType[*search.QueryError](err); ok {
-		return failure{http.StatusBadRequest, "input", say("error.input"), q.Error(), queue}
+	if _, ok := errors.AsType[*search.QueryError](err); ok {
+		return failure{http.StatusBadRequest, "input", say("error.input"), say("error.query"), queue}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return failure{http.StatusRequestEntityTooLarge, "too_large", say("error.large"), say("error.large_text"), queue}

@@ -152,13 +152,19 @@ func (c *call) snooze() error {
 // merge folds the case into another one, named by the number that people read
 // out.
 func (c *call) merge() error {
-	number := strings.TrimLeft(c.form("into"), "#No. ")
-	res, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Where: map[search.Field][]string{search.FieldNumber: {number}}, Limit: 1})
+	unknown := func() error {
+		return c.refused(&casework.Refused{Code: casework.CodeInput, Text: c.l.say("ask.merge_unknown")}, caseOptions{})
+	}
+	number, err := strconv.ParseUint(strings.TrimLeft(c.form("into"), "#No. "), 10, 48)
+	if err != nil {
+		return unknown()
+	}
+	res, err := c.Index.Search(c.ctx, search.Query{Viewer: c.sees(), Where: map[search.Field][]string{search.FieldNumber: {itoa(number)}}, Limit: 1})
 	if err != nil {
 		return err
 	}
-	if _, err := strconv.ParseUint(number, 10, 64); err != nil || len(res.Hits) == 0 {
-		return c.refused(&casework.Refused{Code: casework.CodeInput, Text: c.l.say("ask.merge_unknown")}, caseOptions{})
+	if len(res.Hits) == 0 {
+		return unknown()
 	}
 	into, err := c.Cases.Merge(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")), res.Hits[0].ID)
 	if err != nil {

@@ -89,7 +89,7 @@ func (c *call) figuresAsked(get func(string) string) (*Export, string, error) {
 		By:     search.Grouping{Time: search.Grain(cmp.Or(get("by"), string(search.ByDay))), Of: search.Field(get("of")), Zone: c.l.zone},
 	}
 	if err := x.Check(); err != nil {
-		return nil, "", &inputError{c.l.say("figures.wrong", longestExport/(24*time.Hour)-1)}
+		return nil, "", &inputError{c.l.say("figures.wrong", int(longestExport/(24*time.Hour))-1)}
 	}
 	return x, get("brand"), nil
 }

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -83,4 +84,32 @@ func TestWhatNoFormSends(t *testing.T) {
 	if n := len(settings.Brands.List(b.Settings)) + len(settings.Sources.List(b.Settings)) + len(settings.Notifiers.List(b.Settings)) + len(settings.Tokens.List(b.Settings)); n != 2 {
 		t.Errorf("%d settings, two brands were there", n)
 	}
+}
+
+func TestWhatIsNoFormIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.angry()
+	v := b.as("aya", everywhere, identity.Agent).in("ja")
+	path := "/cases/" + string(m.ID)
+	for kind, body := range map[string]string{
+		"application/x-www-form-urlencoded": "text=%zz",
+		"multipart/form-data; boundary=x":   "--x\r\nbroken",
+		"multipart/form-data":               "text=a",
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, v.server.URL+path+"/note", strings.NewReader(body))
+		b.put(err)
+		req.Header.Set("Content-Type", kind)
+		resp, err := v.client.Do(req)
+		b.put(err)
+		said, err := io.ReadAll(resp.Body)
+		b.put(err)
+		b.put(resp.Body.Close())
+		v.want(answer{resp, string(said)}, 422, "読み取れませんでした")
+	}
+	v.want(v.post(path+"/claim"), 303)
+	for _, into := range []string{"", "abc", "-1", "999999999999999999999", "4711"} {
+		v.want(v.post(path+"/merge", "into", into), 422, "その番号の案件が見つかりません。")
+	}
+	v.want(v.get("/figures?from=2026-01-01&to=2020-01-01"), 400, "400日以内")
 }
