@@ -238,3 +238,24 @@ func TestTextsBeginWhereTheirScriptBegins(t *testing.T) {
 		t.Errorf("a field has the direction of the page: %v", got)
 	}
 }
+
+func TestFocusStaysWhereSomethingWasPressed(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	w := b.window(t, b.as("aya", everywhere, identity.Agent))
+	w.run(chromedp.Navigate(b.server.URL + "/queue?case=" + string(m.ID)))
+	press := func(what string) {
+		w.until(`!!document.querySelector('` + what + `')`)
+		w.eval(`document.querySelector('` + what + `').focus(); 1`)
+		w.run(chromedp.KeyEvent("\r"))
+	}
+	press(`#case [data-key="c"]`)
+	w.until(`document.querySelector("#flash").innerText.includes("Claimed") && !!document.activeElement.closest("#case")`)
+	press(`#flash [data-undo] button`)
+	w.until(`document.querySelector("#flash").innerText.includes("Released") && document.activeElement.matches("#case .scroll")`)
+	press(`#case [data-key="n"]`)
+	w.until(`document.activeElement.id === "note-text"`)
+	w.key("call the shop")
+	press(`#composer [data-send]`)
+	w.until(`document.querySelector(".history .note")?.innerText.includes("call the shop") && document.activeElement.matches("#case .scroll")`)
+}

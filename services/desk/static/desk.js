@@ -14,7 +14,7 @@
   // place of the one with its id. Rows that the page doesn't show are left out.
   function swap(html) {
     const doc = new DOMParser().parseFromString(html, "text/html");
-    const focus = document.activeElement?.id;
+    const at = document.activeElement, within = at?.closest("#case, #flash");
     const chosen = new Set(chosenBoxes().map((el) => el.value));
     for (const el of $$("body > [id], body > ol > .row", doc)) {
       const old = el.id && document.getElementById(el.id);
@@ -28,7 +28,10 @@
     }
     for (const el of $$("#rows .row-pick input")) if (chosen.has(el.value)) el.checked = true;
     counted();
-    if (focus && document.activeElement === document.body) document.getElementById(focus)?.focus();
+    // Who pressed what is gone goes on where it stood: at its like, else in the case.
+    if (!at || at.isConnected || document.activeElement !== document.body) return;
+    const likes = [at.id && document.getElementById(at.id), at.dataset.key && $(`#case [data-key="${CSS.escape(at.dataset.key)}"]`), within && $("#case .scroll")];
+    likes.find((el) => { if (el) el.focus(); return el && el === document.activeElement; });
   }
 
   async function load(url, part, init = {}) {
