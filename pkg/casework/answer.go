@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/text"
@@ -154,6 +155,11 @@ func (w *WishCard) Validate() error {
 	var errs []error
 	if strings.TrimSpace(w.Title) == "" {
 		errs = append(errs, config.Invalid("title", "required"))
+	} else if utf8.RuneCountInString(w.Title) > 200 || strings.Contains(w.Title, "\n") {
+		errs = append(errs, config.Invalid("title", "want 1 to 200 characters on one line"))
+	}
+	if utf8.RuneCountInString(w.About) > 10_000 {
+		errs = append(errs, config.Invalid("about", "has more than 10000 characters"))
 	}
 	if w.Brand == "" {
 		errs = append(errs, config.Invalid("brand", "required"))

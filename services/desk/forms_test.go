@@ -55,7 +55,7 @@ func TestTwoWhoEditTheSameSetting(t *testing.T) {
 func TestWhatNoFormSends(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	v := b.as("ada", everywhere, identity.Admin).in("ja")
+	v := b.as("ada", everywhere, identity.Admin, identity.PRLead).in("ja")
 	long := strings.Repeat("x", 101)
 	for _, c := range []struct {
 		name, path string
@@ -72,6 +72,7 @@ func TestWhatNoFormSends(t *testing.T) {
 		{"a brand that is none", "/sources/new", []string{"kind", "hackernews", "name", "News", "brand", "nowhere"}, "選び直してください"},
 		{"rights for a brand that is none", "/staff/new", []string{"name", "Ken", "email", "ken@kumo.example", "roles", "agent", "brands", "nowhere"}, "選び直してください"},
 		{"a token for a brand that is none", "/tokens/new", []string{"name", "x", "scope", "read", "brands", "nowhere"}, "選び直してください"},
+		{"a long title of a wish", "/wishes/new", []string{"brand", "kumo", "status", "open", "title", long + long}, "1〜200文字"},
 		{"a scope that is none", "/tokens/new", []string{"name", "x", "scope", "root"}, "選び直してください"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -112,4 +113,19 @@ func TestWhatIsNoFormIsRefused(t *testing.T) {
 		v.want(v.post(path+"/merge", "into", into), 422, "その番号の案件が見つかりません。")
 	}
 	v.want(v.get("/figures?from=2026-01-01&to=2020-01-01"), 400, "400日以内")
+}
+
+func TestALookHasAnEnd(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	v := b.as("aya", everywhere, identity.Agent)
+	huge := strings.Repeat("x", 50_000)
+	a := v.want(v.post("/me", "name", "Aya", "lang", huge, "theme", huge, "density", huge, "zone", huge), 303)
+	if n := len(strings.Join(a.Header.Values("Set-Cookie"), "")); n > 4096 {
+		t.Errorf("cookies of %d bytes", n)
+	}
+	a = v.want(v.post("/me", "name", "Aya", "theme", "dark", "density", "compact", "zone", "Asia/Tokyo"), 303)
+	if c := strings.Join(a.Header.Values("Set-Cookie"), ""); !strings.Contains(c, "theme=dark") || !strings.Contains(c, "density=compact") || !strings.Contains(c, "Tokyo") {
+		t.Errorf("the look is lost: %s", c)
+	}
 }

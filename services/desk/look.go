@@ -43,7 +43,18 @@ func readLook(r *http.Request) (l look) {
 	}
 }
 
+// write keeps the look in the browser, as far as it is one: a cookie without an end
+// would keep its owner out.
 func (l look) write(w http.ResponseWriter, secure bool) {
+	if _, err := time.LoadLocation(l.Zone); err != nil {
+		l.Zone = ""
+	}
+	if l.Theme != "light" && l.Theme != "dark" {
+		l.Theme = ""
+	}
+	if l.Density != "compact" {
+		l.Density = ""
+	}
 	q := url.Values{}
 	for k, v := range map[string]string{"lang": l.Lang, "theme": l.Theme, "density": l.Density, "zone": l.Zone} {
 		if v != "" {

@@ -158,7 +158,7 @@ func (c *call) showWish(status int, w casework.WishCard, version uint64, wrong m
 	}
 	v.Fields = []field{
 		{Name: "title", Label: say("wish.title"), Value: w.Title, Required: true, Error: wrong["title"]}, states, brand,
-		{Name: "about", Label: say("wish.about"), Type: "textarea", Rows: 3, Value: w.About}, owner, tell,
+		{Name: "about", Label: say("wish.about"), Type: "textarea", Rows: 3, Value: w.About, Error: wrong["about"]}, owner, tell,
 		{Name: "search", Label: say("wish.search"), Hint: say("wish.search_hint"), Value: w.Search},
 	}
 	if len(wrong) > 0 {
