@@ -270,11 +270,13 @@ type composerView struct {
 	// Overwrites is our answer that the platform replaces by another one.
 	Overwrites *notice
 	// Waits tells that a second person has to approve, and why.
-	Waits   string
-	Claim   bool // must be claimed before anything can be written
-	Holder  string
-	Draft   string // who wrote the draft, and when
-	Pending *pendingView
+	Waits string
+	// Approved tells who approved the reply as it stands; empty for nobody.
+	Approved string
+	Claim    bool // must be claimed before anything can be written
+	Holder   string
+	Draft    string // who wrote the draft, and when
+	Pending  *pendingView
 	// Version is the draft's that the text is based on, Rendered the
 	// template's text as it was last filled in.
 	Version  int

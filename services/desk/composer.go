@@ -230,6 +230,9 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 	}
 	v.Preview = c.preview(s, r)
 	v.Waits = c.waits(own, r)
+	if a := c.approval(c.facing(own, r), r); a != nil {
+		v.Approved = l.say("composer.approved", c.who(a.By))
+	}
 	if d := s.Draft; d != nil {
 		v.Draft = l.say("composer.draft", c.who(d.Author), l.at(d.At).Ago())
 	}
@@ -354,13 +357,21 @@ func (c *call) preview(s *casework.State, r *reply) *previewView {
 	return p
 }
 
+// approval is the one that holds for r as it stands; nil for none.
+func (c *call) approval(s *casework.State, r *reply) *casework.Approval {
+	id, _, _ := c.account(s, r.account)
+	if a := s.Approval; a != nil && s.Draft != nil && a.Hash == s.Hash(&casework.Draft{Text: r.text, Account: cmp.Or(id, s.Mention.Source)}) {
+		return a
+	}
+	return nil
+}
+
 // waits tells whether a second person has to approve r, and why.
 func (c *call) waits(own *casework.State, r *reply) string {
 	s := c.facing(own, r)
 	rules, _ := settings.Rules.Get(c.Settings, settings.Default)
 	d := &casework.Draft{Text: r.text, Template: r.template, Edited: r.text != r.rendered}
-	id, _, _ := c.account(s, r.account)
-	if a := s.Approval; a != nil && s.Draft != nil && a.Hash == s.Hash(&casework.Draft{Text: r.text, Account: cmp.Or(id, s.Mention.Source)}) {
+	if c.approval(s, r) != nil {
 		return ""
 	}
 	needs, why := rules.Needs(own, d, c.viewer)
