@@ -421,7 +421,7 @@ func (c *call) metrics(m mention.Metrics) []metric {
 		label string
 	}{{m.Likes, "post.likes"}, {m.Reposts, "post.reposts"}, {m.Replies, "post.replies"}} {
 		if x.n != nil {
-			out = append(out, metric{c.l.say(x.label), c.l.compact(*x.n)})
+			out = append(out, metric{c.l.say(x.label, *x.n), c.l.compact(*x.n)})
 		}
 	}
 	return out
