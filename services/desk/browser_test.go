@@ -259,3 +259,31 @@ func TestFocusStaysWhereSomethingWasPressed(t *testing.T) {
 	press(`#composer [data-send]`)
 	w.until(`document.querySelector(".history .note")?.innerText.includes("call the shop") && document.activeElement.matches("#case .scroll")`)
 }
+
+func TestTagsStayInTheirRow(t *testing.T) {
+	b := newBench(t)
+	tagged, plain := b.angry(), b.praise()
+	v := b.as("aya", everywhere, identity.Agent)
+	v.want(v.post("/cases/"+string(tagged.ID)+"/claim"), 303)
+	v.want(v.post("/cases/"+string(tagged.ID)+"/tag", "tags", strings.Repeat("a", 40)+", "+strings.Repeat("b", 40)+", عربي 12"), 303)
+	w := b.window(t, v)
+	w.run(chromedp.Navigate(b.server.URL + "/queue?view=all"))
+	w.until(`document.querySelectorAll("#rows .tag").length === 3`)
+	for _, size := range []int64{1280, 390} {
+		w.run(chromedp.EmulateViewport(size, 900))
+		for _, density := range []string{"comfortable", "compact"} {
+			w.eval(`document.documentElement.dataset.density = "` + density + `"`)
+			out := w.eval(`[...document.querySelectorAll("#rows .row")].flatMap((row) => [...row.querySelectorAll(".row-text, .row-tags, .row-tail, .row-end")].map((el) => el.getBoundingClientRect())
+				.filter((r) => r.width && (r.left < row.getBoundingClientRect().left || r.right > row.getBoundingClientRect().right))).length`)
+			if fmt.Sprint(out) != "0" {
+				t.Errorf("%d px, %s: %v parts stand out of their row", size, density, out)
+			}
+			height := func(id mention.ID) float64 {
+				return w.eval(`document.getElementById("row-` + string(id) + `").offsetHeight`).(float64)
+			}
+			if has, one := height(tagged.ID), height(plain.ID); density == "compact" && size > 720 && has > 1.5*one {
+				t.Errorf("a compact row is %v px high, with tags %v", one, has)
+			}
+		}
+	}
+}
