@@ -10,6 +10,7 @@ import (
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 // outboxView shows what waits to be published, what failed, and what is owed
@@ -219,7 +220,11 @@ func (c *call) stopReplies() error {
 		return err
 	}
 	x.ID = settings.StopID(x.Brand, x.Story)
-	x.Why = cmp.Or(x.Why, c.l.say("stop.no_why"))
+	// A brake is not refused for what is beside it.
+	x.Why = cmp.Or(text.Cut(x.Why, 1000), c.l.say("stop.no_why"))
+	if _, ok := settings.Templates.Get(c.Settings, x.Statement); !ok {
+		x.Statement = ""
+	}
 	if err := settings.Stops.Put(c.ctx, c.Settings, c.viewer.Actor(), x.ID, settings.Stops.Version(c.Settings, x.ID), x); err != nil {
 		return err
 	}

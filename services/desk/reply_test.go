@@ -128,6 +128,11 @@ func TestRepliesAreStopped(t *testing.T) {
 	lead.want(lead.get("/outbox"), 200, "/stops/kumo/release")
 	v.want(v.post("/stops/kumo/release"), 403)
 	lead.want(lead.post("/stops/kumo/release"), 303)
+	lead.want(lead.post("/stops", "brand", "kumo", "why", strings.Repeat("a storm ", 5000), "statement", "none such"), 303)
+	if x, ok := settings.Stops.Get(b.Settings, "kumo"); !ok || len(x.Why) > 1010 || x.Statement != "" {
+		t.Errorf("a brake with too much beside it: %v, %d bytes, %q", ok, len(x.Why), x.Statement)
+	}
+	lead.want(lead.post("/stops/kumo/release"), 303)
 	send()
 	v.want(v.post(path+"/hasten"), 303)
 }
