@@ -12,8 +12,10 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/settings"
 )
 
 // window is a browser with somebody signed in.
@@ -286,4 +288,23 @@ func TestTagsStayInTheirRow(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestACaseStaysWhereItIsRead(t *testing.T) {
+	b := newBench(t)
+	book := casework.Playbook{
+		ID: "threat", Name: map[string]string{"en": "A threat"}, Risks: []mention.Category{mention.PublicityThreat}, Offer: map[string]string{"en": "A new one"},
+	}
+	for i := range 20 {
+		book.Steps = append(book.Steps, casework.Step{Phase: "hear", Who: "agent", Text: map[string]string{"en": fmt.Sprintf("Step %d, which takes a while to read", i)}})
+	}
+	b.put(settings.Playbooks.Put(t.Context(), b.Settings, "cli", "threat", 0, book))
+	m := b.angry()
+	w := b.window(t, b.as("aya", everywhere, identity.Agent))
+	w.run(chromedp.EmulateViewport(1280, 600), chromedp.Navigate(b.server.URL+"/queue?case="+string(m.ID)))
+	w.until(`document.querySelectorAll(".step-tick").length === 20`)
+	w.eval(`document.querySelector(".context details").open = true; document.querySelector(".context").scrollTo(0, 300); document.querySelector("#tick-12").focus({ preventScroll: true }); 1`)
+	w.run(chromedp.KeyEvent("\r"))
+	w.until(`document.querySelector("#tick-12").ariaPressed === "true"`)
+	w.until(`document.activeElement.id === "tick-12" && document.querySelector(".context").scrollTop === 300 && document.querySelector(".context details").open`)
 }

@@ -22,8 +22,10 @@
       if (old.classList.contains("gone") && !("open" in el.dataset)) el.classList.add("gone");
       if (el.classList.contains("row") && $("a[aria-current]", old)) $("a", el).setAttribute("aria-current", "true");
       if (el.id === "filters" && $("details[open]", old)) $("details", el)?.setAttribute("open", "");
+      const where = el.id === "case" && old.dataset.id === el.dataset.id && placeIn(old);
       old.replaceWith(el);
       ready(el);
+      if (where) returnTo(el, where);
       if (el.id === "flash" && !el.hidden) { say(el.textContent.trim()); fade(el); }
     }
     for (const el of $$("#rows .row-pick input")) if (chosen.has(el.value)) el.checked = true;
@@ -31,7 +33,18 @@
     // Who pressed what is gone goes on where it stood: at its like, else in the case.
     if (!at || at.isConnected || document.activeElement !== document.body) return;
     const likes = [at.id && document.getElementById(at.id), at.dataset.key && $(`#case [data-key="${CSS.escape(at.dataset.key)}"]`), within && $("#case .scroll")];
-    likes.find((el) => { if (el) el.focus(); return el && el === document.activeElement; });
+    likes.find((el) => { if (el) el.focus({ preventScroll: true }); return el && el === document.activeElement; });
+  }
+
+  // Where somebody reads in a case: how far down, and what they opened.
+  const panes = [".thread > .scroll", ".context"];
+  const placeIn = (el) => ({
+    tops: panes.map((q) => $(q, el)?.scrollTop ?? 0),
+    opened: new Set($$("details[open]:not(.menu, .sure) > summary", el).map((s) => s.textContent)),
+  });
+  function returnTo(el, { tops, opened }) {
+    for (const d of $$("details:not(.menu, .sure)", el)) if (opened.has($("summary", d)?.textContent)) d.open = true;
+    panes.forEach((q, i) => $(q, el)?.scrollTo(0, tops[i]));
   }
 
   async function load(url, part, init = {}) {
