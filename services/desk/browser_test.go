@@ -308,3 +308,24 @@ func TestACaseStaysWhereItIsRead(t *testing.T) {
 	w.until(`document.querySelector("#tick-12").ariaPressed === "true"`)
 	w.until(`document.activeElement.id === "tick-12" && document.querySelector(".context").scrollTop === 300 && document.querySelector(".context details").open`)
 }
+
+func TestAllThatCanBeDoneIsInSight(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	v := b.as("lea", everywhere, identity.PRLead)
+	v.want(v.post("/cases/"+string(m.ID)+"/claim"), 303)
+	w := b.window(t, v)
+	for _, size := range [][2]int64{{1280, 600}, {390, 844}, {320, 568}} {
+		w.run(chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate(b.server.URL+"/cases/"+string(m.ID)))
+		w.until(`!!document.querySelector(".case-bar .menu")`)
+		w.eval(`document.querySelector(".case-bar .menu").open = true; 1`)
+		hidden := w.eval(`[...document.querySelectorAll(".case-bar .menu .button")].filter((el) => {
+			el.scrollIntoView({ block: "nearest" });
+			const r = el.getBoundingClientRect(), at = document.elementFromPoint(r.left + r.width / 2, r.top + r.height / 2);
+			return r.left < 0 || r.right > innerWidth || !at || !(el === at || el.contains(at));
+		}).map((el) => el.innerText).join(", ")`)
+		if hidden != "" {
+			t.Errorf("%v: not to be seen: %v", size, hidden)
+		}
+	}
+}

@@ -154,7 +154,9 @@ func (c *call) event(s *casework.State, e *casework.Event) eventView {
 			key = "event.promise_" + e.Level
 		}
 	}
-	v.What = c.l.say(key, arg)
+	if v.What = c.l.say(key, arg); v.System {
+		v.What = strings.TrimPrefix(v.What, "さん") // Earshot is nobody
+	}
 	return v
 }
 

@@ -258,3 +258,16 @@ func TestNamesTurnNoSentence(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatHappenedIsASentenceWithItsActor(t *testing.T) {
+	words, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	actor := regexp.MustCompile(`^(さんが|が|には|の)`)
+	for key, text := range words["ja"].texts {
+		if event := strings.HasPrefix(key, "event.") || strings.HasPrefix(key, "esc_event.") && key != "esc_event.by_link"; event && !actor.MatchString(text) {
+			t.Errorf("%s: nobody does it: %s", key, text)
+		}
+	}
+}
