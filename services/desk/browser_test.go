@@ -230,7 +230,7 @@ func TestTextsBeginWhereTheirScriptBegins(t *testing.T) {
 		range.setStart(node, i); range.setEnd(node, i + 1);
 		return range.getBoundingClientRect().left;
 	}; 1`)
-	for _, q := range []string{".said .body", "#rows .row-text", ".said .post-head bdi"} {
+	for _, q := range []string{".said .body", "#rows .row-text", ".said .post-head > b"} {
 		if w.eval(fmt.Sprintf(`seen(%q, 0) > seen(%q, 1)`, q, q)) != true {
 			t.Errorf("%s runs from the left", q)
 		}
@@ -315,17 +315,22 @@ func TestAllThatCanBeDoneIsInSight(t *testing.T) {
 	v := b.as("lea", everywhere, identity.PRLead)
 	v.want(v.post("/cases/"+string(m.ID)+"/claim"), 303)
 	w := b.window(t, v)
-	for _, size := range [][2]int64{{1280, 600}, {390, 844}, {320, 568}} {
-		w.run(chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate(b.server.URL+"/cases/"+string(m.ID)))
-		w.until(`!!document.querySelector(".case-bar .menu")`)
-		w.eval(`document.querySelector(".case-bar .menu").open = true; 1`)
-		hidden := w.eval(`[...document.querySelectorAll(".case-bar .menu .button")].filter((el) => {
+	inSight := func(size [2]int64, path, menu string) {
+		w.run(chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate(b.server.URL+path))
+		w.until(`!!document.querySelector("` + menu + `")`)
+		w.eval(`document.querySelector("#rows .row-pick input")?.click(); document.querySelector("` + menu + `").open = true; 1`)
+		hidden := w.eval(`[...document.querySelectorAll("` + menu + ` > div :is(.button, input:not([type=hidden]), select)")].filter((el) => {
 			el.scrollIntoView({ block: "nearest" });
 			const r = el.getBoundingClientRect(), at = document.elementFromPoint(r.left + r.width / 2, r.top + r.height / 2);
 			return r.left < 0 || r.right > innerWidth || !at || !(el === at || el.contains(at));
-		}).map((el) => el.innerText).join(", ")`)
+		}).map((el) => el.innerText || el.name).join(", ")`)
 		if hidden != "" {
-			t.Errorf("%v: not to be seen: %v", size, hidden)
+			t.Errorf("%s at %v: not to be seen: %v", menu, size, hidden)
 		}
+	}
+	for _, size := range [][2]int64{{1280, 600}, {390, 844}, {320, 568}} {
+		inSight(size, "/cases/"+string(m.ID), ".case-bar .menu")
+		inSight(size, "/queue?view=all", ".bulk .menu")
+		inSight(size, "/queue?view=all&q=calls", ".saved .menu")
 	}
 }
