@@ -234,11 +234,26 @@ func (c *call) unseen(p *postView, why mention.CommentState) {
 func (c *call) below(s *casework.State, live []mention.Comment) []postView {
 	var out []postView
 	shown := map[string]bool{}
+	// first notes what something is known by, some of which may be empty, and tells
+	// whether it is not shown yet.
+	first := func(native, address string, id mention.ID) bool {
+		if native != "" && id == "" {
+			id = mention.NewID(s.Mention.Brand, s.Mention.Platform, native)
+		}
+		fresh := true
+		for _, key := range []string{native, address, string(id)} {
+			if key != "" {
+				fresh = fresh && !shown[key]
+				shown[key] = true
+			}
+		}
+		return fresh
+	}
 	for i := range s.Replies {
 		r := &s.Replies[i]
 		p := c.ourReply(s, r)
+		first(r.Native, r.URL, "")
 		if r.Native != "" {
-			shown[r.Native] = true
 			later := slices.ContainsFunc(s.Replies[i+1:], func(o casework.Reply) bool { return o.Native == r.Native })
 			at := slices.IndexFunc(s.Mention.Comments, func(x mention.Comment) bool { return x.NativeID == r.Native })
 			if at >= 0 && !r.Gone && !later {
@@ -280,31 +295,26 @@ func (c *call) below(s *casework.State, live []mention.Comment) []postView {
 			default:
 				p.Note = c.l.say("post.other_answers")
 			}
-			shown[docs[i].URL], shown[string(docs[i].ID)] = true, true
+			first("", docs[i].URL, docs[i].ID)
 			out = append(out, p)
 		}
 	}
 	for _, x := range s.Mention.Comments {
-		if x.NativeID != "" && shown[x.NativeID] || x.URL != "" && shown[x.URL] {
-			continue
+		if first(x.NativeID, x.URL, "") {
+			out = append(out, c.commentView(s, &x))
 		}
-		shown[x.NativeID], shown[x.URL] = true, true
-		out = append(out, c.commentView(s, &x))
 	}
 	for _, d := range c.answersHeard(s) {
-		if !shown[string(d.ID)] && !shown[d.URL] {
+		if first("", d.URL, d.ID) {
 			p := c.short(&d)
 			p.Note = c.l.say("post.comment")
-			shown[d.URL] = true
 			out = append(out, p)
 		}
 	}
 	for i := range live {
-		x := &live[i]
-		if x.NativeID != "" && shown[x.NativeID] || x.URL != "" && shown[x.URL] {
-			continue
+		if x := &live[i]; first(x.NativeID, x.URL, "") {
+			out = append(out, c.commentView(s, x))
 		}
-		out = append(out, c.commentView(s, x))
 	}
 	slices.SortStableFunc(out, func(a, b postView) int { return a.At.at.Compare(b.At.at) })
 	return out

@@ -446,4 +446,40 @@ func TestAnswersByOthersStandBelowThePost(t *testing.T) {
 
 	feed := b.asks("6", "news", func(p *mention.Post) { p.Platform = "web" })
 	v.want(v.get("/cases/"+string(feed.ID)), 200, "!?below=now")
+
+	// Whoever follows the page by itself asks nobody: only a person does.
+	mu.Lock()
+	asked = source.Below{}
+	mu.Unlock()
+	v.header.Set("Earshot-Part", "case")
+	v.want(v.get(path+"?below=now"), 200, "Mine does not fit either", `href="`+path+`?below=now"`)
+	v.header.Del("Earshot-Part")
+	mu.Lock()
+	defer mu.Unlock()
+	if asked.Source != "" {
+		t.Error("the platform was asked by a page that follows its case")
+	}
+}
+
+// What has no address of its own stands there all the same, and our reply once, also
+// where it was heard as a mention.
+func TestEachAnswerStandsBelowThePostOnce(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	v := b.as("ken", everywhere, identity.Agent, identity.PRLead)
+	m := b.asks("1", "masto", func(p *mention.Post) {
+		p.Comments = []mention.Comment{{NativeID: "c1", Author: "taro", Text: "First of all."}}
+	})
+	for native, text := range map[string]string{"2": "Mine neither.", "3": "Nor mine."} {
+		b.asks(native, "masto", func(p *mention.Post) {
+			p.Text, p.Thread.Parent, p.URL, p.Author = text, "1", "", mention.Author{ID: native, Handle: "h" + native}
+		})
+	}
+	b.sent(&m, "r1")
+	b.asks("r1", "masto", func(p *mention.Post) {
+		p.Text, p.Thread.Parent, p.Author = "It does fit.", "1", mention.Author{ID: "us", Handle: "kumo"}
+	})
+	page := v.want(v.get("/cases/"+string(m.ID)), 200, "First of all.", "Mine neither.", "Nor mine.")
+	if strings.Contains(page.body, "@kumo") || strings.Contains(page.body, "/cases/"+string(mention.NewID("kumo", "mastodon", "r1"))) {
+		t.Error("our own reply stands there as somebody else's")
+	}
 }

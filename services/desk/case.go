@@ -207,7 +207,8 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	v.Post = c.post(s, v.Verdict.Risks)
 	var live []mention.Comment
 	if len(c.asksBelow(s)) > 0 && !s.Redacted && !m.Deleted {
-		if v.Below = v.Href + "?below=now"; c.r.Method == http.MethodGet && c.r.URL.Query().Get("below") == "now" {
+		// A part is what the page asks for by itself, again and again.
+		if v.Below = v.Href + "?below=now"; c.r.Method == http.MethodGet && c.part() == "" && c.r.URL.Query().Get("below") == "now" {
 			v.Below = ""
 			live, v.BelowTrouble = c.belowNow(s)
 			v.BelowNone = v.BelowTrouble == nil && len(live) == 0
