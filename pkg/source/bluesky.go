@@ -19,6 +19,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/earshot/earshot/pkg/config"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 type blueskyConfig struct {
@@ -442,7 +443,7 @@ func (b *bluesky) Reread(ctx context.Context, posts []mention.Post) ([]mention.P
 // Below asks the public API.
 func (b *bluesky) Below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
 	if b.cfg.API == "" {
-		return nil, nil
+		return nil, outbound.Settings.Of(errors.New("bluesky: answers: no API is set to ask for them"))
 	}
 	return b.view.below(ctx, p)
 }

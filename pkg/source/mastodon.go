@@ -244,12 +244,18 @@ func (m *mastodonSource) notes(ctx context.Context, since string) ([]mastodonNot
 		if n.Type != "mention" || n.Status == nil {
 			continue
 		}
-		if v := n.Status.Visibility; v != "public" && v != "unlisted" && !m.cfg.Direct {
+		if m.hidden(n.Status.Visibility) {
 			continue
 		}
 		out = append(out, mastodonNote{string(n.ID), mastodonStatus{*n.Status, string(n.Status.ID)}})
 	}
 	return out, err
+}
+
+// hidden tells of what is not for everybody, and not taken by the settings: the
+// account sees it, and staff are more people than it was written to.
+func (m *mastodonSource) hidden(visibility string) bool {
+	return visibility != "public" && visibility != "unlisted" && !m.cfg.Direct
 }
 
 // pages reads a list from since on, oldest first; without since only its
@@ -424,7 +430,7 @@ func host(address string) string {
 func (m *mastodonSource) Below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
 	id := m.localID(p)
 	if id == "" {
-		return nil, nil // read through another server
+		return nil, outbound.Absent.Of(errors.New("mastodon: answers: the post was read through another server"))
 	}
 	var around struct {
 		Descendants []mastodon.Status `json:"descendants"`
@@ -442,7 +448,7 @@ func (m *mastodonSource) Below(ctx context.Context, p mention.Post) ([]mention.C
 	var below []mention.Post
 	ours := map[string]bool{}
 	for _, s := range around.Descendants {
-		if to, _ := s.InReplyToID.(string); to != id {
+		if to, _ := s.InReplyToID.(string); to != id || m.hidden(s.Visibility) {
 			continue
 		}
 		if a, err := m.post(mastodonStatus{s, string(s.ID)}); err == nil {

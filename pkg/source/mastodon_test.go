@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/mattn/go-mastodon"
 )
 
@@ -241,6 +242,8 @@ func TestMastodonReadsTheAnswers(t *testing.T) {
 	p.set(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"ancestors": [], "descendants": [%s]}`, strings.Join([]string{
 			status("12", "cy", "8", "115580000000000010", "Mine too."), status("11", "acme", "77", "115580000000000010", "Write to us."), status("13", "di", "9", "12", "And mine."),
+			strings.Replace(status("14", "ed", "10", "115580000000000010", "For your eyes only."), `"public"`, `"direct"`, 1),
+			strings.Replace(status("15", "fi", "11", "115580000000000010", "For my followers."), `"public"`, `"private"`, 1),
 		}, ","))
 	})
 	c, err := src.Below(t.Context(), post)
@@ -249,6 +252,14 @@ func TestMastodonReadsTheAnswers(t *testing.T) {
 	}
 	if c[0].Text != "Write to us." || !c[0].Ours || c[1].Text != "Mine too." || c[1].Ours || c[1].Author != "cy@social.example" {
 		t.Errorf("%+v", c)
+	}
+	src.cfg.Direct = true
+	if c, err := src.Below(t.Context(), post); err != nil || len(c) != 4 {
+		t.Errorf("not public ones too: %+v, %v", c, err)
+	}
+	src.cfg.Server = "https://elsewhere.example"
+	if c, err := src.Below(t.Context(), post); outbound.Explain(err, testNow).Reason != outbound.Absent {
+		t.Errorf("through another server: %+v, %v", c, err)
 	}
 	if hidden, err := src.post(mastodonStatus{mastodon.Status{ID: "1", URI: "u", CreatedAt: testNow, Content: "x", Account: mastodon.Account{Acct: "a", URL: "https://s.example/@a", FollowersCount: -1}}, "1"}); err != nil || hidden.Author.Followers != nil {
 		t.Errorf("a reach that is hidden: %+v, %v", hidden.Author, err)

@@ -129,7 +129,8 @@ const RereadAtOnce = 100
 // people who read its case. Nothing of it is kept: what others said is theirs to
 // delete, and nobody would tell of it.
 type Threader interface {
-	// Below returns the latest direct answers to p, oldest first, and ours.
+	// Below returns the latest direct answers to p, oldest first, and ours. None is
+	// an answer too: a source that can't tell returns an error.
 	Below(ctx context.Context, p mention.Post) ([]mention.Comment, error)
 }
 

@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,9 +17,13 @@ func TestOfTooManyAnswersTheLatestAndOursStay(t *testing.T) {
 		})
 	}
 	below = append(below, mention.Post{NativeID: "empty"})
+	below[0].Text = strings.Repeat("長", maxComment)
 	first := fmt.Sprint(maxComments + 9)
 	got := commentsOf(below, func(p *mention.Post) bool { return p.Author.ID == first })
 	if len(got) != maxComments || got[0].NativeID != first || !got[0].Ours || got[1].NativeID != fmt.Sprint(maxComments-2) || got[maxComments-1].NativeID != "0" || got[1].Ours {
 		t.Errorf("%d answers: %+v", len(got), got)
+	}
+	if last := got[len(got)-1].Text; len(last) > maxComment+len("…") || !strings.HasSuffix(last, "長…") {
+		t.Errorf("a text of %d bytes", len(last))
 	}
 }

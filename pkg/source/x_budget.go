@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"github.com/earshot/earshot/pkg/outbound"
 	"math"
 	"sync"
 	"time"
+
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 // Spender is the ability to say what the use of the platform has cost.
