@@ -130,11 +130,21 @@ func (w *websub) subscribe(ctx context.Context) error {
 		if !ok || e.Status != http.StatusTemporaryRedirect && e.Status != http.StatusPermanentRedirect {
 			return err
 		}
-		if hub = resolve(req.URL, e.Header.Get("Location")); hub == "" {
+		if hub = sentTo(req.URL, e.Header.Get("Location")); hub == "" {
 			return err
 		}
 	}
 	return errors.New("the hub sends from one to another")
+}
+
+// sentTo is the hub that the one at from sends to; empty for none to follow: the
+// secret stands in a subscription, and does not leave encryption.
+func sentTo(from *url.URL, location string) string {
+	to := resolve(from, location)
+	if from.Scheme == "https" && !strings.HasPrefix(to, "https:") {
+		return ""
+	}
+	return to
 }
 
 // receive answers a hub's question whether we want the topic, or returns the

@@ -141,6 +141,19 @@ func TestAHubMaySendToAnother(t *testing.T) {
 	}
 }
 
+func TestASubscriptionDoesNotLeaveEncryption(t *testing.T) {
+	for _, c := range [][3]string{
+		{"https://hub.example/a", "https://other.example/b", "https://other.example/b"}, {"https://hub.example/a", "/b", "https://hub.example/b"},
+		{"https://hub.example/a", "http://hub.example/b", ""}, {"http://hub.example/a", "http://other.example/b", "http://other.example/b"},
+		{"https://hub.example/a", "", ""}, {"http://hub.example/a", "file:///etc/passwd", ""},
+	} {
+		from, _ := url.Parse(c[0])
+		if got := sentTo(from, c[1]); got != c[2] {
+			t.Errorf("%s sends to %q: %q", c[0], c[1], got)
+		}
+	}
+}
+
 func TestHubsAreFound(t *testing.T) {
 	at, _ := url.Parse("https://shop.example/feed")
 	for _, c := range []struct{ name, link, body, hub, topic string }{
