@@ -259,7 +259,20 @@ func TestATemplateIsApprovedBySomebodyElse(t *testing.T) {
 	a.want(a.get(loc), 200, "Draft", "Thank you, Hana, for", "Name of the place what")
 	a.want(a.post(loc+"/submit"), 303)
 	a.want(a.post(loc+"/approve"), 403)
-	k.want(k.post(loc+"/approve"), 303)
+	// What is approved is what was read, not what was asked for since.
+	version := func() string {
+		seen := regexp.MustCompile(`/approve".*?name="version" value="(\d+)"`).FindStringSubmatch(k.get(loc).body)
+		if seen == nil {
+			t.Fatal("the approval is not bound to what is shown")
+		}
+		return seen[1]
+	}
+	read := version()
+	k.want(k.post(loc+"/send-back", "note", "By name, please.", "version", read), 303)
+	a.want(a.post(loc, "name", "Thanks", "lang", "en", "kind", "final", "apology", "none", "body", "We are to blame, {{author}}, for {{what}}.", "intents", "praise"), 303)
+	a.want(a.post(loc+"/submit"), 303)
+	k.want(k.post(loc+"/approve", "version", read), 409)
+	k.want(k.post(loc+"/approve", "version", version()), 303)
 	k.want(k.get("/templates"), 200, "Thanks")
 	a.want(a.post(loc, "name", "Thanks", "lang", "en", "kind", "final", "apology", "none", "body", "Thanks a lot, {{author}}!"), 303)
 	a.want(a.get(loc), 200, `class="del"`, `class="add"`, "v2")

@@ -240,6 +240,9 @@ func (c *call) templateActions(t *casework.Template, last *casework.TemplateVers
 	if t.InForce() != nil {
 		out = append(out, actionView{Label: say("tmpl.retire"), Action: base + "/retire", Danger: true})
 	}
+	for i := range out {
+		out[i].Fields = []pair{{"version", v.Based}}
+	}
 	return out
 }
 
@@ -434,7 +437,8 @@ func (c *call) previewTemplate() error {
 	return c.show(http.StatusOK, "template", "tmpl-preview", v)
 }
 
-// turn moves the last version of a template on.
+// turn moves the last version of a template on, if it is still the one that was
+// seen: a tab may be older than its being sent back and asked for again.
 func (c *call) turn(done string, from casework.TemplateStatus, f func(*casework.Template, *casework.TemplateVersion) error) error {
 	t, version, err := c.wanted()
 	if err != nil {
@@ -450,7 +454,7 @@ func (c *call) turn(done string, from casework.TemplateStatus, f func(*casework.
 	if err := f(&t, last); err != nil {
 		return err
 	}
-	return c.putTemplate(t, version, done)
+	return c.putTemplate(t, c.based(version), done)
 }
 
 func (c *call) submitTemplate() error {
