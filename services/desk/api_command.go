@@ -80,9 +80,9 @@ func does(command func(a *apiArguments) casework.Command) apiVerb {
 // right of the desk's route of that name; publishing and approving want a person who
 // is signed in: casework refuses them to tokens.
 var apiCommands = map[string]apiVerb{
-	"approve": does(func(a *apiArguments) casework.Command {
-		return casework.Approve{Hash: a.Hash, Note: a.Why, Emergency: a.Emergency, Anew: a.Anew}
-	}),
+	"approve": func(c *call, id mention.ID, a *apiArguments) (casework.State, error) {
+		return c.decide("approved", id, casework.Approve{Hash: a.Hash, Note: a.Why, Emergency: a.Emergency, Anew: a.Anew})
+	},
 	"assign":  func(c *call, id mention.ID, a *apiArguments) (casework.State, error) { return c.assignTo(id, a.To) },
 	"by-hand": does(func(a *apiArguments) casework.Command { return casework.TakeByHand{Hash: a.Hash} }),
 	"claim":   func(c *call, id mention.ID, a *apiArguments) (casework.State, error) { return c.claimCase(id, a.Take) },
@@ -114,7 +114,9 @@ var apiCommands = map[string]apiVerb{
 	"return":    does(func(a *apiArguments) casework.Command { return casework.Return{Why: a.Why} }),
 	"review":    does(func(a *apiArguments) casework.Command { return casework.ReviewApproval{Right: a.Yes, Text: a.Why} }),
 	"send":      does(func(a *apiArguments) casework.Command { return casework.Send{Hash: a.Hash} }),
-	"send-back": does(func(a *apiArguments) casework.Command { return casework.SendBack{Why: a.Why} }),
+	"send-back": func(c *call, id mention.ID, a *apiArguments) (casework.State, error) {
+		return c.decide("sent_back", id, casework.SendBack{Why: a.Why})
+	},
 	"settle":    does(func(a *apiArguments) casework.Command { return casework.Settle{URL: a.URL} }),
 	"snooze":    does(func(a *apiArguments) casework.Command { return casework.Snooze{Until: a.Until, OnPost: a.OnPost} }),
 	"stop":      does(func(a *apiArguments) casework.Command { return casework.StopSend{Why: a.Why} }),

@@ -280,3 +280,17 @@ func TestTheAPITakesTheDesksCommands(t *testing.T) {
 	v.want(v.send(path+"/merge", `{"case":"`+string(o.ID)+`"}`), 409)
 	v.want(v.send("/api/v1/cases/"+string(o.ID)+"/close", `{"outcome":"no_answer_needed","measure":{"cause":"a","none_why":"b"}}`), 200, `"none_why":"b"`)
 }
+
+// Who wrote a reply is told what became of it, whichever way that was done.
+func TestTheAPITellsWhoWroteAReply(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	writer, approver := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.Approver)
+	path := "/cases/" + string(m.ID)
+	writer.want(writer.post(path+"/check", "kind", "first", "version", "0", "text", "We are sorry for the wait."), 303)
+	approver.want(approver.send("/api/v1"+path+"/send-back", `{"why":"Say by when."}`), 200, `"status":"sent_back"`)
+	writer.want(writer.get("/notices"), 200, "Ken sent your reply back.")
+	writer.want(writer.post(path+"/check", "kind", "first", "version", "1", "text", "We call you today before 17:00."), 303)
+	approver.want(approver.send("/api/v1"+path+"/approve", `{"hash":"`+b.hash(m.ID)+`"}`), 200)
+	writer.want(writer.get("/notices"), 200, "Ken approved your reply.")
+}

@@ -351,23 +351,23 @@ func (c *call) settleReply() error {
 
 func (c *call) approveReply() error {
 	id := mention.ID(c.r.PathValue("id"))
-	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Approve{Hash: c.form("hash"), Note: c.form("note"), Emergency: c.form("alone") == "yes", Anew: c.form("anew") == "yes"})
-	c.tellAuthor("approved", &s, err)
+	s, err := c.decide("approved", id, casework.Approve{Hash: c.form("hash"), Note: c.form("note"), Emergency: c.form("alone") == "yes", Anew: c.form("anew") == "yes"})
 	return c.done(s, err, c.l.say("done.approve"), "")
 }
 
 func (c *call) sendBack() error {
-	s, err := c.Cases.Do(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")), casework.SendBack{Why: c.form("note")})
-	c.tellAuthor("sent_back", &s, err)
+	s, err := c.decide("sent_back", mention.ID(c.r.PathValue("id")), casework.SendBack{Why: c.form("note")})
 	return c.done(s, err, c.l.say("done.send_back"), "")
 }
 
-// tellAuthor tells whoever wrote the reply of a case what became of it, if that was
-// done by somebody else: they wait for it.
-func (c *call) tellAuthor(what string, s *casework.State, err error) {
+// decide says yes or no to the reply of a case, and tells whoever wrote it what
+// became of it, if they are somebody else: they wait for it.
+func (c *call) decide(what string, id mention.ID, cmd casework.Command) (casework.State, error) {
+	s, err := c.Cases.Do(c.ctx, c.viewer, id, cmd)
 	if err == nil && s.Draft != nil && s.Draft.Author != c.viewer.Actor() {
 		c.tell(what, s.ID, s.Draft.Author)
 	}
+	return s, err
 }
 
 // ask shows the small form that a command needs.
