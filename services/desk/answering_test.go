@@ -288,7 +288,7 @@ func TestSetbacksAreToldInTheViewersLanguage(t *testing.T) {
 		{casework.SendUnsure, said(outbound.Trouble{Reason: outbound.TimedOut, Host: "fedi.example"}, "POST https://fedi.example/api: no answer"),
 			[]string{"fedi.example did not answer in time.", "!no answer"}, []string{"fedi.exampleから時間内に応答がありませんでした", "!no answer"}},
 		{casework.SendUnsure, said(outbound.Trouble{Reason: outbound.Interrupted}, "the call was cut short"),
-			[]string{"lost touch with The service", "!cut short"}, []string{"処理の途中でEarshotが停止した", "!cut short"}},
+			[]string{"The service and Earshot lost touch", "!cut short"}, []string{"処理の途中でEarshotが停止した", "!cut short"}},
 		{casework.SendUnsure, gone, []string{"The post is no longer there"}, []string{"投稿が見当たりません。削除されたか、", "!was erased"}},
 		{casework.SendUnsure, said(outbound.Trouble{}, "502 from long ago"), []string{"502 from long ago"}, []string{"接続先とのやり取りで問題が発生しました", "502 from long ago"}},
 		{casework.SendFailed, said(outbound.Trouble{Reason: outbound.ServerError, Host: "fedi.example", Status: 503, Said: "maintenance"}, "POST: 503"),

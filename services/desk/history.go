@@ -61,11 +61,10 @@ func ownerAfter(owner string, e *casework.Event) string {
 func (c *call) event(s *casework.State, e *casework.Event) eventView {
 	key := "event." + string(e.Kind)
 	v := eventView{At: c.l.at(e.At), Who: c.who(e.Actor), System: e.Actor == "system" || e.Actor == "", Lang: "", Text: e.Text}
-	if !c.l.has(key) {
-		v.What = c.l.say("event.unknown", string(e.Kind))
-		return v
-	}
 	arg := ""
+	if !c.l.has(key) {
+		key, arg = "event.unknown", string(e.Kind)
+	}
 	switch e.Kind {
 	case casework.Snoozed, casework.Promised:
 		arg = c.l.at(e.Until).Clock()

@@ -16,6 +16,7 @@ import (
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 var (
@@ -245,6 +246,26 @@ func ofProgram(key string) bool {
 	return (strings.HasPrefix(key, "kind.") || strings.HasPrefix(key, "key.")) && (strings.HasSuffix(key, ".doc") || strings.HasSuffix(key, ".hint"))
 }
 
+// The far side stands at the beginning of what is said of it: it has a capital where
+// its host is not known.
+func TestTheFarSideIsNamedFirst(t *testing.T) {
+	words, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := words["en"].say("trouble.there")
+	for _, r := range outbound.Reasons {
+		if r == outbound.NameNotFound {
+			continue // that name is known
+		}
+		for _, key := range []string{"trouble." + string(r), "trouble." + string(r) + ".next"} {
+			if text := words["en"].say(key, there); strings.LastIndex(text, there) > 0 {
+				t.Errorf("%s: %s", key, text)
+			}
+		}
+	}
+}
+
 func TestNamesTurnNoSentence(t *testing.T) {
 	words, err := loadWords()
 	if err != nil {
@@ -264,7 +285,7 @@ func TestWhatHappenedIsASentenceWithItsActor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	actor := regexp.MustCompile(`^(さんが|が|には|の)`)
+	actor := regexp.MustCompile(`^(さんが|さんの|が|には)`)
 	for key, text := range words["ja"].texts {
 		if event := strings.HasPrefix(key, "event.") || strings.HasPrefix(key, "esc_event.") && key != "esc_event.by_link"; event && !actor.MatchString(text) {
 			t.Errorf("%s: nobody does it: %s", key, text)
