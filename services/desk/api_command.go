@@ -109,11 +109,11 @@ var apiCommands = map[string]apiVerb{
 	"promise": does(func(a *apiArguments) casework.Command {
 		return casework.MakePromise{Due: a.Due, Every: time.Duration(a.Every) * time.Hour}
 	}),
-	"release":   does(func(*apiArguments) casework.Command { return casework.Release{} }),
-	"reopen":    does(func(*apiArguments) casework.Command { return casework.Reopen{} }),
-	"return":    does(func(a *apiArguments) casework.Command { return casework.Return{Why: a.Why} }),
-	"review":    does(func(a *apiArguments) casework.Command { return casework.ReviewApproval{Right: a.Yes, Text: a.Why} }),
-	"send":      does(func(a *apiArguments) casework.Command { return casework.Send{Hash: a.Hash} }),
+	"release": does(func(*apiArguments) casework.Command { return casework.Release{} }),
+	"reopen":  does(func(*apiArguments) casework.Command { return casework.Reopen{} }),
+	"return":  does(func(a *apiArguments) casework.Command { return casework.Return{Why: a.Why} }),
+	"review":  does(func(a *apiArguments) casework.Command { return casework.ReviewApproval{Right: a.Yes, Text: a.Why} }),
+	"send":    does(func(a *apiArguments) casework.Command { return casework.Send{Hash: a.Hash} }),
 	"send-back": func(c *call, id mention.ID, a *apiArguments) (casework.State, error) {
 		return c.decide("sent_back", id, casework.SendBack{Why: a.Why})
 	},
