@@ -1,12 +1,14 @@
 package escalation
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -175,7 +177,10 @@ func TestRedact(t *testing.T) {
 	d.state = Fold(d.events)
 	d.run(6 * time.Minute)
 	d.add(Event{Kind: Noted, Actor: "ben", Text: "aoi_x says it burnt"})
+	d.add(Event{Kind: PageFailed, Page: "echo", Channel: "echo", Outcome: Refused, Error: "400", Trouble: outbound.Trouble{Reason: outbound.Other, Status: 400, Said: "can't post “I burnt my hand”"}})
 	whole := Fold(d.events)
+	pages := slices.Clone(whole.Pages)
+	pages[len(pages)-1].Trouble.Said = "" // it may quote what it was sent
 
 	r := Redact(d.events)
 	r.ID, r.Escalation, r.Seq, r.At, r.Actor = "r", "esc", whole.Seq+1, d.now, "ben"
@@ -187,7 +192,7 @@ func TestRedact(t *testing.T) {
 			}
 			want := whole
 			want.Excerpt, want.Author, want.Title, want.Rule, want.Subjects, want.Redacted = "", "", "", "", nil, true
-			want.Notes = []Mark{{By: "ben", At: d.now}}
+			want.Notes, want.Pages = []Mark{{By: "ben", At: d.now}}, pages
 			want.Seq, want.GrewAt = s.Seq, d.now // messages that quoted it are to be changed
 			if diff := cmp.Diff(want, s); diff != "" {
 				t.Error(diff)

@@ -182,9 +182,7 @@ func Redact(events []Event) Event {
 			kept = nil // it replaced everything before it, here as in the fold
 		}
 		e.Title, e.Excerpt, e.Author, e.Text, e.Subjects = "", "", "", "", nil
-		if e.Origin == ByHand {
-			e.Rule = "" // what a person wrote, who may have quoted
-		}
+		e.Trouble.Said = "" // the far side's words, which may quote what it was sent
 		if e.Origin == ByHand || e.Origin == ByPromise {
 			e.Rule = "" // a person's words, which may quote
 		}
