@@ -70,7 +70,7 @@ func (c *call) goToPlatform(v connected, kind *kindView, on bool) error {
 	}
 	if page == "" {
 		if on {
-			if err := c.switchOn(v); err != nil {
+			if err := c.switchOn(v.id); err != nil {
 				return err
 			}
 		}
@@ -105,9 +105,17 @@ func (c *call) notConnected(v connected, kind *kindView, why *notice) error {
 	return c.showSource(http.StatusUnprocessableEntity, v, kind, nil, func(p *sourceView) { p.Notice = why })
 }
 
-func (c *call) switchOn(v connected) error {
+// switchOn has a source fetch. It is read again: it may have been edited while the
+// platform was asked.
+func (c *call) switchOn(id string) error {
+	s := sourceFamily()
+	version := s.version(c.Settings, id)
+	v, ok := s.get(c.Settings, id)
+	if !ok {
+		return errNotFound
+	}
 	v.off = false
-	return sourceFamily().put(c, v, settings.Sources.Version(c.Settings, v.id))
+	return s.put(c, v, version)
 }
 
 // connectedNotice says who has just let a source in.
@@ -189,7 +197,7 @@ func (c *call) consented() error {
 	}
 	c.Log.Info("a source was connected", "source", was.Source, "account", g.Account, "by", c.viewer.Actor())
 	if was.On && v.off {
-		if err := c.switchOn(v); err != nil {
+		if err := c.switchOn(v.id); err != nil {
 			return err
 		}
 	}

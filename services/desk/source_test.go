@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"regexp"
 	"strings"
@@ -249,6 +250,36 @@ func TestAPersonConnectsASource(t *testing.T) {
 	// Another account: what there was stays.
 	back = begin(v)
 	v.want(v.get(strings.Replace(back, "c0de", "c0de-other", 1)), 422, "@mallory has consented, which is another account", "The consent was not kept", "<b>@kumo</b>")
+}
+
+// TestSwitchingOnLosesNothing: what somebody else saves while the platform is asked
+// for the grant stays.
+func TestSwitchingOnLosesNothing(t *testing.T) {
+	b, server := newParlour(t)
+	at, err := url.Parse(server)
+	b.put(err)
+	pass := httputil.NewSingleHostReverseProxy(at)
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" {
+			s, _ := settings.Sources.Get(b.Settings, "two")
+			s.Name = "Renamed"
+			if err := settings.Sources.Put(r.Context(), b.Settings, "ken", "two", settings.Sources.Version(b.Settings, "two"), s); err != nil {
+				t.Error(err)
+			}
+		}
+		pass.ServeHTTP(w, r)
+	}))
+	defer slow.Close()
+	b.put(settings.Sources.Put(t.Context(), b.Settings, "cli", "two", 0, settings.Source{
+		ID: "two", Name: "Second", Kind: "parlour", Off: true, Config: fmt.Appendf(nil, `{"server":%q,"secret":"hunter2"}`, slow.URL),
+	}))
+	v := b.as("aya", everywhere, identity.Admin)
+	v.soon("/sources/two", "Ask for consent and switch on")
+	back := v.way(v.want(v.post("/sources/two/consent", "on", "yes"), 200))
+	v.want(v.get(back), 303)
+	if s, _ := settings.Sources.Get(b.Settings, "two"); s.Off || s.Name != "Renamed" {
+		t.Errorf("stored %q, off: %v", s.Name, s.Off)
+	}
 }
 
 // TestASourceIsSavedAndLetIn: a new source is stored switched off, and runs once
