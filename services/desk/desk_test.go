@@ -258,6 +258,7 @@ func TestATemplateIsApprovedBySomebodyElse(t *testing.T) {
 	loc := a.want(a.post("/templates/new", "name", "Thanks", "lang", "en", "kind", "final", "apology", "none", "body", "Thank you, {{author}}, for {{what}}.", "intents", "praise"), 303).Header.Get("Location")
 	a.want(a.get(loc), 200, "Draft", "Thank you, Hana, for", "Name of the place what")
 	a.want(a.post(loc+"/submit"), 303)
+	k.want(k.post(loc, "name", "Thanks", "lang", "en", "kind", "final", "apology", "none", "body", "Typed meanwhile."), 409, "Somebody changed this", "Typed meanwhile.")
 	a.want(a.post(loc+"/approve"), 403)
 	// What is approved is what was read, not what was asked for since.
 	version := func() string {

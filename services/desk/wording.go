@@ -387,15 +387,16 @@ func (c *call) saveTemplate() error {
 	if !c.mayWord(&t) {
 		return errForbidden
 	}
-	if t.Versions[len(t.Versions)-1].Status == casework.TemplateSubmitted {
-		return settings.ErrStale
-	}
+	waits := t.Versions[len(t.Versions)-1].Status == casework.TemplateSubmitted
 	if err := c.r.ParseForm(); err != nil {
 		return err
 	}
 	c.typedTemplate(&t)
 	if !c.mayWord(&t) {
 		return errForbidden
+	}
+	if waits { // somebody asked for approval meanwhile
+		return c.showTemplate(http.StatusConflict, &t, nil)
 	}
 	id := t.ID
 	if wrong := c.templateWrong(&t); wrong != nil {
