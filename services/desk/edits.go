@@ -5,9 +5,37 @@ import (
 	"unicode/utf8"
 )
 
-// maxEdits bounds what the comparison of two texts takes: words of the one times
-// words of the other, where they differ.
+// maxEdits bounds what the comparison of two texts takes: parts of the one times
+// parts of the other.
 const maxEdits = 1 << 20
+
+// shared is the length of the longest common part of what is left of two texts, by
+// where in each; nil where they are too long to tell.
+type shared [][]int32
+
+func sharedBy(a, b []string) shared {
+	if len(a)*len(b) > maxEdits {
+		return nil
+	}
+	s := make(shared, len(a)+1)
+	for i := range s {
+		s[i] = make([]int32, len(b)+1)
+	}
+	for i := len(a) - 1; i >= 0; i-- {
+		for j := len(b) - 1; j >= 0; j-- {
+			if a[i] == b[j] {
+				s[i][j] = s[i+1][j+1] + 1
+			} else {
+				s[i][j] = max(s[i+1][j], s[i][j+1])
+			}
+		}
+	}
+	return s
+}
+
+// gone tells whether of two parts that differ the one at i is gone before the one
+// at j came.
+func (s shared) gone(i, j int) bool { return s == nil || s[i+1][j] >= s[i][j+1] }
 
 // edits are two texts, in each marked what the other does not have.
 func edits(old, now string) (was, is []span) {
@@ -23,12 +51,7 @@ func edits(old, now string) (was, is []span) {
 	left, right := marker{of: old}, marker{of: now}
 	left.take(false, a[:head]...)
 	right.take(false, b[:head]...)
-	if midA, midB := a[head:len(a)-tail], b[head:len(b)-tail]; len(midA)*len(midB) > maxEdits { // all of it, then
-		left.take(true, midA...)
-		right.take(true, midB...)
-	} else {
-		compare(&left, &right, midA, midB)
-	}
+	compare(&left, &right, a[head:len(a)-tail], b[head:len(b)-tail])
 	left.take(false, a[len(a)-tail:]...)
 	right.take(false, b[len(b)-tail:]...)
 	return left.spans, right.spans
@@ -36,27 +59,14 @@ func edits(old, now string) (was, is []span) {
 
 // compare marks in a what is not in b, and the other way round.
 func compare(left, right *marker, a, b []string) {
-	// common[i][j] is the length of the longest common part of a[i:] and b[j:].
-	common := make([][]int32, len(a)+1)
-	for i := range common {
-		common[i] = make([]int32, len(b)+1)
-	}
-	for i := len(a) - 1; i >= 0; i-- {
-		for j := len(b) - 1; j >= 0; j-- {
-			if a[i] == b[j] {
-				common[i][j] = common[i+1][j+1] + 1
-			} else {
-				common[i][j] = max(common[i+1][j], common[i][j+1])
-			}
-		}
-	}
+	common := sharedBy(a, b)
 	for i, j := 0, 0; i < len(a) || j < len(b); {
 		switch {
 		case i < len(a) && j < len(b) && a[i] == b[j]:
 			left.take(false, a[i])
 			right.take(false, b[j])
 			i, j = i+1, j+1
-		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
+		case j == len(b) || i < len(a) && common.gone(i, j):
 			left.take(true, a[i])
 			i++
 		default:

@@ -322,6 +322,26 @@ func TestWhatDiffersIsMarked(t *testing.T) {
 	}
 }
 
+// TestLongTemplatesAreCompared: two texts of many lines take no table of lines times
+// lines.
+func TestLongTemplatesAreCompared(t *testing.T) {
+	was, is := strings.Repeat("a\n", 4000)+"same", strings.Repeat("b\n", 4000)+"same"
+	var lines []diffLine
+	if n := testing.AllocsPerRun(1, func() { lines = diff(was, is) }); n > 1000 {
+		t.Errorf("%.0f allocations", n)
+	}
+	var old, now []string
+	for i, l := range lines {
+		if i < 4000 == (l.Old == l.New) {
+			t.Fatalf("line %d: %+v", i, l)
+		}
+		old, now = append(old, l.Old), append(now, l.New)
+	}
+	if strings.Join(old, "\n") != was || strings.Join(now, "\n") != is {
+		t.Error("a text does not come back as it was")
+	}
+}
+
 // TestWhatIsWrongWithATemplateIsToldInTheReadersLanguage: at the input that it is
 // about, by the words of the form.
 func TestWhatIsWrongWithATemplateIsToldInTheReadersLanguage(t *testing.T) {

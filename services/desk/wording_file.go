@@ -255,20 +255,7 @@ func (c *call) typedSlot(s *casework.Slot) {
 // diff puts two texts side by side, line by line.
 func diff(from, to string) []diffLine {
 	a, b := strings.Split(from, "\n"), strings.Split(to, "\n")
-	// common[i][j] is the length of the longest common part of a[i:] and b[j:].
-	common := make([][]int, len(a)+1)
-	for i := range common {
-		common[i] = make([]int, len(b)+1)
-	}
-	for i := len(a) - 1; i >= 0; i-- {
-		for j := len(b) - 1; j >= 0; j-- {
-			if a[i] == b[j] {
-				common[i][j] = common[i+1][j+1] + 1
-			} else {
-				common[i][j] = max(common[i+1][j], common[i][j+1])
-			}
-		}
-	}
+	common := sharedBy(a, b)
 	var out, gone []diffLine
 	i, j := 0, 0
 	flush := func() { out, gone = append(out, gone...), nil }
@@ -278,7 +265,7 @@ func diff(from, to string) []diffLine {
 			flush()
 			out = append(out, diffLine{Old: a[i], New: b[j]})
 			i, j = i+1, j+1
-		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
+		case j == len(b) || i < len(a) && common.gone(i, j):
 			gone = append(gone, diffLine{Old: a[i], Changed: true})
 			i++
 		default:
