@@ -16,6 +16,7 @@ import (
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/services/indexer"
 )
 
 // window is a browser with somebody signed in.
@@ -333,4 +334,29 @@ func TestAllThatCanBeDoneIsInSight(t *testing.T) {
 		inSight(size, "/queue?view=all", ".bulk .menu")
 		inSight(size, "/queue?view=all&q=calls", ".saved .menu")
 	}
+}
+
+// TestWhatIsApprovedIsNotExchangedUnderTheFinger: a reply that is rewritten while its
+// approver reads it stays as it was read, and what is pressed then says yes to neither.
+func TestWhatIsApprovedIsNotExchangedUnderTheFinger(t *testing.T) {
+	b := newBench(t, indexer.Service)
+	m := b.angry()
+	path := "/cases/" + string(m.ID)
+	writer, approver := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.Approver)
+	writer.want(writer.post(path+"/check", "kind", "first", "version", "0", "text", "We are sorry for the wait."), 303)
+	w := b.window(t, approver)
+	w.run(chromedp.Navigate(b.server.URL + path))
+	w.until(`document.querySelector("#case .final")?.textContent.includes("for the wait")`)
+	eventually(t, "the page hears what changes", func() bool {
+		b.live.mu.Lock()
+		defer b.live.mu.Unlock()
+		return len(b.live.clients) == 1
+	})
+	writer.want(writer.post(path+"/check", "kind", "first", "version", "1", "text", "You are to blame for the wait."), 303)
+	w.until(`document.querySelector("#flash:not([hidden])")?.textContent.includes("Open the case again")`)
+	if shown := w.eval(`document.querySelector("#case .final").textContent`); shown != "We are sorry for the wait." {
+		t.Errorf("the approver reads %q", shown)
+	}
+	hash := fmt.Sprint(w.eval(`document.querySelector('#case form[action$="/approve"] [name="hash"]').value`))
+	approver.want(approver.post(path+"/approve", "hash", hash), 409, "You are to blame for the wait.")
 }

@@ -513,6 +513,14 @@
     const now = new DOMParser().parseFromString(html, "text/html").getElementById("case");
     if (now && +now.dataset.revision > +$("#case").dataset.revision) flash(words.changed);
   }
+  // What may be approved is not exchanged under the finger: who was about to press
+  // would say yes to a text that they have not read.
+  const toApprove = (root) => $('#case form[action$="/approve"] [name="hash"]', root)?.value;
+  function exchanged(html) {
+    const read = toApprove(document), other = read && toApprove(new DOMParser().parseFromString(html, "text/html")) !== read;
+    if (other) flash(words.asks);
+    return other;
+  }
   const changed = new Set();
   const follow = later(250, async () => {
     for (const id of changed) {
@@ -524,7 +532,7 @@
       if (!written && here && $("#composer")?.contains(document.activeElement)) continue;
       try {
         const got = await load("/cases/" + id + location.search, here ? "case" : "row");
-        if (got?.ok && written) theirs(got.html); else if (got?.ok) swap(got.html);
+        if (got?.ok && written) theirs(got.html); else if (got?.ok && !(here && exchanged(got.html))) swap(got.html);
       } catch (err) { /* as above */ }
     }
   });
