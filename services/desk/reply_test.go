@@ -237,7 +237,7 @@ func TestAPostThatIsEditedWhileItsReplyWaits(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, indexer.Service)
 			b.account()
-			writer, approver := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.Approver)
+			writer, approver, bystander := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.Approver), b.as("bo", everywhere, identity.Agent)
 			post := mention.Post{Platform: "mastodon", NativeID: "1", Source: "masto", URL: "https://social.example/1", Text: "My order of Monday is late & wet.", Author: mention.Author{ID: "1", Handle: "ravi"}, SeenAt: time.Now().Add(-time.Hour)}
 			verdict := mention.Verdict{Lang: "en", Intent: mention.Complaint, Risks: []mention.Risk{{Category: mention.LegalThreat, Score: .9}}}
 			m := b.mention(post, verdict)
@@ -256,6 +256,10 @@ func TestAPostThatIsEditedWhileItsReplyWaits(t *testing.T) {
 			b.mention(post, verdict)
 			b.now(m.ID)
 			b.now(into.ID)
+			for _, who := range []*visitor{writer, approver} {
+				who.want(who.get("/notices"), 200, "The post was edited while a reply to it waits for approval.")
+			}
+			bystander.want(bystander.get("/notices"), 200, "Nothing was told")
 			approver.want(approver.get("/queue?view=approve"), 200, path[len("/cases/"):], "Awaiting approval")
 			page := approver.want(approver.get(path), 200, "Aya asks for approval", "The post was edited after approval was asked for",
 				"My order of <del>Monday</del> is late &amp; wet<del>.</del>", "My order of <ins>Tuesday</ins> is late &amp; wet<ins>!</ins>", "Approve for the post as it is now")
