@@ -334,3 +334,21 @@ func TestAllThatCanBeDoneIsInSight(t *testing.T) {
 		inSight(size, "/queue?view=all&q=calls", ".saved .menu")
 	}
 }
+
+// TestThePickerOpensInSight on a phone, above the bar of pages, whose list it shows.
+func TestThePickerOpensInSight(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.template()
+	m := b.question("1", strings.Repeat("Does the Kumo dock fit the older stand? ", 60))
+	v := b.as("aya", everywhere, identity.Agent)
+	v.want(v.post("/cases/"+string(m.ID)+"/claim"), 303)
+	w := b.window(t, v)
+	w.run(chromedp.EmulateViewport(390, 844), chromedp.Navigate(b.server.URL+"/cases/"+string(m.ID)+"?mode=reply"))
+	w.eval(`document.querySelector("[data-pick]").scrollIntoView({block: "end"}); document.querySelector("[data-pick]").click()`)
+	w.until(`document.activeElement.id === "pick-q"`)
+	w.until(`(() => {
+		const inSight = (el, low) => { const box = el.getBoundingClientRect(); return box.top >= document.querySelector(".case-bar").getBoundingClientRect().bottom && box.bottom <= low; };
+		return inSight(document.getElementById("pick-q"), innerHeight / 2) && inSight(document.querySelector("#picks .pick-one"), document.querySelector(".rail").getBoundingClientRect().top);
+	})()`)
+}
