@@ -88,6 +88,9 @@ type postView struct {
 	FoldMedia bool
 }
 
+// Passages are the pieces of the body, the long ones folded.
+func (p postView) Passages() []passage { return passages(p.Body) }
+
 // Stars draws a rating with its words beside it.
 func (p postView) Stars() []bool {
 	stars := make([]bool, 5)
