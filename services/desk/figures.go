@@ -86,11 +86,11 @@ func (c *call) figuresAsked(get func(string) string) (*Export, string, map[strin
 		By:     search.Grouping{Time: search.Grain(cmp.Or(get("by"), string(search.ByDay))), Of: search.Field(get("of")), Zone: c.l.zone},
 	}
 	if err := x.Check(); err != nil && len(wrong) == 0 {
-		at := "to"
 		if q, ok := errors.AsType[*search.QueryError](err); ok {
-			at = q.Part
+			wrong[q.Part] = c.l.say("form.unknown")
+		} else {
+			wrong["to"] = c.l.say("figures.wrong", int(longestExport/(24*time.Hour))-1)
 		}
-		wrong[at] = c.l.say("figures.wrong", int(longestExport/(24*time.Hour))-1)
 	}
 	return x, get("brand"), wrong
 }
