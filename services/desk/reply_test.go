@@ -432,6 +432,14 @@ func TestStepsOfAPlaybookAreTickedOff(t *testing.T) {
 	lead := b.as("lea", everywhere, identity.PRLead)
 	lead.want(lead.post(path+"/harassment", "is", "yes", "why", "three threats"), 303)
 	v.want(v.get(path), 200, `aria-pressed="false"`, "Customer harassment, as decided by Lea: three threats")
+
+	// A playbook that goes takes its steps from the case, and nothing from its history.
+	v.want(v.post(path+"/tick", "playbook", "threat", "step", book.Steps[0].Key()), 303)
+	ada := b.as("ada", everywhere, identity.Admin, identity.PRLead)
+	ada.want(ada.get("/rules/playbook/threat"), 200, "What was ticked off stays in their histories.")
+	ada.want(ada.post("/rules/playbook/threat/remove"), 303)
+	v.want(v.get(path), 200, "ticked off a step", "Listen first", `!id="steps"`)
+	v.want(v.post(path+"/tick", "playbook", "threat", "step", "0123456789"), 422, "not there any more")
 }
 
 func TestADeputyApproves(t *testing.T) {
