@@ -32,6 +32,10 @@ type FieldError struct {
 	Args   []any
 }
 
+// Word is one of a [FieldError]'s Args that has words of its own in another language,
+// as a Format has.
+type Word string
+
 func (e *FieldError) Error() string {
 	s := e.Problem
 	if e.Key != "" {

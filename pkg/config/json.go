@@ -23,7 +23,7 @@ func DecodeJSON(raw []byte, into any) error {
 		return nil
 	}
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return Invalid(t.Field, "must be %s, not a %s", inWords(t.Type), t.Value)
+		return Invalid(t.Field, "must be %s, not a %s", inWords(t.Type), JSONValue(t))
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		name = strings.Trim(name, `"`)
@@ -35,23 +35,30 @@ func DecodeJSON(raw []byte, into any) error {
 	return Invalid("", "%s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
+// JSONValue is what JSON calls the value that err is about: a string, number, bool,
+// array or object.
+func JSONValue(err *json.UnmarshalTypeError) Word {
+	kind, _, _ := strings.Cut(err.Value, " ") // a number comes with its figures
+	return Word(kind)
+}
+
 // inWords is what JSON calls a value of type t.
-func inWords(t reflect.Type) string {
+func inWords(t reflect.Type) Word {
 	switch t.Kind() {
 	case reflect.String:
-		return "a text"
+		return Word("a text")
 	case reflect.Bool:
-		return "true or false"
+		return Word("true or false")
 	case reflect.Int, reflect.Int64, reflect.Uint64:
-		return "a whole number"
+		return Word("a whole number")
 	case reflect.Float64:
-		return "a number"
+		return Word("a number")
 	case reflect.Slice, reflect.Array:
-		return "a list"
+		return Word("a list")
 	case reflect.Pointer:
 		return inWords(t.Elem())
 	}
-	return "keys with values"
+	return Word("keys with values")
 }
 
 // jsonKeys lists the keys of t and of everything in it.

@@ -23,6 +23,14 @@ var (
 type QueryError struct {
 	Part   string // what of the query: "text", "sort", a field
 	Reason string
+	// Format and Args are what Reason was made of, as for [fmt.Sprintf], so that it
+	// can be said in another language.
+	Format string
+	Args   []any
+}
+
+func bad(part, format string, args ...any) error {
+	return &QueryError{part, fmt.Sprintf(format, args...), format, args}
 }
 
 func (e *QueryError) Error() string {

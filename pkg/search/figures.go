@@ -210,10 +210,10 @@ type cell struct {
 // NewTally returns an empty tally of how things stand at now.
 func NewTally(by Grouping, now time.Time) (*Tally, error) {
 	if !slices.Contains(Grains, by.Time) {
-		return nil, &QueryError{"by", fmt.Sprintf("%q is none of %v", by.Time, Grains)}
+		return nil, bad("by", "%q is none of %v", by.Time, Grains)
 	}
 	if by.Of != "" && !slices.Contains(FigureFields, by.Of) {
-		return nil, &QueryError{"of", fmt.Sprintf("%q is none of %v", by.Of, FigureFields)}
+		return nil, bad("of", "%q is none of %v", by.Of, FigureFields)
 	}
 	by.Zone = cmp.Or(by.Zone, time.UTC)
 	return &Tally{by, now, map[[2]string]*Figures{}, map[cell]*Figures{}}, nil

@@ -116,10 +116,10 @@ func (q Query) check() (*plan, error) {
 		p.Except[FieldBrand] = append(slices.Clone(p.Except[FieldBrand]), mention.CanaryBrand)
 	}
 	if !utf8.ValidString(q.Text) {
-		return nil, &QueryError{"text", "is not valid UTF-8"}
+		return nil, bad("text", "is not valid UTF-8")
 	}
 	if n := utf8.RuneCountInString(q.Text); n > MaxText {
-		return nil, &QueryError{"text", fmt.Sprintf("has %d characters, more than %d", n, MaxText)}
+		return nil, bad("text", "has %d characters, more than %d", n, MaxText)
 	}
 	p.phrases = parse(q.Text)
 	if err := checkValues(q.Where); err != nil {
@@ -130,7 +130,7 @@ func (q Query) check() (*plan, error) {
 	}
 	switch {
 	case q.Limit < 0 || q.Limit > MaxLimit:
-		return nil, &QueryError{"limit", fmt.Sprintf("is %d; it must lie between 1 and %d", q.Limit, MaxLimit)}
+		return nil, bad("limit", "is %d; it must lie between 1 and %d", q.Limit, MaxLimit)
 	case q.Limit == 0:
 		p.Limit = DefaultLimit
 	}
@@ -147,7 +147,7 @@ func (q Query) check() (*plan, error) {
 			p.Sort = Newest
 		}
 	default:
-		return nil, &QueryError{"sort", fmt.Sprintf("%q is none of queue, newest, oldest, relevance", q.Sort)}
+		return nil, bad("sort", "%q is none of queue, newest, oldest, relevance", q.Sort)
 	}
 	return p, p.readCursor()
 }
@@ -156,20 +156,20 @@ func checkValues(filters map[Field][]string) error {
 	for f, values := range filters {
 		at := fieldAt(f)
 		if at < 0 {
-			return &QueryError{string(f), "is not a field"}
+			return bad(string(f), "is not a field")
 		}
 		if len(values) > MaxValues {
-			return &QueryError{string(f), fmt.Sprintf("has %d values, more than %d", len(values), MaxValues)}
+			return bad(string(f), "has %d values, more than %d", len(values), MaxValues)
 		}
 		for _, v := range values {
 			switch fields[at].shape {
 			case flag:
 				if v != Yes && v != No {
-					return &QueryError{string(f), fmt.Sprintf("is yes or no, not %q", v)}
+					return bad(string(f), "is yes or no, not %q", v)
 				}
 			case small, number:
 				if _, err := strconv.ParseUint(v, 10, 53); err != nil {
-					return &QueryError{string(f), fmt.Sprintf("%q is not a number", v)}
+					return bad(string(f), "%q is not a number", v)
 				}
 			}
 		}
@@ -208,10 +208,10 @@ func (p *plan) readCursor() error {
 	}
 	buf, err := base64.RawURLEncoding.DecodeString(p.Cursor)
 	if err != nil || len(buf) != cursorSize {
-		return &QueryError{"cursor", "is not one that this index gave"}
+		return bad("cursor", "is not one that this index gave")
 	}
 	if binary.BigEndian.Uint64(buf) != p.fingerprint() {
-		return &QueryError{"cursor", "belongs to another query"}
+		return bad("cursor", "belongs to another query")
 	}
 	a, b := int64(binary.BigEndian.Uint64(buf[8:])), int64(binary.BigEndian.Uint64(buf[16:]))
 	if p.Sort != Relevance {
@@ -219,7 +219,7 @@ func (p *plan) readCursor() error {
 		return nil
 	}
 	if a < 0 || a >= MaxTotal {
-		return &QueryError{"cursor", "is not one that this index gave"}
+		return bad("cursor", "is not one that this index gave")
 	}
 	p.offset = int(a)
 	return nil
@@ -241,10 +241,10 @@ func checkFacets(list []Field) error {
 	for _, f := range list {
 		at := fieldAt(f)
 		if at < 0 {
-			return &QueryError{string(f), "is not a field"}
+			return bad(string(f), "is not a field")
 		}
 		if s := fields[at].shape; s == number || s == hashed || s == hashedSet {
-			return &QueryError{string(f), "has too many values to count"}
+			return bad(string(f), "has too many values to count")
 		}
 	}
 	return nil

@@ -306,9 +306,9 @@ func decodeStrict(raw []byte, into any) error {
 	}
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if t.Field == "" {
-			return config.Invalid("", "must be an object, not a %s", t.Value)
+			return config.Invalid("", "must be an object, not a %s", config.JSONValue(t))
 		}
-		return config.Invalid(t.Field, "must be %s, not a %s", jsonName(t.Type.String()), t.Value)
+		return config.Invalid(t.Field, "must be %s, not a %s", jsonName(t.Type.String()), config.JSONValue(t))
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return config.Invalid(strings.Trim(clip(name, 100), `"`), "unknown field")
@@ -319,19 +319,19 @@ func decodeStrict(raw []byte, into any) error {
 	return config.Invalid("", "not valid JSON: %v", err)
 }
 
-func jsonName(goType string) string {
+func jsonName(goType string) config.Word {
 	switch strings.TrimPrefix(goType, "*") {
 	case "string":
-		return "a string"
+		return config.Word("a string")
 	case "int", "int64":
-		return "a whole number"
+		return config.Word("a whole number")
 	case "float64":
-		return "a number"
+		return config.Word("a number")
 	case "bool":
-		return "true or false"
+		return config.Word("true or false")
 	}
 	if strings.HasPrefix(goType, "[]") {
-		return "an array"
+		return config.Word("an array")
 	}
-	return "an object"
+	return config.Word("an object")
 }

@@ -153,6 +153,16 @@ func (c *call) setback(s *casework.State, reason, english string, t outbound.Tro
 	return c.l.trouble(t, english, time.Time{})
 }
 
+// doubt is why nobody knows whether a reply is out. What to do is to look, whatever
+// else would help against the trouble.
+func (c *call) doubt(s *casework.State) *troubleView {
+	v := c.setback(s, s.Outgoing.Reason, s.Outgoing.Why, s.Outgoing.Trouble)
+	if v != nil {
+		v.Next = ""
+	}
+	return v
+}
+
 // taken is what is left to do for whoever posts a reply by hand.
 func (c *call) taken(s *casework.State) *confirmView {
 	say, base := c.l.say, "/cases/"+string(s.ID)

@@ -286,7 +286,7 @@ func TestSetbacksAreToldInTheViewersLanguage(t *testing.T) {
 		en, ja []string
 	}{
 		{casework.SendUnsure, said(outbound.Trouble{Reason: outbound.TimedOut, Host: "fedi.example"}, "POST https://fedi.example/api: no answer"),
-			[]string{"fedi.example did not answer in time.", "!no answer"}, []string{"fedi.exampleから時間内に応答がありませんでした", "!no answer"}},
+			[]string{"fedi.example did not answer in time.", "!no answer", "!This mostly passes"}, []string{"fedi.exampleから時間内に応答がありませんでした", "!no answer"}},
 		{casework.SendUnsure, said(outbound.Trouble{Reason: outbound.Interrupted}, "the call was cut short"),
 			[]string{"The service and Earshot lost touch", "!cut short"}, []string{"処理の途中でEarshotが停止した", "!cut short"}},
 		{casework.SendUnsure, gone, []string{"The post is no longer there"}, []string{"投稿が見当たりません。削除されたか、", "!was erased"}},
@@ -308,9 +308,34 @@ func TestSetbacksAreToldInTheViewersLanguage(t *testing.T) {
 		for lang, want := range map[string][]string{"en": c.en, "ja": c.ja} {
 			viewers[lang].want(viewers[lang].get("/cases/"+string(m.ID)), 200, want...)
 			list := map[casework.Kind]string{casework.SendUnsure: "unsure", casework.SendFailed: "failed"}[c.kind]
-			viewers[lang].want(viewers[lang].get("/outbox?list="+list), 200, want[0])
+			viewers[lang].want(viewers[lang].get("/outbox?list="+list), 200, want[0], `class="out" href="`+m.URL+`"`)
 		}
 	}
+}
+
+// TestALapsedApprovalIsSaid: whoever wrote the reply is told, and sees whose approval
+// it was and that another one is needed.
+func TestALapsedApprovalIsSaid(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, indexer.Service)
+	b.accounts(settings.Source{ID: "masto", Name: "@kumo", Kind: "mastodon", Config: []byte(writes)})
+	writer, approver := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.Approver)
+	m := b.mention(mention.Post{Platform: "mastodon", NativeID: "1", Source: "masto", URL: "https://social.example/1", Text: "My lawyer will write.", Author: mention.Author{ID: "1", Handle: "ravi"}},
+		mention.Verdict{Lang: "en", Intent: mention.Complaint, Risks: []mention.Risk{{Category: mention.LegalThreat, Score: .9}}})
+	path := "/cases/" + string(m.ID)
+	writer.want(writer.post(path+"/check", "kind", "first", "version", "0", "text", "We look into it today."), 303)
+	hash := approvedHash.FindStringSubmatch(approver.get(path).body)[1]
+	_, err := b.Cases.Record(t.Context(), m.ID, func(*casework.State) (casework.Event, bool) {
+		return casework.Event{Kind: casework.Approved, Hash: hash, Until: time.Now().Add(-time.Second)}, true
+	})
+	b.put(err)
+	lapsed := "approved this text, but an approval holds for 24 hours and they are over."
+	writer.want(writer.get(path+"?mode=reply"), 200, lapsed, "A second person approves this before it is published.")
+	writer.soon("/notices", "The approval of your reply has lapsed.")
+	writer.want(writer.get(path+"?mode=reply"), 200, lapsed, "withdrew the approval", "!<blockquote lang=\"\">expired")
+	approver.want(approver.get("/notices"), 200, "!has lapsed")
+	writer.want(writer.post(path+"/check", "kind", "first", "version", "1", "text", "We look into it tomorrow."), 303)
+	approver.want(approver.get(path), 200, "Aya asks for approval", "!"+lapsed)
 }
 
 func TestWhatReadingAgainCosts(t *testing.T) {

@@ -360,3 +360,21 @@ func TestWhatIsApprovedIsNotExchangedUnderTheFinger(t *testing.T) {
 	hash := fmt.Sprint(w.eval(`document.querySelector('#case form[action$="/approve"] [name="hash"]').value`))
 	approver.want(approver.post(path+"/approve", "hash", hash), 409, "You are to blame for the wait.")
 }
+
+// TestThePickerOpensInSight on a phone, above the bar of pages, whose list it shows.
+func TestThePickerOpensInSight(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.template()
+	m := b.question("1", strings.Repeat("Does the Kumo dock fit the older stand? ", 60))
+	v := b.as("aya", everywhere, identity.Agent)
+	v.want(v.post("/cases/"+string(m.ID)+"/claim"), 303)
+	w := b.window(t, v)
+	w.run(chromedp.EmulateViewport(390, 844), chromedp.Navigate(b.server.URL+"/cases/"+string(m.ID)+"?mode=reply"))
+	w.eval(`document.querySelector("[data-pick]").scrollIntoView({block: "end"}); document.querySelector("[data-pick]").click()`)
+	w.until(`document.activeElement.id === "pick-q"`)
+	w.until(`(() => {
+		const inSight = (el, low) => { const box = el.getBoundingClientRect(); return box.top >= document.querySelector(".case-bar").getBoundingClientRect().bottom && box.bottom <= low; };
+		return inSight(document.getElementById("pick-q"), innerHeight / 2) && inSight(document.querySelector("#picks .pick-one"), document.querySelector(".rail").getBoundingClientRect().top);
+	})()`)
+}

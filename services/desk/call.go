@@ -368,8 +368,12 @@ func (c *call) judge(err error) failure {
 	if len(fieldErrors(err)) > 0 { // of a setting that has no form of its own
 		return failure{http.StatusUnprocessableEntity, "input", say("error.input"), c.l.why(err), queue}
 	}
-	if _, ok := errors.AsType[*search.QueryError](err); ok {
-		return failure{http.StatusBadRequest, "input", say("error.input"), say("error.query"), queue}
+	if q, ok := errors.AsType[*search.QueryError](err); ok {
+		why, ok := c.l.mistake(q.Format, q.Args)
+		if !ok {
+			why = q.Reason
+		}
+		return failure{http.StatusBadRequest, "input", say("error.input"), say("error.query", q.Part, why), queue}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return failure{http.StatusRequestEntityTooLarge, "too_large", say("error.large"), say("error.large_text"), queue}
@@ -475,9 +479,10 @@ func refusalStatus(code string) int {
 // refusal is why a command was not taken, in the reader's language.
 func (c *call) refusal(r *casework.Refused) string {
 	key := "refused." + r.Code
+	if text, ok := c.l.mistake(r.Format, r.Args); ok && (r.Code == casework.CodeInput || r.Code == casework.CodeState) {
+		return text
+	}
 	switch {
-	case c.l.words.mistakes[r.Format] != "" && (r.Code == casework.CodeInput || r.Code == casework.CodeState):
-		return fill(c.l.words.mistakes[r.Format], r.Args)
 	case !c.l.has(key):
 		return r.Text
 	case r.Code == casework.CodeHeld, r.Code == casework.CodeNoAnswer:

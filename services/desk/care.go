@@ -171,15 +171,16 @@ func (c *call) typedMeasure() (*casework.Measure, error) {
 func (c *call) tick() error {
 	undo := c.form("undo") == "yes"
 	cmd := casework.TickStep{Playbook: c.form("playbook"), Step: c.form("step"), Undo: undo}
-	if b, ok := settings.Playbooks.Get(c.Settings, cmd.Playbook); ok {
-		for i := range b.Steps {
-			if b.Steps[i].Key() == cmd.Step {
-				cmd.Text = c.l.inOwn(b.Steps[i].Text)
-			}
-		}
+	b, _ := settings.Playbooks.Get(c.Settings, cmd.Playbook)
+	at := slices.IndexFunc(b.Steps, func(s casework.Step) bool { return s.Key() == cmd.Step })
+	if at >= 0 {
+		cmd.Text = c.l.inOwn(b.Steps[at].Text)
 	}
 	if undo {
 		return c.do(cmd, c.l.say("done.untick"), "")
+	}
+	if at < 0 { // taken out, or worded otherwise, since the page was opened
+		return &inputError{c.l.say("form.unknown")}
 	}
 	return c.do(cmd, c.l.say("done.tick"), "")
 }

@@ -250,7 +250,7 @@ func (c *call) caseNote(s *casework.State) *notice {
 	switch {
 	case o == nil:
 	case o.Unsure:
-		return &notice{Kind: "error", Title: say("out.unsure"), Text: say("out.unsure_text"), Trouble: c.setback(s, o.Reason, o.Why, o.Trouble)}
+		return &notice{Kind: "error", Title: say("out.unsure"), Text: say("out.unsure_text"), Trouble: c.doubt(s)}
 	case o.Calling:
 		return &notice{Kind: "info", Title: say("out.calling"), Text: say("out.calling_text")}
 	case c.l.now.Before(o.NotTill):

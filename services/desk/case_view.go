@@ -88,6 +88,9 @@ type postView struct {
 	FoldMedia bool
 }
 
+// Passages are the pieces of the body, the long ones folded.
+func (p postView) Passages() []passage { return passages(p.Body) }
+
 // Stars draws a rating with its words beside it.
 func (p postView) Stars() []bool {
 	stars := make([]bool, 5)
@@ -273,10 +276,12 @@ type composerView struct {
 	Waits string
 	// Approved tells who approved the reply as it stands; empty for nobody.
 	Approved string
-	Claim    bool // must be claimed before anything can be written
-	Holder   string
-	Draft    string // who wrote the draft, and when
-	Pending  *pendingView
+	// Lapsed tells whose approval of the reply is over; empty for none.
+	Lapsed  string
+	Claim   bool // must be claimed before anything can be written
+	Holder  string
+	Draft   string // who wrote the draft, and when
+	Pending *pendingView
 	// Version is the draft's that the text is based on, Rendered the
 	// template's text as it was last filled in.
 	Version  int

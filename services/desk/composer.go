@@ -233,6 +233,9 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 	if a := c.approval(c.facing(own, r), r); a != nil {
 		v.Approved = l.say("composer.approved", c.who(a.By))
 	}
+	if a, ok := c.lapsed(own); ok && v.Waits != "" {
+		v.Lapsed = l.say("composer.lapsed", c.who(a.Actor), int(casework.ApprovalTerm/time.Hour))
+	}
 	if d := s.Draft; d != nil {
 		v.Draft = l.say("composer.draft", c.who(d.Author), l.at(d.At).Ago())
 	}
@@ -364,6 +367,20 @@ func (c *call) approval(s *casework.State, r *reply) *casework.Approval {
 		return a
 	}
 	return nil
+}
+
+// lapsed is the approval of the draft in s whose time is over, unless something was
+// done about it since.
+func (c *call) lapsed(s *casework.State) (casework.Event, bool) {
+	for _, e := range slices.Backward(s.History) {
+		switch e.Kind {
+		case casework.Drafted, casework.Submitted, casework.SentBack:
+			return casework.Event{}, false
+		case casework.Approved:
+			return e, s.Draft != nil && !c.l.now.Before(e.Until)
+		}
+	}
+	return casework.Event{}, false
 }
 
 // waits tells whether a second person has to approve r, and why.

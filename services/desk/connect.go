@@ -26,6 +26,7 @@ type connected struct {
 // family is what sources and notifiers have apart: their kinds and their set.
 type family struct {
 	name, path, title string // "sources", "/sources", the key of the list's title
+	kind              string // of the settings
 	brand             bool   // can be bound to a brand
 	kinds             []kindView
 	get               func(*settings.Store, string) (connected, bool)
@@ -64,7 +65,7 @@ func (w *words) instead(key, english string) string {
 }
 
 func sourceFamily() family {
-	s := family{name: "sources", path: "/sources", title: "nav.sources", brand: true}
+	s := family{name: "sources", path: "/sources", title: "nav.sources", kind: settings.Sources.Kind(), brand: true}
 	for _, k := range source.Kinds {
 		s.kinds = append(s.kinds, kindView{Name: k.Name, Doc: k.Doc, Href: "/sources/new?kind=" + k.Name, consents: k.Consents, fields: k.Fields()})
 	}
@@ -81,7 +82,7 @@ func sourceFamily() family {
 }
 
 func notifierFamily() family {
-	s := family{name: "notifiers", path: "/notifiers", title: "nav.notifiers"}
+	s := family{name: "notifiers", path: "/notifiers", title: "nav.notifiers", kind: settings.Notifiers.Kind()}
 	for _, k := range notify.Kinds {
 		s.kinds = append(s.kinds, kindView{Name: k.Name, Doc: k.Doc, Href: "/notifiers/new?kind=" + k.Name, fields: k.Fields()})
 	}
@@ -166,7 +167,7 @@ func (c *call) connectionForm(s family, v connected, kind *kindView, wrong map[s
 		}
 		general = append(general, hold)
 	}
-	general = append(general, field{Name: "off", Label: say("connect.state"), Type: "check", Options: []option{{Value: "on", Label: say("connect.off"), On: v.off}}})
+	general = append(general, field{Name: "off", Label: say("connect.state"), Type: "check", Error: wrong["off"], Options: []option{{Value: "on", Label: say("connect.off"), On: v.off}}})
 	page := &formView{
 		frame: c.frame(title, s.path), Lead: kind.Doc, Action: s.path + "/" + c.r.PathValue("id"), Button: say("me.save"), Back: link{say(s.title), s.path},
 		Groups: []fieldGroup{{Fields: append(general, c.l.configFields("key."+s.name+"."+kind.Name+".", kind.fields, v.config, wrong)...)}}, Hidden: []pair{{"kind", kind.Name}},
@@ -318,6 +319,15 @@ func (c *call) saveConnection(s family) error {
 	}
 	if v.name == "" {
 		wrong["name"] = c.l.say("form.required")
+	}
+	if had, ok := s.get(c.Settings, v.id); ok && v.off && !had.off {
+		why, err := c.inUse(s.kind, v.id)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			wrong["off"] = why
+		}
 	}
 	if len(wrong) > 0 {
 		return c.showConnection(http.StatusUnprocessableEntity, s, v, kind, wrong)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/classify"
 	"github.com/earshot/earshot/pkg/escalation"
@@ -59,6 +61,24 @@ func TestHostileTextStaysText(t *testing.T) {
 		}
 	}
 	v.want(v.get("/cases/"+string(m.ID)), 200, `<mark class="why step-2"`, "I will post the recording", "en.will_post", "Threat to publish", "announced")
+}
+
+// TestALongPostIsFolded: what is marked far down is in sight, the rest one press away.
+func TestALongPostIsFolded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	text := strings.Repeat("It is late again and nobody calls. ", 300)
+	start := len(text)
+	text += "I will post it all. " + strings.Repeat("It is late again and nobody calls. ", 300)
+	m := b.mention(mention.Post{Platform: "mastodon", NativeID: "1", Source: "masto", Text: text, Author: mention.Author{ID: "7", Handle: "mika"}},
+		mention.Verdict{Lang: "en", Intent: mention.Complaint, Risks: []mention.Risk{{Category: mention.PublicityThreat, Score: .9, Start: start, End: start + 19}}})
+	w := b.window(t, b.as("aya", everywhere, identity.Agent))
+	w.run(chromedp.Navigate(b.server.URL + "/cases/" + string(m.ID)))
+	w.until(`document.querySelectorAll(".said .rest-of").length === 2 && [...document.querySelectorAll(".said .rest-of")].every((d) => !d.open)`)
+	w.until(`document.querySelector(".said mark.why").checkVisibility() && document.querySelector(".said mark.why").textContent.endsWith("I will post it all.")`)
+	w.eval(`document.querySelector(".said .rest-of > summary").focus()`)
+	w.run(chromedp.KeyEvent("\r"))
+	w.until(`document.querySelector(".said .rest-of").open && document.querySelector(".said .body").innerText.length > 10000`)
 }
 
 // TestAPostOfXIsShownAsXAsks: name, @handle and time lead to X, accounts and

@@ -3,6 +3,7 @@ package desk
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"mime"
@@ -61,37 +62,47 @@ type takenView struct {
 // shownGroups bounds the lines on a page; files have all.
 const shownGroups = 500
 
-// figuresAsked reads what is asked for from a form or an address.
-func (c *call) figuresAsked(get func(string) string) (*Export, string, error) {
+// figuresAsked reads what is asked for, and of which brand, from a form or an
+// address, and says what is wrong with it, by input.
+func (c *call) figuresAsked(get func(string) string) (*Export, string, map[string]string) {
+	wrong := map[string]string{}
 	today := c.l.now.In(c.l.zone)
-	day := func(name string, usual time.Time) (time.Time, error) {
-		text := get(name)
-		if text == "" {
-			return time.Date(usual.Year(), usual.Month(), usual.Day(), 0, 0, 0, 0, c.l.zone), nil
+	day := func(name string, usual time.Time) time.Time {
+		t := time.Date(usual.Year(), usual.Month(), usual.Day(), 0, 0, 0, 0, c.l.zone)
+		if text := get(name); text != "" {
+			typed, err := time.ParseInLocation(time.DateOnly, text, c.l.zone)
+			if err != nil {
+				wrong[name] = c.l.say("form.time")
+				return t
+			}
+			t = typed
 		}
-		t, err := time.ParseInLocation(time.DateOnly, text, c.l.zone)
-		if err != nil {
-			return t, &inputError{c.l.say("form.time")}
-		}
-		return t, nil
+		return t
 	}
-	from, err := day("from", today.AddDate(0, 0, -29))
-	if err != nil {
-		return nil, "", err
-	}
-	to, err := day("to", today)
-	if err != nil {
-		return nil, "", err
-	}
+	from, to := day("from", today.AddDate(0, 0, -29)), day("to", today)
 	x := &Export{
 		Settings: c.Settings, Lang: c.l.lang, Encoding: get("encoding"), URL: c.URL, Now: c.l.now,
 		Period: search.Period{From: from, To: to.AddDate(0, 0, 1)},
 		By:     search.Grouping{Time: search.Grain(cmp.Or(get("by"), string(search.ByDay))), Of: search.Field(get("of")), Zone: c.l.zone},
 	}
-	if err := x.Check(); err != nil {
-		return nil, "", &inputError{c.l.say("figures.wrong", int(longestExport/(24*time.Hour))-1)}
+	if err := x.Check(); err != nil && len(wrong) == 0 {
+		if q, ok := errors.AsType[*search.QueryError](err); ok {
+			wrong[q.Part] = c.l.say("form.unknown")
+		} else {
+			wrong["to"] = c.l.say("figures.wrong", int(longestExport/(24*time.Hour))-1)
+		}
 	}
-	return x, get("brand"), nil
+	return x, get("brand"), wrong
+}
+
+// figuresForFile is figuresAsked of the form by which a file is asked for, which has
+// no inputs to say it at.
+func (c *call) figuresForFile() (*Export, string, error) {
+	x, brand, wrong := c.figuresAsked(c.form)
+	for _, text := range wrong {
+		return nil, "", &inputError{text}
+	}
+	return x, brand, nil
 }
 
 // countedFor is a viewer of a brand, or of all for which the caller has the right a.
@@ -135,9 +146,20 @@ func (c *call) documentsFor(x *Export, a identity.Action, brand string) error {
 
 // figuresPage shows figures as a table.
 func (c *call) figuresPage() error {
-	x, brand, err := c.figuresAsked(c.r.URL.Query().Get)
-	if err != nil {
-		return err
+	asked := c.r.URL.Query().Get
+	x, brand, wrong := c.figuresAsked(asked)
+	if len(wrong) > 0 {
+		if _, err := c.countedFor(identity.View, brand); err != nil {
+			return err
+		}
+		v := &figuresView{frame: c.frame(c.l.say("nav.figures"), "/figures"), Lead: c.l.say("figures.lead"), Fields: c.figuresFields(x, brand)}
+		mark(wrong, v.Fields)
+		for i := range v.Fields {
+			if f := &v.Fields[i]; f.Error != "" && f.Type == "date" {
+				f.Value = asked(f.Name)
+			}
+		}
+		return c.show(http.StatusBadRequest, "figures", "page", v)
 	}
 	groups, err := c.figuresOf(x, identity.View, brand)
 	if err != nil {
@@ -319,7 +341,7 @@ func (c *call) takenOut() []takenView {
 
 // exportFigures hands figures out as a file.
 func (c *call) exportFigures() error {
-	x, brand, err := c.figuresAsked(c.form)
+	x, brand, err := c.figuresForFile()
 	if err != nil {
 		return err
 	}
@@ -338,7 +360,7 @@ func (c *call) exportHistory() error {
 	if !c.viewer.Person() {
 		return errForbidden
 	}
-	x, brand, err := c.figuresAsked(c.form)
+	x, brand, err := c.figuresForFile()
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,11 @@ func TestWhatIsNoFormIsRefused(t *testing.T) {
 	for _, into := range []string{"", "abc", "-1", "999999999999999999999", "4711"} {
 		v.want(v.post(path+"/merge", "into", into), 422, "その番号の案件が見つかりません。")
 	}
-	v.want(v.get("/figures?from=2026-01-01&to=2020-01-01"), 400, "400日以内")
+	v.want(v.get("/figures?from=2026-01-01&to=2020-01-01"), 400, "400日以内", `name="from" type="date" value="2026-01-01"`, `name="to" type="date" value="2020-01-01"`, `aria-invalid="true"`, "!<table")
+	v.want(v.get("/figures?from=2026-13-01"), 400, "<strong>正しい日時を入力してください。</strong>", `name="to" type="date"`)
+	v.want(v.get("/figures?by=century"), 400, `<select id="f-by"`, "<strong>選んだものはなくなっています。選び直してください。</strong>")
+	v.want(v.post("/figures/export", "from", "2026-13-01"), 422, "正しい日時を入力してください。")
+	v.want(v.get("/queue?cursor=abc"), 200, "このアドレスでは検索できません(cursor: 続きの位置が読み取れません。)")
 }
 
 func TestALookHasAnEnd(t *testing.T) {

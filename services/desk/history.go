@@ -121,14 +121,14 @@ func (c *call) event(s *casework.State, e *casework.Event) eventView {
 		for _, f := range e.Files {
 			v.Files = append(v.Files, link{f.Name, filePath(s.ID, f.Key)})
 		}
-	case casework.Drafted:
+	case casework.Drafted, casework.ApprovalLost:
 		v.Text = ""
 	case casework.SendStopped:
 		if e.Reason != "" {
 			key, v.Text = "event.send_stopped_changed", ""
 		}
 	case casework.SendFailed, casework.SendUnsure:
-		v.Text = c.setback(s, e.Reason, e.Text, e.Trouble).line()
+		v.Text = c.l.inLine(c.setback(s, e.Reason, e.Text, e.Trouble))
 	case casework.SendAsked:
 		v.Kind = "reply"
 		if e.Draft != nil {
@@ -182,7 +182,7 @@ func (c *call) escalationHistory(s *escalation.State) []eventView {
 		if p.Target != "" {
 			to = c.who(p.Target) + " · " + to
 		}
-		v := eventView{At: l.at(p.LastAt), Who: "Earshot", System: true, What: l.say("esc_event."+string(p.Outcome), to), Text: l.trouble(p.Trouble, p.Error, time.Time{}).line()}
+		v := eventView{At: l.at(p.LastAt), Who: "Earshot", System: true, What: l.say("esc_event."+string(p.Outcome), to), Text: l.inLine(l.trouble(p.Trouble, p.Error, time.Time{}))}
 		out = append(out, v)
 	}
 	mark := func(m *escalation.Mark, key, kind string) {

@@ -482,13 +482,13 @@ func (d *Desk) importing(ctx context.Context, j *importJob, v identity.Viewer, f
 		}
 		if batch = append(batch, about...); len(batch) >= importBatch {
 			if err := flush(); err != nil {
-				found.Error = err.Error()
+				found.Error = w.stuck(err)
 				return found
 			}
 		}
 	}
 	if err := flush(); err != nil && found.Error == "" {
-		found.Error = err.Error()
+		found.Error = w.stuck(err)
 	}
 	return found
 }

@@ -130,6 +130,9 @@ func TestWhatAnImportRefuses(t *testing.T) {
 	narrow.want(narrow.get(at), 200, `no brand</dt><dd class="fig">1`) // not hers to bring in
 	a := v.upload("/import", map[string]string{"zone": "UTC"}, "photo.png", []byte("x"))
 	v.want(a, 422)
+	ja := b.as("rin", everywhere, identity.Admin).in("ja")
+	at = ja.bring("posts.jsonl", []byte(`{"id":"1","text":"kumo","rating":"5"}`+"\n"+`{"id":2,"text":"kumo"}`+"\n"), map[string]string{"zone": "UTC"})
+	ja.want(ja.get(at), 200, "rating: 値の種類が違います。整数にしてください(文字列になっています)。", "id: 値の種類が違います。文字列にしてください(数になっています)。")
 	v.want(v.get("/import/aaaaaaaaaaaaaaaa"), 404)
 	v.want(v.get("/import/..%2f..%2fkeys"), 404)
 	t.Run("a file is not kept for long", func(t *testing.T) {

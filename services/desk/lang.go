@@ -1,7 +1,10 @@
 package desk
 
 import (
+	"cmp"
+	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"path"
@@ -12,7 +15,9 @@ import (
 	"github.com/goccy/go-yaml"
 	"golang.org/x/text/unicode/bidi"
 
+	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/config"
+	"github.com/earshot/earshot/pkg/search"
 )
 
 //go:embed lang/*.yaml
@@ -59,17 +64,52 @@ func (w *words) problem(e *config.FieldError) string {
 	if e.Problem == "required" {
 		return w.say("form.required")
 	}
-	if text, ok := w.mistakes[e.Format]; ok {
-		return fill(text, e.Args)
+	if text, ok := w.mistake(e.Format, e.Args); ok {
+		return text
 	}
 	return w.say("form.invalid", upperFirst(e.Problem))
+}
+
+// mistake is what is wrong in the language, by the English format that it was made
+// of; false where the language has no words for it, as English.
+func (w *words) mistake(format string, args []any) (string, bool) {
+	text, ok := w.mistakes[format]
+	if !ok {
+		return "", false
+	}
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if word, ok := arg.(config.Word); ok {
+			args[i] = cmp.Or(w.mistakes[string(word)], string(word))
+		}
+	}
+	return fill(text, args), true
+}
+
+// stuck is why something was not stored or not taken by a service, in the language;
+// what it has no words for is quoted.
+func (w *words) stuck(err error) string {
+	switch {
+	case errors.Is(err, bus.ErrFull):
+		return w.say("stuck.full")
+	case errors.Is(err, bus.ErrAbsent), errors.Is(err, context.DeadlineExceeded):
+		return w.say("stuck.absent")
+	case errors.Is(err, search.ErrUnavailable), errors.Is(err, search.ErrTimeout):
+		return w.say("list.failed_text")
+	case errors.Is(err, context.Canceled):
+		return w.say("stuck.ended")
+	}
+	return w.say("stuck.other", err.Error())
 }
 
 // why is err in the language, as far as it is about fields: each with its name.
 func (w *words) why(err error) string {
 	all := fieldErrors(err)
 	if len(all) == 0 {
-		return err.Error()
+		if w.mistakes == nil {
+			return err.Error()
+		}
+		return w.stuck(err)
 	}
 	parts := make([]string, len(all))
 	for i, e := range all {

@@ -329,8 +329,9 @@ func (h *hub) counts(ctx context.Context, v identity.Viewer) map[string]int {
 func (h *hub) count(ctx context.Context, v identity.Viewer) map[string]int {
 	d, of := h.desk, map[string]int{}
 	open := map[search.Field][]string{search.FieldOpen: {search.Yes}}
-	if n, err := d.Index.Counts(ctx, search.Query{Viewer: seesOf(v), Where: open}); err == nil {
-		of["queue"] = int(n[0])
+	stuck := map[search.Field][]string{search.FieldTag: {casework.TagFailed, casework.TagUnsure}}
+	if n, err := d.Index.Counts(ctx, search.Query{Viewer: seesOf(v), Where: open}, search.Query{Viewer: seesOf(v), Where: stuck}); err == nil {
+		of["queue"], of["outbox"] = int(n[0]), int(n[1])
 	}
 	of["escalations"] = len(d.Board.All(func(s *escalation.State) bool { return s.Open() && s.Acked == nil && v.Can(identity.View, s.Brand) }))
 	of["sources"] = 0

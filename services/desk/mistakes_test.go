@@ -1,6 +1,9 @@
 package desk
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -12,17 +15,22 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/earshot/earshot/pkg/bus"
 )
 
 // reports are the functions that say what is wrong with what a person typed
 // into a form; one of their arguments is a format.
-var reports = []string{"Invalid", "bad", "add", "fail", "say", "refuse"}
+var reports = []string{"Invalid", "Word", "bad", "add", "fail", "say", "refuse"}
 
 // TestMistakesAreTranslated reads the formats of all mistakes that a form can
 // show from the source, and wants each in every language but English.
 func TestMistakesAreTranslated(t *testing.T) {
 	formats := map[string]string{}
-	for _, dir := range []string{"config", "source", "notify", "settings", "casework", "escalation"} {
+	for _, kind := range []string{"string", "number", "bool", "array", "object"} {
+		formats[kind] = "encoding/json"
+	}
+	for _, dir := range []string{"config", "source", "notify", "settings", "casework", "escalation", "search"} {
 		files, err := filepath.Glob(filepath.Join("../../pkg", dir, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatal(dir, len(files), err)
@@ -83,6 +91,28 @@ func TestMistakesAreTranslated(t *testing.T) {
 			if _, ok := formats[format]; !ok {
 				t.Errorf("%s: nobody says %q", lang, format)
 			}
+		}
+	}
+}
+
+// TestWhatIsStuckIsSaidInTheLanguage: the bus's own English is left out where there
+// are words for it, and a quotation elsewhere.
+func TestWhatIsStuckIsSaidInTheLanguage(t *testing.T) {
+	all, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("mentions: %w (storage)", bus.ErrFull), "いまは保存できません。少し待ってからもう一度試してください。"},
+		{fmt.Errorf("dead letter 7: %w", bus.ErrAbsent), "受け取るサービスが動いていません。起動してからもう一度試してください。"},
+		{context.Canceled, "途中で止まりました。もう一度始めてください。"},
+		{errors.New("proto: bad wire"), "プログラムの記録:「proto: bad wire」"},
+	} {
+		if got := all["ja"].stuck(c.err); got != c.want {
+			t.Errorf("%v: %s", c.err, got)
 		}
 	}
 }

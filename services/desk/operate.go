@@ -111,7 +111,7 @@ func (c *call) retryDead() error {
 		if errors.Is(err, bus.ErrNotFound) {
 			return err
 		}
-		f = &flash{Text: c.l.say("dead.again", err.Error()), Error: true}
+		f = &flash{Text: c.l.say("dead.again", c.l.stuck(err)), Error: true}
 	}
 	c.flash(f)
 	return c.back("/dead")

@@ -29,6 +29,7 @@ type outboxView struct {
 type outboxRow struct {
 	Href, Number, Brand, To, Text, Lang, Why, By string
 	Trouble                                      *troubleView // instead of Why
+	Post                                         link         // it answers
 	At                                           moment
 	Due                                          moment
 	Actions                                      []actionView
@@ -87,7 +88,20 @@ func (c *call) outbox() error {
 func (c *call) outboxRows(s *casework.State, which string) []outboxRow {
 	say, base := c.l.say, "/cases/"+string(s.ID)
 	m := &s.Mention
+	to := mention.ID("")
+	switch {
+	case s.Outgoing != nil:
+		to = s.Outgoing.Draft.To
+	case s.Draft != nil:
+		to = s.Draft.To
+	}
 	row := outboxRow{Href: base, Number: "No. " + itoa(s.Number), Brand: c.brandName(m.Brand), To: isolated(authorOf(m.Author.Handle, m.Author.Name)) + " · " + c.platform(m.Platform)}
+	if answers := c.facing(s, &reply{to: to}); answers.Mention.URL != "" {
+		row.Post = link{say("post.open"), answers.Mention.URL}
+		if answers.Mention.Platform == "x" {
+			row.Post.Label = say("post.open_x")
+		}
+	}
 	act := func(label, path string, ask bool) {
 		row.Actions = append(row.Actions, actionView{Label: say(label), Action: base + path, Ask: ask, Fields: []pair{{"back", "/outbox?list=" + which}}})
 	}
@@ -97,7 +111,7 @@ func (c *call) outboxRows(s *casework.State, which string) []outboxRow {
 		o := s.Outgoing
 		row.Text, row.Lang, row.By, row.At = o.Draft.Text, langOf(o.Draft.Lang), c.who(o.By), c.l.at(o.AskedAt)
 		if which == "unsure" {
-			row.Trouble = c.setback(s, o.Reason, o.Why, o.Trouble)
+			row.Trouble = c.doubt(s)
 			if may(identity.Send) {
 				act("action.settle", "/ask/settle", true)
 			}

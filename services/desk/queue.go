@@ -236,7 +236,10 @@ func (c *call) listOrNotice(a asked) listView {
 	if err != nil {
 		c.Log.Warn("list not read", "error", err)
 		f := c.judge(err)
-		return listView{Notice: &notice{Kind: "error", Title: f.title, Text: f.text, Links: []link{{c.l.say("list.failed_again"), c.r.URL.RequestURI()}}}}
+		if f.status != http.StatusBadRequest { // which the same address would get again
+			f.links = []link{{c.l.say("list.failed_again"), c.r.URL.RequestURI()}}
+		}
+		return listView{Notice: &notice{Kind: "error", Title: f.title, Text: f.text, Links: f.links}}
 	}
 	if len(v.Rows) > 0 {
 		return v

@@ -237,7 +237,7 @@ func TestAPostThatIsEditedWhileItsReplyWaits(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, indexer.Service)
 			b.account()
-			writer, approver := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.Approver)
+			writer, approver, bystander := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.Approver), b.as("bo", everywhere, identity.Agent)
 			post := mention.Post{Platform: "mastodon", NativeID: "1", Source: "masto", URL: "https://social.example/1", Text: "My order of Monday is late & wet.", Author: mention.Author{ID: "1", Handle: "ravi"}, SeenAt: time.Now().Add(-time.Hour)}
 			verdict := mention.Verdict{Lang: "en", Intent: mention.Complaint, Risks: []mention.Risk{{Category: mention.LegalThreat, Score: .9}}}
 			m := b.mention(post, verdict)
@@ -256,6 +256,10 @@ func TestAPostThatIsEditedWhileItsReplyWaits(t *testing.T) {
 			b.mention(post, verdict)
 			b.now(m.ID)
 			b.now(into.ID)
+			for _, who := range []*visitor{writer, approver} {
+				who.want(who.get("/notices"), 200, "The post was edited while a reply to it waits for approval.")
+			}
+			bystander.want(bystander.get("/notices"), 200, "Nothing was told")
 			approver.want(approver.get("/queue?view=approve"), 200, path[len("/cases/"):], "Awaiting approval")
 			page := approver.want(approver.get(path), 200, "Aya asks for approval", "The post was edited after approval was asked for",
 				"My order of <del>Monday</del> is late &amp; wet<del>.</del>", "My order of <ins>Tuesday</ins> is late &amp; wet<ins>!</ins>", "Approve for the post as it is now")
@@ -448,6 +452,14 @@ func TestStepsOfAPlaybookAreTickedOff(t *testing.T) {
 	lead := b.as("lea", everywhere, identity.PRLead)
 	lead.want(lead.post(path+"/harassment", "is", "yes", "why", "three threats"), 303)
 	v.want(v.get(path), 200, `aria-pressed="false"`, "Customer harassment, as decided by Lea: three threats")
+
+	// A playbook that goes takes its steps from the case, and nothing from its history.
+	v.want(v.post(path+"/tick", "playbook", "threat", "step", book.Steps[0].Key()), 303)
+	ada := b.as("ada", everywhere, identity.Admin, identity.PRLead)
+	ada.want(ada.get("/rules/playbook/threat"), 200, "What was ticked off stays in their histories.")
+	ada.want(ada.post("/rules/playbook/threat/remove"), 303)
+	v.want(v.get(path), 200, "ticked off a step", "Listen first", `!id="steps"`)
+	v.want(v.post(path+"/tick", "playbook", "threat", "step", "0123456789"), 422, "not there any more")
 }
 
 func TestADeputyApproves(t *testing.T) {

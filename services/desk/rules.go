@@ -363,6 +363,9 @@ func (c *call) showRule(status int, r *ruling, tree map[string]any, version uint
 	}
 	if v.May && c.isSet(r) {
 		v.Drop, v.DropLabel, v.DropText = v.Action+"/remove", say("rules.remove"), say("rules.remove_sure")
+		if key := "rules." + r.kind + ".remove_sure"; c.l.has(key) {
+			v.DropText = say(key)
+		}
 		if r.hasUsual(c, id) {
 			v.DropLabel, v.DropText = say("rules.reset"), say("rules.reset_sure")
 		}
@@ -469,6 +472,14 @@ func (c *call) removeRule(kind string) error {
 		return errForbidden
 	}
 	if c.isSet(r) {
+		why, err := c.inUse(r.kind, c.r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			c.flash(&flash{Text: why, Error: true})
+			return c.back("/rules/" + r.kind + "/" + c.r.PathValue("id"))
+		}
 		if err := r.drop(c, c.r.PathValue("id"), version); err != nil && !errors.Is(err, settings.ErrStale) {
 			return err
 		}

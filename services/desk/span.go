@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
@@ -183,6 +185,102 @@ func postSpans(p *mention.Post, risks []riskView) (title, body []span) {
 		body = explain(content[head+1:], marks)
 	}
 	return title, body
+}
+
+const (
+	// longPost is how many letters are shown unfolded: browsers take a second to lay
+	// out a post of 200,000.
+	longPost = 5000
+	// shownOfLong is how much of the beginning of a longer one is shown, aroundMark
+	// how much on each side of words that are marked further down.
+	shownOfLong, aroundMark = 3000, 200
+	// leastFold is too little to be folded.
+	leastFold = 500
+)
+
+// passage is a piece of a post. Folded is how many letters it has, if it is shown only
+// to who asks for it; else 0.
+type passage struct {
+	Spans  []span
+	Folded int
+}
+
+// passages cuts a post into what is shown, its beginning and what is marked with what
+// stands around it, and the folded pieces between. Short ones are one passage.
+func passages(spans []span) []passage {
+	starts := make([]int, len(spans)+1)
+	for i, s := range spans {
+		starts[i+1] = starts[i] + utf8.RuneCountInString(s.Text)
+	}
+	length := starts[len(spans)]
+	if length <= longPost {
+		return []passage{{Spans: spans}}
+	}
+	var all []rune
+	for _, s := range spans {
+		all = append(all, []rune(s.Text)...)
+	}
+	var out []passage
+	at, to := 0, shownOfLong // shown, and not yet in out
+	show := func(from int) {
+		from, to = seam(all, spans, starts, from), seam(all, spans, starts, to)
+		if from >= to+leastFold {
+			out = append(out, passage{Spans: slice(spans, starts, at, to)}, passage{Spans: slice(spans, starts, to, from), Folded: from - to})
+			at = from
+		}
+	}
+	for i, s := range spans {
+		if s.Note != "" && starts[i+1] > to {
+			show(max(to, starts[i]-aroundMark))
+			to = min(length, max(to, min(starts[i+1], starts[i]+longPost)+aroundMark))
+		}
+	}
+	show(length)
+	if at < length {
+		out = append(out, passage{Spans: slice(spans, starts, at, length)})
+	}
+	return out
+}
+
+// seam is where near at a text is best cut: behind a sentence or a word, and never
+// within a link or a letter.
+func seam(all []rune, spans []span, starts []int, at int) int {
+	if at <= 0 || at >= len(all) {
+		return at
+	}
+	ends := func(i int) bool {
+		return unicode.IsSpace(all[i-1]) || strings.ContainsRune("。！？.!?、", all[i-1])
+	}
+	for i := at; i < min(at+100, len(all)); i++ {
+		if ends(i) && !unicode.IsSpace(all[i]) {
+			at = i
+			break
+		}
+	}
+	for at < len(all) && (unicode.Is(unicode.M, all[at]) || unicode.Is(unicode.Cf, all[at]) || unicode.Is(unicode.Cf, all[at-1]) || unicode.Is(unicode.Sk, all[at])) {
+		at++
+	}
+	if i, in := slices.BinarySearch(starts, at); !in && spans[i-1].Href != "" {
+		at = starts[i]
+	}
+	return at
+}
+
+// slice is what lies between two letters of spans, which begin at starts.
+func slice(spans []span, starts []int, from, to int) []span {
+	var out []span
+	for i, s := range spans {
+		a, b := max(from, starts[i])-starts[i], min(to, starts[i+1])-starts[i]
+		if a >= b {
+			continue
+		}
+		if a > 0 || b < starts[i+1]-starts[i] {
+			s.Text = string([]rune(s.Text)[a:b])
+			s.Again = s.Again || a > 0
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // between returns the words of content that a risk points at.

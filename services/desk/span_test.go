@@ -108,3 +108,64 @@ func TestXLinksWhatXLinks(t *testing.T) {
 		t.Errorf("%+v", marked)
 	}
 }
+
+// TestLongPostsAreFolded: the pieces are the whole, what is marked is shown with what
+// stands around it, and nothing is cut within a word or a link.
+func TestLongPostsAreFolded(t *testing.T) {
+	t.Parallel()
+	short := []span{{Text: strings.Repeat("あ", longPost)}}
+	if got := passages(short); len(got) != 1 || got[0].Folded != 0 {
+		t.Errorf("%d passages of a post that is just short enough", len(got))
+	}
+	filler := func(n int) string { return strings.Repeat("長い話の一文です。", n) } // of nine letters
+	link := "https://kumo.example/" + strings.Repeat("x", 400)
+	for name, spans := range map[string][]span{
+		"no marks":              {{Text: filler(24_000)}},
+		"words":                 {{Text: strings.Repeat("one more word ", 10_000)}},
+		"no place to cut":       {{Text: strings.Repeat("👩‍👩‍👧が", 2000)}},
+		"a mark far down":       {{Text: filler(10_000)}, {Text: "公開します", Note: "1"}, {Text: filler(10_000)}},
+		"marks close together":  {{Text: filler(1000)}, {Text: "一", Note: "1"}, {Text: filler(30)}, {Text: "二", Note: "2"}, {Text: filler(1000)}},
+		"a mark at the fold":    {{Text: filler(333)}, {Text: "公開します", Note: "1"}, {Text: filler(1000)}},
+		"a mark at the end":     {{Text: filler(2000)}, {Text: "公開します", Note: "1"}},
+		"all of it is a mark":   {{Text: filler(24_000), Note: "1"}},
+		"a link across the cut": {{Text: filler(331)}, {Text: link, Href: link}, {Text: filler(1000)}},
+	} {
+		var pieces strings.Builder
+		shown, folded, marks := 0, 0, map[string]bool{}
+		for _, p := range passages(spans) {
+			text := joined(p.Spans)
+			pieces.WriteString(text)
+			n := len([]rune(text))
+			switch {
+			case p.Folded == 0:
+				shown += n
+			case p.Folded != n || n < leastFold:
+				t.Errorf("%s: %d letters are folded as %d", name, n, p.Folded)
+			default:
+				folded += n
+			}
+			for _, s := range p.Spans {
+				if p.Folded == 0 && s.Note != "" && !s.Again {
+					marks[s.Note] = true
+				}
+				if s.Href != "" && s.Text != s.Href {
+					t.Errorf("%s: a link is cut to %q", name, s.Text)
+				}
+			}
+			if strings.HasPrefix(text, "\u200d") || strings.HasSuffix(text, "\u200d") {
+				t.Errorf("%s: a letter is cut", name)
+			}
+		}
+		if pieces.String() != joined(spans) {
+			t.Errorf("%s: the passages are not the post", name)
+		}
+		if shown > 3*longPost || folded == 0 {
+			t.Errorf("%s: %d letters shown, %d folded", name, shown, folded)
+		}
+		for _, s := range spans {
+			if s.Note != "" && !marks[s.Note] {
+				t.Errorf("%s: mark %s is folded away", name, s.Note)
+			}
+		}
+	}
+}

@@ -136,7 +136,7 @@ func (c *call) showPerson(status int, s identity.Staff, isNew bool, wrong map[st
 		v.Groups[0].Fields = append(v.Groups[0].Fields, lang)
 	} else {
 		v.Hidden = []pair{{"version", itoa(c.based(settings.Staff.Version(c.Settings, s.ID)))}}
-		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "off", Label: say("staff.account"), Type: "check", Options: []option{{Value: "on", Label: say("staff.disable"), On: s.Disabled}}})
+		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "off", Label: say("staff.account"), Type: "check", Error: wrong["off"], Options: []option{{Value: "on", Label: say("staff.disable"), Hint: say("staff.disable_hint"), On: s.Disabled}}})
 		v.Lead = say("staff.no_password")
 		cred, _ := settings.Credentials.Get(c.Settings, s.ID)
 		if len(cred.Set) > 0 {
@@ -188,6 +188,15 @@ func (c *call) savePerson() error {
 	if !c.knowsBrands(brands) {
 		wrong["brands"] = c.l.say("form.unknown")
 	}
+	if had, ok := settings.Staff.Get(c.Settings, s.ID); ok && s.Disabled && !had.Disabled {
+		why, err := c.inUse(settings.Staff.Kind(), s.ID)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			wrong["off"] = why
+		}
+	}
 	if len(wrong) > 0 {
 		return c.showPerson(http.StatusUnprocessableEntity, s, isNew, wrong)
 	}
@@ -214,12 +223,20 @@ func (c *call) savePerson() error {
 	if err != nil {
 		return err
 	}
+	done := c.l.say("done.saved")
 	if s.Disabled {
 		if err := c.Gate.EndSessions(c.ctx, c.viewer.Actor(), s.ID); err != nil {
 			return err
 		}
+		n, err := c.handBack(s.ID)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			done = c.l.say("staff.handed_back", n)
+		}
 	}
-	c.flash(&flash{Text: c.l.say("done.saved")})
+	c.flash(&flash{Text: done})
 	return c.back("/staff")
 }
 

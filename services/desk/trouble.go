@@ -15,15 +15,15 @@ type troubleView struct {
 	Said, Lang string // the far side's own words
 }
 
-// line is v in one line: what happened, and the far side's words; empty for nil.
-func (v *troubleView) line() string {
+// inLine is v in one line: what happened, and the far side's words; empty for nil.
+func (l *locale) inLine(v *troubleView) string {
 	switch {
 	case v == nil:
 		return ""
 	case v.Said == "":
 		return v.What
 	}
-	return v.What + " “" + v.Said + "”"
+	return v.What + l.say("trouble.quoted", v.Said)
 }
 
 // trouble says what t is and what to do; nil without an error. The English error

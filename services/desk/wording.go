@@ -491,6 +491,18 @@ func (c *call) sendBackTemplate() error {
 }
 
 func (c *call) retireTemplate() error {
+	t, _, err := c.wanted()
+	if err != nil {
+		return err
+	}
+	why, err := c.inUse(settings.Templates.Kind(), t.ID)
+	if err != nil {
+		return err
+	}
+	if why != "" && c.mayWord(&t) {
+		c.flash(&flash{Text: why, Error: true})
+		return c.back("/templates/" + t.ID)
+	}
 	return c.turn("done.saved", "", func(t *casework.Template, _ *casework.TemplateVersion) error {
 		in := t.InForce()
 		if in == nil {

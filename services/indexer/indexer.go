@@ -252,10 +252,16 @@ func (x *indexer) tagged(ctx context.Context, e *bus.Entry[mention.Tagged], have
 // case was erased.
 func (x *indexer) revise(ctx context.Context, e *bus.Entry[mention.Tagged]) (erased bool, err error) {
 	t := &e.Value
+	var edited *casework.State // as it was before
 	s, err := x.cases.Record(ctx, t.Mention.ID, func(s *casework.State) (casework.Event, bool) {
+		edited = nil
 		was := mention.Tagged{Mention: s.Mention, Verdict: s.Verdict}
 		if s.Redacted || s.ReadOnly != "" || t.Compare(&was) <= 0 {
 			return casework.Event{}, false
+		}
+		if !t.Mention.Deleted && t.Mention.Revision.Hash != s.Mention.Revision.Hash {
+			before := *s
+			edited = &before
 		}
 		v := s.Correct(&t.Mention, &t.Verdict)
 		return casework.Event{
@@ -263,6 +269,9 @@ func (x *indexer) revise(ctx context.Context, e *bus.Entry[mention.Tagged]) (era
 			Triage: x.settings.Triage(&t.Mention, &v, casework.Signals{}),
 		}, true
 	})
+	if err == nil && edited != nil {
+		x.tellEdited(ctx, edited)
+	}
 	return s.Redacted, err
 }
 

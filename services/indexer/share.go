@@ -280,6 +280,7 @@ func (x *indexer) tellDue(ctx context.Context, s *casework.State, after uint64) 
 			continue
 		}
 		what, leads := "", s.Owner() == ""
+		to := []string{s.Owner()}
 		switch {
 		case e.Kind == casework.DeadlineNear:
 			what = "deadline"
@@ -290,17 +291,46 @@ func (x *indexer) tellDue(ctx context.Context, s *casework.State, after uint64) 
 		case e.Kind == casework.Woke:
 			what = "woke"
 			leads = false
+		case e.Kind == casework.ApprovalLost && s.Draft != nil:
+			what, leads = "approval_lapsed", false
+			to = []string{s.Draft.Author}
 		default:
 			continue
 		}
-		to := []string{s.Owner()}
 		if leads {
-			for _, p := range settings.Staff.List(x.settings) {
-				if v := p.Viewer(); !p.Disabled && v.Can(identity.Lead, s.Mention.Brand) && p.ID != s.Owner() {
-					to = append(to, p.ID)
-				}
-			}
+			to = append(to, x.whoCan(identity.Lead, s.Mention.Brand, s.Owner())...)
 		}
 		x.tellStaff(ctx, what, s, to...)
 	}
+}
+
+// tellEdited tells whoever wrote the reply to the post of s, and as long as it waits
+// for approval whoever approves for the brand, that the post was edited. The reply is
+// that of s or of the case it joined; s is as it was before the edit.
+func (x *indexer) tellEdited(ctx context.Context, s *casework.State) {
+	if s.Merged != "" {
+		into, ok, err := x.cases.Touched(ctx, s.Merged)
+		if err != nil || !ok || into.Draft == nil || into.Draft.To != s.ID {
+			return
+		}
+		s = &into
+	}
+	switch {
+	case s.Draft == nil:
+	case s.Asks() != "":
+		x.tellStaff(ctx, "edited", s, append(x.whoCan(identity.Approve, s.Mention.Brand, s.Draft.Author), s.Draft.Author)...)
+	case s.Approval != nil:
+		x.tellStaff(ctx, "edited_approved", s, s.Draft.Author)
+	}
+}
+
+// whoCan are those who have the right a for a brand, without one of them.
+func (x *indexer) whoCan(a identity.Action, brand, without string) []string {
+	var out []string
+	for _, p := range settings.Staff.List(x.settings) {
+		if v := p.Viewer(); !p.Disabled && v.Can(a, brand) && p.ID != without {
+			out = append(out, p.ID)
+		}
+	}
+	return out
 }

@@ -302,8 +302,9 @@
       if (!got || over()) return;
       const had = document.activeElement?.id === "pick-q";
       swap(got.html);
+      if (!more) $("#picks").scrollIntoView({ block: innerWidth <= 720 ? "start" : "nearest" }); // there its list is under the keys of the screen
       const q = $("#pick-q");
-      if (!had || document.activeElement !== q) { q?.focus(); q?.setSelectionRange(q.value.length, q.value.length); }
+      if (!had || document.activeElement !== q) { q?.focus({ preventScroll: !more }); q?.setSelectionRange(q.value.length, q.value.length); }
     } catch (err) { failed(err); }
   }
   const pickMore = later(200, (form) => pick(form.getAttribute("action") + "?" + new URLSearchParams(new FormData(form)), true));
