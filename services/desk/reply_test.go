@@ -215,6 +215,7 @@ func TestTemplatesAreReviewedAndCarried(t *testing.T) {
 	v.want(v.get("/templates/hold"), 200, "shorter")
 	file := v.want(v.get("/templates.yaml?id=hold"), 200, "template:", "review_by: ")
 	v.want(v.post("/templates/import", "yaml", "template: [1]"), 422)
+	v.want(v.post("/templates/import", "yaml", "a: &a [x, x]\nb: &b [*a, *a]\ntemplate: {t: [*b, *b]}\n"), 422, "Line 2 refers to another place")
 	v.want(v.post("/templates/import", "yaml", "template:\n  new-one:\n    id: new-one\n    colour: red\n"), 422, "colour")
 	text := strings.ReplaceAll(strings.ReplaceAll(file.body, "hold:", "hold-2:"), "id: hold", "id: hold-2")
 	v.want(v.post("/templates/import", "yaml", text), 303)

@@ -10,10 +10,13 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/config"
@@ -97,6 +100,12 @@ func (c *call) showImport(status int, wrong string) error {
 // inFile are the templates of a file.
 func (c *call) inFile(text string) (map[string]casework.Template, error) {
 	say := func(key string, args ...any) error { return &inputError{c.l.say(key, args...)} }
+	// A few lines that repeat each other by aliases can stand for gigabytes.
+	for _, t := range lexer.Tokenize(text) {
+		if t.Type == token.AliasType {
+			return nil, say("tmpl.import_alias", strconv.Itoa(t.Position.Line))
+		}
+	}
 	raw, err := yaml.YAMLToJSON([]byte(text))
 	if line := yamlLine.FindStringSubmatch(fmt.Sprint(err)); err != nil && line != nil {
 		return nil, say("tmpl.import_line", line[1])
