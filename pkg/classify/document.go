@@ -36,8 +36,9 @@ type document struct {
 	ruled      []float64 // by label, what the rules say
 
 	features []feature
-	tokens   []token // of one sentence
-	sums     []sums  // by sentence
+	told     [toldSize]uint32 // features of the sentence
+	tokens   []token          // of one sentence
+	sums     []sums           // by sentence
 	signals  [signalCount]float64
 	inputsOf [inputs]float64
 	loud     []float32 // by rune of a window

@@ -63,6 +63,7 @@ func (c *Classifier) readFeatures(d *document, m *mention.Mention) {
 	for i := range d.sents {
 		s := &d.sents[i]
 		s.features = int32(len(d.features))
+		clear(d.told[:])
 		d.add(kind, s.start, s.start)
 		if m.Rating > 0 {
 			d.add(mix(seedStars, uint32(m.Rating)), s.start, s.start)
@@ -107,12 +108,21 @@ func level(hundredths int32) uint32 {
 	return 4
 }
 
+// add takes in a feature once for each sentence: what is said fifty times is not
+// meant fifty times as much.
 func (d *document) add(hash uint32, start, end int32) {
-	if len(d.features) >= maxFeatures {
+	hash = scramble(hash)
+	told := &d.told[hash%toldSize]
+	if *told == hash || len(d.features) >= maxFeatures {
 		return
 	}
-	d.features = append(d.features, feature{scramble(hash), start, end})
+	*told = hash
+	d.features = append(d.features, feature{hash, start, end})
 }
+
+// toldSize is how many features of a sentence are remembered; one that another
+// has pushed out may count again.
+const toldSize = 1 << 9
 
 // scramble spreads a hash over all bits; 0 is left out, since it marks an empty
 // place in tables.

@@ -50,6 +50,21 @@ func TestWhatPages(t *testing.T) {
 	}
 }
 
+// TestSayingItOftenSaysNoMore: what is harmless once is harmless fifty times, or a
+// cheer would wake people.
+func TestSayingItOftenSaysNoMore(t *testing.T) {
+	t.Parallel()
+	for _, once := range []string{"あ", "ありがとう", "!", "w", "草", "happy ", "おめでとう！", "no ", "🔥", "ha"} {
+		for _, n := range []int{50, 500, 10_000} {
+			for _, brand := range []string{"", "くもカフェ ", "Kumo Café "} {
+				if v := verdict(brand + strings.Repeat(once, n)); v.Page {
+					t.Errorf("%s%q %d times pages: %s, %+v", brand, once, n, v.PageReason, v.Risks)
+				}
+			}
+		}
+	}
+}
+
 func TestContactNotesReportThreats(t *testing.T) {
 	t.Parallel()
 	text := "電話。交換が遅いとご立腹で「明日までに連絡がなければネットに書く」とのこと。"

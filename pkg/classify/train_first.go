@@ -13,13 +13,13 @@ import (
 
 // How the first step learns.
 const (
-	enough  = 3    // texts that a feature must be in
-	folds   = 5    // see [training.judgeUnseen]
-	cost    = 30.0 // of an error, against large weights
-	passes  = 8    // over all texts
-	hasty   = 6    // passes of first steps that only judge what is unseen
-	faint   = 12.0 // rows without a weight of this size, by what a feature counts, are left out: half, which verdicts don't miss
-	maxSkew = 30.0 // how much more the rarer side of an output may count
+	enough  = 3     // texts that a feature must be in
+	folds   = 5     // see [training.judgeUnseen]
+	cost    = 120.0 // of an error, against large weights
+	passes  = 8     // over all texts
+	hasty   = 6     // passes of first steps that only judge what is unseen
+	faint   = 12.0  // rows without a weight of this size, by what a feature counts, are left out: half, which verdicts don't miss
+	maxSkew = 30.0  // how much more the rarer side of an output may count
 )
 
 // point is a text or a window with which side of an output it is on.
