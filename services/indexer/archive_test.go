@@ -121,6 +121,25 @@ func (b *bench) indexed() {
 	}
 }
 
+// cleared is sent to whenever the index has been emptied to be filled anew. It is
+// to be called before run.
+func (b *bench) cleared() <-chan struct{} {
+	c := clearing{b.index, make(chan struct{}, 1)}
+	b.index = c
+	return c.done
+}
+
+type clearing struct {
+	search.Engine
+	done chan struct{}
+}
+
+func (c clearing) Clear(ctx context.Context) error {
+	err := c.Engine.Clear(ctx)
+	c.done <- struct{}{}
+	return err
+}
+
 func (b *bench) tag(n int, text string) mention.ID {
 	b.t.Helper()
 	m := mention.Of("acme", mention.Post{

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 func TestPostsExpireAsTheirPlatformWants(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
+	cleared := b.cleared()
 	b.run()
 	untouched := b.tagFrom("ほうっておかれた", "s", strict)
 	touched := b.tagFrom("手をつけた", "s", strict)
@@ -66,7 +67,7 @@ func TestPostsExpireAsTheirPlatformWants(t *testing.T) {
 	}
 	// An index that is filled anew doesn't bring it back.
 	b.again <- struct{}{}
-	time.Sleep(50 * time.Millisecond)
+	<-cleared
 	b.indexed()
 	if got := have(); got != "tf" {
 		t.Errorf("filled anew: %s", got)

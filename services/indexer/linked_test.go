@@ -95,6 +95,7 @@ func TestAnswersToOurReplies(t *testing.T) {
 	b.do(author, casework.Reopen{})
 	b.answer("a3", "p1", "u1")
 	b.stop()
+	cleared := b.cleared()
 	b.run()
 	b.indexed()
 
@@ -111,7 +112,7 @@ func TestAnswersToOurReplies(t *testing.T) {
 	// A lost index is filled anew, and nothing is told twice.
 	before := s.Last
 	b.again <- struct{}{}
-	time.Sleep(50 * time.Millisecond)
+	<-cleared
 	b.indexed()
 	b.answer("a5", "r2", "u9")
 	s = b.becomes(id, "one more", func(s *casework.State) bool { return len(s.Answers) == 4 })
