@@ -60,27 +60,23 @@ func (s *snapshot) total(rows int, next bool) (n int64, err error) {
 // statement: a batch of new mentions asks of each of its authors.
 func (e *SQLite) Counts(ctx context.Context, queries ...Query) ([]int64, error) {
 	counts := make([]int64, len(queries))
-	type asked struct {
-		snapshot
-		by map[int64][]int // by author, which queries
-	}
-	alike := map[string]*asked{}
-	err := e.readAll(ctx, queries, func(i int, s *snapshot) (err error) {
-		if rest, author, ok := s.oneAuthor(); ok {
-			a := alike[rest]
-			if a == nil {
-				a = &asked{*s, map[int64][]int{}}
-				alike[rest] = a
+	err := e.readAll(ctx, queries, func(all []snapshot) (err error) {
+		authors := map[string]map[int64][]int{} // by other conditions and author, which queries
+		for i := range all {
+			rest, author, ok := all[i].oneAuthor()
+			switch {
+			case !ok:
+				if counts[i], err = all[i].count(); err != nil {
+					return err
+				}
+			case authors[rest] == nil:
+				authors[rest] = map[int64][]int{author: {i}}
+			default:
+				authors[rest][author] = append(authors[rest][author], i)
 			}
-			a.by[author] = append(a.by[author], i)
-		} else {
-			counts[i], err = s.count()
 		}
-		if err != nil || i+1 < len(queries) {
-			return err
-		}
-		for rest, a := range alike {
-			if err := a.countAuthors(rest, a.by, counts); err != nil {
+		for rest, by := range authors {
+			if err := all[0].countAuthors(rest, by, counts); err != nil {
 				return err
 			}
 		}

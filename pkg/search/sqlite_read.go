@@ -59,12 +59,11 @@ const manyMatches = 2000
 
 // read runs f in a read transaction on q.
 func (e *SQLite) read(ctx context.Context, q Query, f func(*snapshot) error) error {
-	return e.readAll(ctx, []Query{q}, func(_ int, s *snapshot) error { return f(s) })
+	return e.readAll(ctx, []Query{q}, func(all []snapshot) error { return f(&all[0]) })
 }
 
-// readAll runs f on each of queries, with its place among them, in one read
-// transaction.
-func (e *SQLite) readAll(ctx context.Context, queries []Query, f func(int, *snapshot) error) error {
+// readAll runs f on all queries in one read transaction.
+func (e *SQLite) readAll(ctx context.Context, queries []Query, f func([]snapshot) error) error {
 	all := make([]snapshot, len(queries))
 	for i, q := range queries {
 		p, err := q.check()
@@ -82,11 +81,8 @@ func (e *SQLite) readAll(ctx context.Context, queries []Query, f func(int, *snap
 			s := &all[i]
 			s.tx, s.names = tx, n
 			s.cond = s.where(s.plan)
-			if err := f(i, s); err != nil {
-				return err
-			}
 		}
-		return nil
+		return f(all)
 	})
 }
 
