@@ -16,7 +16,7 @@ type Piece struct {
 
 // Personal finds what tells who people are, as far as rules know it when they
 // see it: links, addresses, numbers that can name somebody, accounts and names.
-// Known are names that are known from elsewhere, as the author's; kept are those
+// Known are names that are known from elsewhere, as the author's, in UTF-8; kept are those
 // that stay, as the brand's own. The pieces are in order and don't overlap.
 func Personal(s string, known, kept []string) []Piece {
 	var found []Piece
@@ -131,8 +131,8 @@ func names(s string, p Piece) bool {
 // word.
 func addNames(found []Piece, text, name string) []Piece {
 	name = strings.TrimSpace(name)
-	if n := utf8.RuneCountInString(name); n < 2 || n == len(name) && n < 3 {
-		return found
+	if n := utf8.RuneCountInString(name); n < 2 || n == len(name) && n < 3 || !utf8.ValidString(name) {
+		return found // what is no UTF-8 would be found in the midst of letters
 	}
 	for at := 0; ; {
 		i := strings.Index(text[at:], name)
