@@ -135,7 +135,7 @@ func (c *call) brandHistory(id string) []eventView {
 	}
 	var out []eventView
 	for i, r := range revisions {
-		e := eventView{At: c.l.at(r.At), Who: c.who(r.Actor), What: c.l.say("brand.changed")}
+		e := eventView{At: c.l.at(r.At), Who: c.named(r.Actor), What: c.l.say("brand.changed")}
 		if i == 0 || revisions[i-1].Value.Query != r.Value.Query {
 			e.What, e.Text = c.l.say("brand.query_set"), r.Value.Query
 		}

@@ -285,10 +285,28 @@ func TestWhatHappenedIsASentenceWithItsActor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	actor := regexp.MustCompile(`^(さんが|さんの|が|には)`)
+	actor := regexp.MustCompile(`^(が|の|には)`)
 	for key, text := range words["ja"].texts {
 		if event := strings.HasPrefix(key, "event.") || strings.HasPrefix(key, "esc_event.") && key != "esc_event.by_link"; event && !actor.MatchString(text) {
 			t.Errorf("%s: nobody does it: %s", key, text)
 		}
 	}
+}
+
+// TestOnlyPeopleAreAddressed: in Japanese people are さん, and who is nobody is not.
+func TestOnlyPeopleAreAddressed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.angry()
+	aya := b.as("aya", everywhere, identity.Agent).in("ja")
+	ken := b.as("ken", everywhere, identity.Agent)
+	path := "/cases/" + string(m.ID)
+	aya.want(aya.post(path+"/claim"), 303)
+	aya.want(aya.post(path+"/assign", "to", "ken"), 303)
+	_, err := b.Cases.Record(t.Context(), m.ID, func(*casework.State) (casework.Event, bool) {
+		return casework.Event{Kind: casework.Assigned, To: "aya"}, true
+	})
+	b.put(err)
+	aya.want(aya.get(path), 200, "<b>Ayaさん</b>が担当になりました", "<b>Ayaさん</b>がKenさんに割り当てました", "<b>Earshot</b>がAyaさんに割り当てました")
+	ken.want(ken.get(path), 200, "<b>Aya</b> claimed it", "<b>Earshot</b> assigned it to Aya")
 }

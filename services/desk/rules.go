@@ -381,7 +381,7 @@ func (c *call) ruleHistory(r *ruling, id string) []eventView {
 	var out []eventView
 	var before map[string]json.RawMessage
 	for _, x := range all {
-		e := eventView{At: c.l.at(x.at), Who: c.who(x.by)}
+		e := eventView{At: c.l.at(x.at), Who: c.named(x.by)}
 		switch {
 		case x.raw == nil:
 			e.What = c.l.say("rules.removed")

@@ -66,7 +66,7 @@ func sampleRuling(l *locale, f frame) *ruleView {
 	return &ruleView{
 		frame: f, Lead: l.say("rules.policy_lead"), Action: "/rules/policy/default", Version: "12", May: true, Parts: form.parts("", r.parts, tree),
 		Notice: &notice{Kind: "error", Title: l.say("error.input"), Text: l.say("rules.wrong"), Kept: l.say("form.kept")}, Back: link{l.say("nav.rules"), "/rules"},
-		History: []eventView{{At: l.at(sampleNow.Add(-26 * time.Hour)), Who: "M. Okada", What: l.say("rules.changed"), Text: l.say("rules.policy.ladders")}},
+		History: []eventView{{At: l.at(sampleNow.Add(-26 * time.Hour)), Who: l.say("history.person", "M. Okada"), What: l.say("rules.changed"), Text: l.say("rules.policy.ladders")}},
 		Drop:    "#", DropLabel: l.say("rules.reset"), DropText: l.say("rules.reset_sure"),
 	}
 }
@@ -167,8 +167,10 @@ func sampleCase(l *locale) *caseView {
 		{At: at(24 * time.Minute), Who: "佐藤 香織", What: "left a note", Kind: "note", Lang: "ja", Text: "渋谷店に確認。店長は本日休み、返金の可否は15時までに本部から連絡とのこと。"},
 	}
 	if l.lang == "ja" {
-		for i, what := range []string{"がXで見つけ、判定しました", "がPRに通知しました: 期限つきの拡散の示唆", "さんが通知を確認しました", "さんが担当になりました", "さんがメモを残しました"} {
-			history[i].What = what
+		for i, what := range []string{"がXで見つけ、判定しました", "がPRに通知しました: 期限つきの拡散の示唆", "が通知を確認しました", "が担当になりました", "がメモを残しました"} {
+			if history[i].What = what; !history[i].System {
+				history[i].Who = l.say("history.person", history[i].Who)
+			}
 		}
 	}
 	templates := []templateOption{{ID: "t1", Name: "まず一報(返金の確認中)", Lang: "ja", On: true, When: "事実の確認に時間がかかるとき。お詫びは「ご心配をおかけしていること」まで。"}, {ID: "t2", Name: "折り返しの遅れのお詫び", Lang: "ja"}}
