@@ -346,7 +346,25 @@ func (c *call) postedReply() error {
 }
 
 func (c *call) settleReply() error {
-	return c.do(casework.Settle{URL: c.form("url")}, c.l.say("done.settle"), "")
+	s, err := c.Cases.Do(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")), casework.Settle{Outcome: c.form("outcome"), URL: c.form("url")})
+	if isRefused(err, casework.CodeInput) {
+		return c.refused(err, caseOptions{ask: c.askSettle()})
+	}
+	return c.done(s, err, c.l.say("done.settle"), "")
+}
+
+// askSettle asks what became of a reply in doubt, with what was typed. Neither
+// answer is chosen beforehand.
+func (c *call) askSettle() *askView {
+	say, base := c.l.say, "/cases/"+c.r.PathValue("id")
+	outcome := field{Name: "outcome", Label: say("ask.settle_outcome"), Type: "radio", Required: true}
+	for _, o := range []string{casework.Published, casework.NotPublished} {
+		outcome.Options = append(outcome.Options, option{Value: o, Label: say("ask.settle_" + o), On: c.form("outcome") == o})
+	}
+	return &askView{
+		Title: say("ask.settle"), Text: say("ask.settle_text"), Action: base + "/settle", Back: base, Button: say("action.settle"),
+		Fields: []field{outcome, {Name: "url", Label: say("ask.posted_link"), Hint: say("ask.settle_link"), Type: "url", Plain: true, Placeholder: "https://", Value: c.form("url")}},
+	}
 }
 
 func (c *call) approveReply() error {
@@ -430,8 +448,7 @@ func (c *call) ask() error {
 		a.Button, a.Text = say("action.merge"), say("ask.merge_text")
 		a.Fields = []field{{Name: "into", Label: say("ask.merge_into"), Required: true}}
 	case "settle":
-		a.Button, a.Text = say("action.settle"), say("ask.settle_text")
-		a.Fields = []field{{Name: "url", Label: say("ask.posted_link"), Type: "url", Placeholder: "https://"}}
+		a = c.askSettle()
 	default:
 		if !c.askCare(&s, what, a) {
 			return errNotFound

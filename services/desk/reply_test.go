@@ -557,3 +557,20 @@ func TestAReportIsPromisedAgainAndAgain(t *testing.T) {
 	rin := b.as("rin", []string{"hoshi"}, identity.Agent)
 	rin.want(rin.post(path+"/kept", "why", "x"), 404)
 }
+
+// TestATemplateIsCalledByItsName, not by an id that nobody has seen.
+func TestATemplateIsCalledByItsName(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.template()
+	m := b.angry()
+	path := "/cases/" + string(m.ID)
+	v := b.as("aya", everywhere, identity.Agent).in("ja")
+	reply := []string{"template", "hold", "was", "hold", "kind", "first", "slot.matter", "it", "text", "Dear Mika, we are looking into it. Aya"}
+	v.want(v.post(path+"/draft", append(reply, "version", "0")...), 303)
+	tmpl, _ := settings.Templates.Get(b.Settings, "hold")
+	tmpl.Versions = slices.Clone(tmpl.Versions)
+	tmpl.Versions[0].Status = casework.TemplateRetired
+	b.put(settings.Templates.Put(t.Context(), b.Settings, "cli", "hold", settings.Templates.Version(b.Settings, "hold"), tmpl))
+	v.want(v.post(path+"/submit"), 409, "テンプレート「"+tmpl.Name+"」は、その後変更されたか廃止されました。")
+}
