@@ -122,6 +122,7 @@ type templateView struct {
 	Lengths   []lengthView
 	Actions   []actionView
 	Versions  []versionView
+	History   []eventView
 	Diff      []diffLine
 	DiffOf    string
 	Used      string // how often, and how often edited
@@ -142,8 +143,7 @@ func (l lengthView) Over() bool { return l.Limit > 0 && l.Count > l.Limit }
 type versionView struct {
 	Version int
 	State   string
-	By      string
-	At      moment
+	By      string // who worded it
 	Note    string
 	Text    string
 	Lang    string
