@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -85,6 +86,7 @@ func (c *call) showBrand(status int, b settings.Brand, wrong map[string]string, 
 	v.frame, v.Version = c.frame(title, "/brands"), itoa(c.based(settings.Brands.Version(c.Settings, b.ID)))
 	if status == http.StatusConflict {
 		v.Notice = c.overtakenNotice()
+		v.Notice.Text = cmp.Or(wrong[""], v.Notice.Text)
 	}
 	v.Fields = []field{{Name: "name", Label: say("brand.name"), Value: b.Name, Required: true, Error: wrong["name"]}}
 	if isNew {
