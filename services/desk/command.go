@@ -258,7 +258,7 @@ func (c *call) checkReply() error {
 		return c.refused(&casework.Refused{Code: casework.CodeCheck}, caseOptions{mode: "reply", composer: r})
 	}
 	if c.waits(&s, r) != "" {
-		s, err = c.Cases.Do(c.ctx, c.viewer, s.ID, casework.Submit{})
+		s, err = c.askApproval(s.ID)
 		if err != nil {
 			return c.refused(err, caseOptions{mode: "reply", composer: r})
 		}
@@ -268,7 +268,23 @@ func (c *call) checkReply() error {
 }
 
 // submitReply asks for approval of the stored draft.
-func (c *call) submitReply() error { return c.do(casework.Submit{}, c.l.say("done.submit"), "") }
+func (c *call) submitReply() error {
+	s, err := c.askApproval(mention.ID(c.r.PathValue("id")))
+	return c.done(s, err, c.l.say("done.submit"), "")
+}
+
+// askApproval asks for approval of the reply of a case, and tells who may give it.
+func (c *call) askApproval(id mention.ID) (casework.State, error) {
+	was, err := c.Cases.Get(c.ctx, c.viewer, id)
+	if err != nil {
+		return was, err
+	}
+	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Submit{})
+	if err == nil && s.Submitted != was.Submitted { // else they know
+		c.tell(approvalAsked, id, c.Settings.WhoCan(identity.Approve, s.Mention.Brand, s.Draft.Author, c.Now())...)
+	}
+	return s, err
+}
 
 // confirm says what will happen, where and as whom.
 func (c *call) confirm(s *casework.State, r *reply) *confirmView {
