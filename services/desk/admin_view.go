@@ -298,6 +298,7 @@ type staffView struct {
 	Open    []invitedRow // invitations
 	May     bool
 	Action  string
+	Notice  *notice
 }
 
 type staffRow struct {
