@@ -284,9 +284,11 @@ type deadView struct {
 }
 
 type deadRow struct {
-	ID, Service, Subject, Error, Text string
-	At                                moment
-	Tries                             int
+	ID, Service, Subject, Text string
+	Why, Next                  string // in the viewer's language
+	Error                      string // the program's own words
+	At                         moment
+	Tries                      int
 }
 
 // staffView lists people and API tokens.

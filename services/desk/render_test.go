@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
@@ -182,6 +183,8 @@ func TestEveryWordOfTheDomainHasAText(t *testing.T) {
 	add("view.", append(standing, viewSample)...)
 	add("label.is.", texts(mention.Categories)...)
 	add("why.", "risk", "reach", "edited")
+	add("dead.why_", texts(bus.Causes)...)
+	add("dead.next_", texts(bus.Causes)...)
 	for _, r := range identity.Roles {
 		add("role."+string(r), "_hint")
 	}
