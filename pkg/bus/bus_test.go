@@ -165,6 +165,9 @@ func TestOutcomes(t *testing.T) {
 	if len(letters) != 2 || letters[0].Error != "never" || letters[1].Error != "not yet, and never" || letters[1].Attempts != 2 {
 		t.Fatalf("dead letters %+v", letters)
 	}
+	if one, two := letters[0].Cause(), letters[1].Cause(); one != bus.CauseRefused || two != bus.CauseFailing {
+		t.Errorf("causes %s, %s", one, two)
+	}
 	if err := c.RetryDead(t.Context(), letters[0].ID); err != nil {
 		t.Fatal(err)
 	}

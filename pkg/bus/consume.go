@@ -259,10 +259,10 @@ func (r *reader[T]) open(raw jetstream.Msg, md *jetstream.MsgMetadata) *Msg[T] {
 		m.Seen = time.UnixMilli(ms).UTC()
 	}
 	if err := r.topic.codec.Decode(raw.Data(), &m.Value); err != nil {
-		m.Err = Permanent(fmt.Errorf("message cannot be decoded: %w", err))
+		m.Err = Permanent(fmt.Errorf(saidUnreadable+": %w", err))
 	} else if m.Attempt > uint64(32*r.cfg.Attempts) {
 		// Far beyond what waits that a process before asked for bring it to.
-		m.Err = Permanent(fmt.Errorf("given up after %d deliveries without an outcome", m.Attempt-1))
+		m.Err = Permanent(fmt.Errorf(saidUnended+" %d deliveries without an outcome", m.Attempt-1))
 	} else if r.topic.stored != nil {
 		r.topic.stored(&m.Value, m.Seq)
 	}
@@ -316,7 +316,7 @@ func (r *reader[T]) call(ctx context.Context, batch []*Msg[T]) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.c.log.Error("handler panicked", "durable", r.cfg.Durable, "panic", p, "stack", string(debug.Stack()))
-			err = fmt.Errorf("handler panicked: %v", p)
+			err = fmt.Errorf(saidCrashed+": %v", p)
 			if len(batch) == 1 {
 				err = Permanent(err)
 			}

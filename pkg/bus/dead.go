@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,6 +24,43 @@ type Dead struct {
 	Attempts uint64
 	Body     []byte
 	Headers  map[string]string
+}
+
+// Cause is why a message was given up, for people of any language.
+type Cause string
+
+const (
+	CauseUnreadable Cause = "unreadable" // it can't be decoded
+	CauseUnended    Cause = "unended"    // nobody who took it lived to say what became of it
+	CauseCrashed    Cause = "crashed"    // its handler panicked
+	CauseRefused    Cause = "refused"    // its handler knows that no retry mends it
+	CauseFailing    Cause = "failing"    // it failed as often as it is tried
+)
+
+// Causes lists all causes.
+var Causes = []Cause{CauseUnreadable, CauseUnended, CauseCrashed, CauseRefused, CauseFailing}
+
+// What this package's own errors begin with, by which [Dead.Cause] knows them also
+// in letters of long ago.
+const (
+	saidUnreadable = "message cannot be decoded"
+	saidUnended    = "given up after"
+	saidCrashed    = "handler panicked"
+)
+
+// Cause tells why d was given up. [Dead.Error] has the words of the program.
+func (d *Dead) Cause() Cause {
+	switch {
+	case strings.HasPrefix(d.Error, saidUnreadable):
+		return CauseUnreadable
+	case strings.HasPrefix(d.Error, saidUnended):
+		return CauseUnended
+	case strings.HasPrefix(d.Error, saidCrashed):
+		return CauseCrashed
+	case d.Attempts > 1:
+		return CauseFailing
+	}
+	return CauseRefused
 }
 
 var deadTopic = Topic[Dead]{

@@ -160,7 +160,7 @@ func (t Topic[T]) read(ctx context.Context, cons jetstream.Consumer, last uint64
 		md := meta(raw)
 		e := Entry[T]{Seq: md.Sequence.Stream, Key: strings.TrimPrefix(raw.Subject(), t.prefix)}
 		if err := t.codec.Decode(raw.Data(), &e.Value); err != nil {
-			e.Err = Permanent(fmt.Errorf("message cannot be decoded: %w", err))
+			e.Err = Permanent(fmt.Errorf(saidUnreadable+": %w", err))
 		} else if t.stored != nil {
 			t.stored(&e.Value, e.Seq)
 		}

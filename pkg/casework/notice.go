@@ -28,7 +28,7 @@ type Notice struct {
 	At    time.Time  `json:"at"`
 	Staff []string   `json:"staff,omitempty"` // whom it is for
 	Case  mention.ID `json:"case"`
-	What  string     `json:"what"` // woke, assigned, taken, approved, sent_back, approval_lapsed, edited, edited_approved, promise_half, promise_near, deadline
+	What  string     `json:"what"` // woke, assigned, taken, approval (is asked for), approved, sent_back, approval_lapsed, edited, edited_approved, promise_half, promise_near, deadline
 	By    string     `json:"by,omitempty"`
 	Read  bool       `json:"read,omitempty"`
 }

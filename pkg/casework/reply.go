@@ -1,6 +1,7 @@
 package casework
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"net/url"
@@ -68,10 +69,10 @@ func (c Write) decide(d *decision) (Event, error) {
 	if c.Template != "" {
 		t, ok := d.templates(c.Template)
 		if !ok || t.InForce() == nil {
-			return Event{}, refuse(CodeInput, "template %q is not approved", c.Template)
+			return Event{}, refuse(CodeInput, "template %q is not approved", cmp.Or(t.Name, c.Template))
 		}
 		if !t.Serves(s.Mention.Brand, facing.Mention.Platform) {
-			return Event{}, refuse(CodeInput, "template %q is not meant for this brand and platform", c.Template)
+			return Event{}, refuse(CodeInput, "template %q is not meant for this brand and platform", t.Name)
 		}
 		v := t.InForce()
 		if err := v.choices(c.Slots); err != nil {
@@ -105,7 +106,7 @@ func (d *decision) ready() (*State, error) {
 	if s.Draft.Template != "" {
 		t, ok := d.templates(s.Draft.Template)
 		if v := t.InForce(); !ok || v == nil || v.N != s.Draft.TemplateVersion {
-			return nil, refuse(CodeState, "template %q was changed or retired since; choose it again, or another", s.Draft.Template)
+			return nil, refuse(CodeState, "template %q was changed or retired since; choose it again, or another", cmp.Or(t.Name, s.Draft.Template))
 		}
 	}
 	if err := d.check(s, s.Draft); err != nil {
@@ -348,9 +349,16 @@ func address(link string) error {
 	return nil
 }
 
-// Settle says what became of a reply of which nobody was sure: it is out at
-// URL, or with an empty URL it is not.
-type Settle struct{ URL string }
+// What can have become of a reply of which nobody was sure.
+const (
+	Published    = "published"
+	NotPublished = "not_published"
+)
+
+// Settle says what became of a reply of which nobody was sure: Outcome is
+// [Published], at URL, or [NotPublished], without one. Neither is assumed: by the
+// wrong one a reply is published twice, or never.
+type Settle struct{ Outcome, URL string }
 
 func (c Settle) decide(d *decision) (Event, error) {
 	if err := d.may(identity.Send); err != nil {
@@ -360,8 +368,13 @@ func (c Settle) decide(d *decision) (Event, error) {
 	if o == nil || !o.Unsure {
 		return Event{}, refuse(CodeState, "there is no reply in doubt")
 	}
-	if c.URL == "" {
+	switch {
+	case c.Outcome == NotPublished && c.URL == "":
 		return Event{Kind: SendFailed, Attempt: o.Attempt, Text: "looked for by hand: not published", Reason: "not_there"}, nil
+	case c.Outcome == NotPublished:
+		return Event{}, refuse(CodeInput, "a reply that was not published has no link: take it out, or say that it was published")
+	case c.Outcome != Published:
+		return Event{}, refuse(CodeInput, "say whether the reply was published")
 	}
 	if err := address(c.URL); err != nil {
 		return Event{}, err

@@ -248,7 +248,7 @@ func anything(r *rand.Rand, d *desk) string {
 		TickStep{Playbook: "p", Step: "s", Undo: true}, DecideHarassment{true, "w"}, AddWish{Wish: "w", Words: "words"}, DropWish{"w"}, Approve{Hash: hash, Note: "now", Emergency: true},
 		ReviewApproval{Right: true}, Close{Outcome: "solved", Why: "done", Measure: &Measure{Cause: "c", NoneWhy: "n"}},
 		Claim{}, Claim{Take: true}, Release{}, Submit{}, Approve{Hash: hash}, SendBack{"no"}, Send{hash}, StopSend{}, AddNote{Text: "n"},
-		MarkPosted{hash, "https://x.example/1"}, Settle{}, Settle{"https://x.example/1"}, HandOver{To: "factory"}, Return{}, Snooze{soon, r.IntN(2) == 0}, Assign{To: "bob"}, Assign{}, PassOn{}, Undo{}, Retag{Add: []string{"a"}}, Retag{Remove: []string{"a"}},
+		MarkPosted{hash, "https://x.example/1"}, Settle{Outcome: NotPublished}, Settle{Published, "https://x.example/1"}, HandOver{To: "factory"}, Return{}, Snooze{soon, r.IntN(2) == 0}, Assign{To: "bob"}, Assign{}, PassOn{}, Undo{}, Retag{Add: []string{"a"}}, Retag{Remove: []string{"a"}},
 		LookOn{}, Exclude{}, Close{}, Reopen{}, Escalate{"e"}, MakePromise{Due: soon}, MakePromise{soon, time.Duration(1+r.IntN(30)) * time.Hour},
 		Write{Version: version, Text: "free", Kind: []ReplyKind{First, Interim, Final}[r.IntN(3)]},
 		Write{Version: version, Text: fixed.Text, Template: fixed.Template, Slots: fixed.Slots},

@@ -2,6 +2,7 @@ package casework
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -56,10 +57,38 @@ type TemplateVersion struct {
 	Apology Apology        `json:"apology"`
 	Kind    ReplyKind      `json:"kind,omitempty"`
 	Status  TemplateStatus `json:"status"`
-	By      string         `json:"by,omitempty"`
+	By      string         `json:"by,omitempty"`   // who wrote it
+	With    []string       `json:"with,omitempty"` // who else changed its wording
 	Note    string         `json:"note,omitempty"` // why it was sent back
-	// ApprovedBy is another person than By.
+	// SubmittedBy is who asked for its approval.
+	SubmittedBy string `json:"submitted_by,omitempty"`
+	// ApprovedBy is somebody whose own work it is not, see [TemplateVersion.Own].
 	ApprovedBy string `json:"approved_by,omitempty"`
+}
+
+// Own tells whether v is work of actor's: they wrote it or part of it, or asked for
+// its approval. Somebody else has to approve it.
+func (v *TemplateVersion) Own(actor string) bool {
+	return actor != "" && (actor == v.By || actor == v.SubmittedBy || slices.Contains(v.With, actor))
+}
+
+// wording is what of v people read and fill in, for a comparison.
+func (v *TemplateVersion) wording() string {
+	raw, err := json.Marshal(TemplateVersion{Body: v.Body, Slots: v.Slots, Apology: v.Apology, Kind: v.Kind})
+	if err != nil {
+		panic(err) // of strings alone
+	}
+	return string(raw)
+}
+
+// Wrote notes that actor made v of was. Who only saved it has written nothing.
+func (v *TemplateVersion) Wrote(actor string, was TemplateVersion) {
+	switch {
+	case v.By == "":
+		v.By = actor
+	case v.wording() != was.wording() && actor != v.By && !slices.Contains(v.With, actor):
+		v.With = append(slices.Clone(v.With), actor)
+	}
 }
 
 // Slot is a place in a template that is filled for each reply.
@@ -125,8 +154,8 @@ func (v *TemplateVersion) mistakes() (errs []error) {
 	if !slices.Contains([]ReplyKind{"", First, Interim, Final}, v.Kind) {
 		errs = append(errs, config.Invalid("kind", "%q: want first, interim or final", v.Kind))
 	}
-	if v.Status == TemplateApproved && v.By != "" && v.By == v.ApprovedBy {
-		errs = append(errs, config.Invalid("approved_by", "want somebody else than who wrote it"))
+	if v.Status == TemplateApproved && v.Own(v.ApprovedBy) {
+		errs = append(errs, config.Invalid("approved_by", "want somebody else than who wrote it or asked for its approval"))
 	}
 	for _, m := range openSlot.FindAllString(v.Body, -1) {
 		if name := slotPattern.FindStringSubmatch(m); name == nil {

@@ -84,6 +84,8 @@ func TestTemplateValidate(t *testing.T) {
 		{"no such apology", func(_ *Template, v *TemplateVersion) { v.Apology = "" }, "apology"},
 		{"no such kind", func(_ *Template, v *TemplateVersion) { v.Kind = "last" }, "kind"},
 		{"approved by its author", func(_ *Template, v *TemplateVersion) { v.ApprovedBy = v.By }, "approved_by"},
+		{"approved by who changed it", func(_ *Template, v *TemplateVersion) { v.With = []string{"bob", v.ApprovedBy} }, "approved_by"},
+		{"approved by who asked for it", func(_ *Template, v *TemplateVersion) { v.SubmittedBy = v.ApprovedBy }, "approved_by"},
 		{"a slot nobody describes", func(_ *Template, v *TemplateVersion) { v.Body = "{{y}}" }, "{{y}}"},
 		{"a slot that would be published as it is", func(_ *Template, v *TemplateVersion) { v.Body = "{{お名前}}" }, "{{お名前}}"},
 		{"a slot of no name", func(_ *Template, v *TemplateVersion) { v.Slots[0].Name = "X" }, "slots[0].name"},

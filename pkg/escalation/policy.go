@@ -151,6 +151,27 @@ func (p *Policy) ladder(s *State) *Ladder {
 	return &Ladder{}
 }
 
+// Roles returns the roles that the ladders of brand name, whatever the urgency of
+// what happened to its posts or, with ours, to Earshot itself.
+func (p *Policy) Roles(brand string, ours bool) []string {
+	var out []string
+	for _, u := range []Urgency{Wake, Opening, Notify} {
+		for _, o := range Origins {
+			if o.Ours() != ours {
+				continue
+			}
+			for _, r := range p.ladder(&State{Brand: brand, Urgency: u, Origin: o}).Rungs {
+				for _, who := range r.Who {
+					if role, ok := strings.CutPrefix(who, "role:"); ok && !slices.Contains(out, role) {
+						out = append(out, role)
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
 // covers tells whether list, where empty means everything, has v.
 func covers[T comparable](list []T, v T) bool { return len(list) == 0 || slices.Contains(list, v) }
 

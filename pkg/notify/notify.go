@@ -165,6 +165,10 @@ var Kinds = []Kind{
 	config.NewKind("sandbox", "A file in the data folder, for demonstrations and drills: nobody is called.", sandboxDefaults, openSandbox),
 }
 
+// Wakes tells whether notifiers of a kind take pages that wait for somebody; the
+// others take notices alone.
+func Wakes(kind string) bool { return kind != "shoutrrr" }
+
 // Trial asks the pager for a [Test]: verb "test".
 type Trial struct {
 	Notifier string    `json:"notifier"` // id; one that is switched off can be tried too

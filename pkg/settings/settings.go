@@ -339,9 +339,13 @@ type Change struct {
 	What string // "created" or "changed"
 	Kind string
 	ID   string
+	// GoneBy is the field by which it takes out of use what was in use; empty if
+	// it doesn't.
+	GoneBy string
 
 	version uint64
 	raw     []byte
+	value   any
 }
 
 // Plan checks a file of settings, by kind and id, and returns what setting it
@@ -380,12 +384,15 @@ func (s *Store) Plan(file map[string]map[string]any) ([]Change, error) {
 			s.mu.RLock()
 			have := s.values[kindName][id]
 			s.mu.RUnlock()
-			c := Change{What: "created", Kind: kindName, ID: id, version: have.seq, raw: raw}
+			c := Change{What: "created", Kind: kindName, ID: id, version: have.seq, raw: raw, value: v}
 			if have.seq > 0 && !have.deleted {
 				if old, err := json.Marshal(have.v); err == nil && bytes.Equal(old, raw) {
 					continue
 				}
 				c.What = "changed"
+				if goneBy(have.v) == "" {
+					c.GoneBy = goneBy(v)
+				}
 			}
 			out = append(out, c)
 		}

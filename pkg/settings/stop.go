@@ -125,3 +125,15 @@ func (s *Store) ViewerOf(p *identity.Staff, now time.Time) identity.Viewer {
 	}
 	return v
 }
+
+// WhoCan returns the ids of the staff who may do a for brand on the day of now, for
+// themselves or for somebody who is away, without those of one id.
+func (s *Store) WhoCan(a identity.Action, brand, without string, now time.Time) []string {
+	var out []string
+	for _, p := range Staff.List(s) {
+		if p.ID != without && s.ViewerOf(&p, now).Can(a, brand) {
+			out = append(out, p.ID)
+		}
+	}
+	return out
+}

@@ -122,6 +122,7 @@ type templateView struct {
 	Lengths   []lengthView
 	Actions   []actionView
 	Versions  []versionView
+	History   []eventView
 	Diff      []diffLine
 	DiffOf    string
 	Used      string // how often, and how often edited
@@ -142,8 +143,7 @@ func (l lengthView) Over() bool { return l.Limit > 0 && l.Count > l.Limit }
 type versionView struct {
 	Version int
 	State   string
-	By      string
-	At      moment
+	By      string // who worded it
 	Note    string
 	Text    string
 	Lang    string
@@ -284,9 +284,11 @@ type deadView struct {
 }
 
 type deadRow struct {
-	ID, Service, Subject, Error, Text string
-	At                                moment
-	Tries                             int
+	ID, Service, Subject, Text string
+	Why, Next                  string // in the viewer's language
+	Error                      string // the program's own words
+	At                         moment
+	Tries                      int
 }
 
 // staffView lists people and API tokens.
@@ -298,6 +300,7 @@ type staffView struct {
 	Open    []invitedRow // invitations
 	May     bool
 	Action  string
+	Notice  *notice
 }
 
 type staffRow struct {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
@@ -310,6 +311,59 @@ func TestSetbacksAreToldInTheViewersLanguage(t *testing.T) {
 			list := map[casework.Kind]string{casework.SendUnsure: "unsure", casework.SendFailed: "failed"}[c.kind]
 			viewers[lang].want(viewers[lang].get("/outbox?list="+list), 200, want[0], `class="out" href="`+m.URL+`"`)
 		}
+	}
+}
+
+// TestWhatBecameOfAReplyIsChosen: neither answer is there beforehand, Enter alone
+// decides nothing, and what was typed stays beside a refusal.
+func TestWhatBecameOfAReplyIsChosen(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, indexer.Service)
+	b.accounts(settings.Source{ID: "masto", Name: "@kumo", Kind: "mastodon", Config: []byte(writes)})
+	lead := b.as("ken", everywhere, identity.PRLead)
+	unsure := func(id string) string {
+		m := b.asks(id, "masto")
+		_, err := b.Cases.Do(t.Context(), b.staff("ken"), m.ID, casework.Write{Text: "It does.", Account: "masto"})
+		b.put(err)
+		s, err := b.Cases.Do(t.Context(), b.staff("ken"), m.ID, casework.Send{Hash: b.hash(m.ID)})
+		b.put(err)
+		_, err = b.Cases.Record(t.Context(), m.ID, func(*casework.State) (casework.Event, bool) {
+			return casework.Event{Kind: casework.SendUnsure, Attempt: s.Outgoing.Attempt}, true
+		})
+		b.put(err)
+		return "/cases/" + string(m.ID)
+	}
+	path := unsure("1")
+	lead.want(lead.get(path+"/ask/settle"), 200, `name="outcome" value="published" required`, `name="outcome" value="not_published" required`)
+	lead.want(lead.post(path+"/settle", "url", ""), 422, "Say whether the reply was published", `name="url"`)
+	lead.want(lead.post(path+"/settle", "url", "https://social.example/9"), 422, "Say whether", `value="https://social.example/9"`)
+	lead.want(lead.post(path+"/settle", "outcome", "not_published", "url", "https://social.example/9"), 422, "has no link", `value="https://social.example/9"`, `value="not_published" checked`)
+	lead.want(lead.post(path+"/settle", "outcome", "published"), 422, "address of the published reply", `value="published" checked`)
+	if s := b.now(mention.ID(path[len("/cases/"):])); s.Outgoing == nil || !s.Outgoing.Unsure {
+		t.Fatal("decided without a word")
+	}
+	lead.want(lead.in("ja").post(path+"/settle", "url", ""), 422, "返答が公開されたかどうかを選んでください。")
+	lead.want(lead.post(path+"/settle", "outcome", "published", "url", "https://social.example/9"), 303)
+	if s := b.now(mention.ID(path[len("/cases/"):])); len(s.Replies) != 1 {
+		t.Errorf("%d replies", len(s.Replies))
+	}
+
+	path = unsure("2")
+	w := b.window(t, lead)
+	w.run(chromedp.Navigate(b.server.URL + path + "/ask/settle"))
+	w.until(`document.querySelector('[name="url"]')`)
+	w.eval(`document.querySelector('[name="url"]').focus()`)
+	w.key("\r")
+	w.until(`document.activeElement.name === "outcome" && !document.querySelector('[name="outcome"]:checked')`) // the browser asks for it
+	if s := b.now(mention.ID(path[len("/cases/"):])); s.Outgoing == nil {
+		t.Fatal("Enter decided")
+	}
+	w.key(kb.ArrowDown)
+	w.until(`document.querySelector('[name="outcome"]:checked').value === "not_published"`)
+	w.key("\r")
+	w.until(`!document.querySelector('[name="outcome"]')`)
+	if s := b.now(mention.ID(path[len("/cases/"):])); s.Outgoing != nil || s.Draft == nil {
+		t.Error("not settled by the keyboard")
 	}
 }
 

@@ -117,10 +117,10 @@ var apiCommands = map[string]apiVerb{
 	"send-back": func(c *call, id mention.ID, a *apiArguments) (casework.State, error) {
 		return c.decide("sent_back", id, casework.SendBack{Why: a.Why})
 	},
-	"settle":    does(func(a *apiArguments) casework.Command { return casework.Settle{URL: a.URL} }),
+	"settle":    does(func(a *apiArguments) casework.Command { return casework.Settle{Outcome: a.Outcome, URL: a.URL} }),
 	"snooze":    does(func(a *apiArguments) casework.Command { return casework.Snooze{Until: a.Until, OnPost: a.OnPost} }),
 	"stop":      does(func(a *apiArguments) casework.Command { return casework.StopSend{Why: a.Why} }),
-	"submit":    does(func(*apiArguments) casework.Command { return casework.Submit{} }),
+	"submit":    func(c *call, id mention.ID, _ *apiArguments) (casework.State, error) { return c.askApproval(id) },
 	"tag":       does(func(a *apiArguments) casework.Command { return casework.Retag{Add: a.Tags, Remove: a.Untags} }),
 	"tick":      does(func(a *apiArguments) casework.Command { return a.tick() }),
 	"undo":      does(func(*apiArguments) casework.Command { return casework.Undo{} }),

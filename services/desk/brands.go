@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -85,6 +86,7 @@ func (c *call) showBrand(status int, b settings.Brand, wrong map[string]string, 
 	v.frame, v.Version = c.frame(title, "/brands"), itoa(c.based(settings.Brands.Version(c.Settings, b.ID)))
 	if status == http.StatusConflict {
 		v.Notice = c.overtakenNotice()
+		v.Notice.Text = cmp.Or(wrong[""], v.Notice.Text)
 	}
 	v.Fields = []field{{Name: "name", Label: say("brand.name"), Value: b.Name, Required: true, Error: wrong["name"]}}
 	if isNew {
@@ -135,7 +137,7 @@ func (c *call) brandHistory(id string) []eventView {
 	}
 	var out []eventView
 	for i, r := range revisions {
-		e := eventView{At: c.l.at(r.At), Who: c.who(r.Actor), What: c.l.say("brand.changed")}
+		e := eventView{At: c.l.at(r.At), Who: c.named(r.Actor), What: c.l.say("brand.changed")}
 		if i == 0 || revisions[i-1].Value.Query != r.Value.Query {
 			e.What, e.Text = c.l.say("brand.query_set"), r.Value.Query
 		}

@@ -258,7 +258,7 @@ func (c *call) checkReply() error {
 		return c.refused(&casework.Refused{Code: casework.CodeCheck}, caseOptions{mode: "reply", composer: r})
 	}
 	if c.waits(&s, r) != "" {
-		s, err = c.Cases.Do(c.ctx, c.viewer, s.ID, casework.Submit{})
+		s, err = c.askApproval(s.ID)
 		if err != nil {
 			return c.refused(err, caseOptions{mode: "reply", composer: r})
 		}
@@ -268,7 +268,23 @@ func (c *call) checkReply() error {
 }
 
 // submitReply asks for approval of the stored draft.
-func (c *call) submitReply() error { return c.do(casework.Submit{}, c.l.say("done.submit"), "") }
+func (c *call) submitReply() error {
+	s, err := c.askApproval(mention.ID(c.r.PathValue("id")))
+	return c.done(s, err, c.l.say("done.submit"), "")
+}
+
+// askApproval asks for approval of the reply of a case, and tells who may give it.
+func (c *call) askApproval(id mention.ID) (casework.State, error) {
+	was, err := c.Cases.Get(c.ctx, c.viewer, id)
+	if err != nil {
+		return was, err
+	}
+	s, err := c.Cases.Do(c.ctx, c.viewer, id, casework.Submit{})
+	if err == nil && s.Submitted != was.Submitted { // else they know
+		c.tell(approvalAsked, id, c.Settings.WhoCan(identity.Approve, s.Mention.Brand, s.Draft.Author, c.Now())...)
+	}
+	return s, err
+}
 
 // confirm says what will happen, where and as whom.
 func (c *call) confirm(s *casework.State, r *reply) *confirmView {
@@ -346,7 +362,25 @@ func (c *call) postedReply() error {
 }
 
 func (c *call) settleReply() error {
-	return c.do(casework.Settle{URL: c.form("url")}, c.l.say("done.settle"), "")
+	s, err := c.Cases.Do(c.ctx, c.viewer, mention.ID(c.r.PathValue("id")), casework.Settle{Outcome: c.form("outcome"), URL: c.form("url")})
+	if isRefused(err, casework.CodeInput) {
+		return c.refused(err, caseOptions{ask: c.askSettle()})
+	}
+	return c.done(s, err, c.l.say("done.settle"), "")
+}
+
+// askSettle asks what became of a reply in doubt, with what was typed. Neither
+// answer is chosen beforehand.
+func (c *call) askSettle() *askView {
+	say, base := c.l.say, "/cases/"+c.r.PathValue("id")
+	outcome := field{Name: "outcome", Label: say("ask.settle_outcome"), Type: "radio", Required: true}
+	for _, o := range []string{casework.Published, casework.NotPublished} {
+		outcome.Options = append(outcome.Options, option{Value: o, Label: say("ask.settle_" + o), On: c.form("outcome") == o})
+	}
+	return &askView{
+		Title: say("ask.settle"), Text: say("ask.settle_text"), Action: base + "/settle", Back: base, Button: say("action.settle"),
+		Fields: []field{outcome, {Name: "url", Label: say("ask.posted_link"), Hint: say("ask.settle_link"), Type: "url", Plain: true, Placeholder: "https://", Value: c.form("url")}},
+	}
 }
 
 func (c *call) approveReply() error {
@@ -430,8 +464,7 @@ func (c *call) ask() error {
 		a.Button, a.Text = say("action.merge"), say("ask.merge_text")
 		a.Fields = []field{{Name: "into", Label: say("ask.merge_into"), Required: true}}
 	case "settle":
-		a.Button, a.Text = say("action.settle"), say("ask.settle_text")
-		a.Fields = []field{{Name: "url", Label: say("ask.posted_link"), Type: "url", Placeholder: "https://"}}
+		a = c.askSettle()
 	default:
 		if !c.askCare(&s, what, a) {
 			return errNotFound

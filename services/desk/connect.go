@@ -167,7 +167,12 @@ func (c *call) connectionForm(s family, v connected, kind *kindView, wrong map[s
 		}
 		general = append(general, hold)
 	}
-	general = append(general, field{Name: "off", Label: say("connect.state"), Type: "check", Error: wrong["off"], Options: []option{{Value: "on", Label: say("connect.off"), On: v.off}}})
+	off := field{Name: "off", Label: say("connect.state"), Type: "check", Error: wrong["off"], Options: []option{{Value: "on", Label: say("connect.off"), On: v.off}}}
+	if n, ok := settings.Notifiers.Get(c.Settings, v.id); ok && s.kind == settings.Notifiers.Kind() {
+		n.Off = true
+		off.Hint = c.wouldTear(settings.Notifiers.If(c.Settings, n.ID, n))
+	}
+	general = append(general, off)
 	page := &formView{
 		frame: c.frame(title, s.path), Lead: kind.Doc, Action: s.path + "/" + c.r.PathValue("id"), Button: say("me.save"), Back: link{say(s.title), s.path},
 		Groups: []fieldGroup{{Fields: append(general, c.l.configFields("key."+s.name+"."+kind.Name+".", kind.fields, v.config, wrong)...)}}, Hidden: []pair{{"kind", kind.Name}},

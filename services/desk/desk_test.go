@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/classify"
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
@@ -301,6 +302,45 @@ func TestATemplateIsApprovedBySomebodyElse(t *testing.T) {
 	if in := got.InForce(); in == nil || in.N != 1 || in.ApprovedBy != "ken" || len(in.Slots) != 1 {
 		t.Errorf("in force: %+v", in)
 	}
+}
+
+// TestOwnWorkIsApprovedBySomebodyElse: who wrote a version stays who wrote it, whoever
+// asks for its approval; neither they nor who changed it or asked approves it.
+func TestOwnWorkIsApprovedBySomebodyElse(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	aya, ben := b.as("aya", everywhere, identity.Approver), b.as("ben", everywhere, identity.Approver)
+	ken, mio := b.as("ken", everywhere, identity.Approver).in("ja"), b.as("mio", everywhere, identity.Approver)
+	form := func(body string) []string {
+		return []string{"name", "Thanks", "lang", "en", "kind", "final", "apology", "none", "body", body}
+	}
+	loc := aya.want(aya.post("/templates/new", form("Thank you for {{what}}.")...), 303).Header.Get("Location")
+	last := func() casework.TemplateVersion {
+		got, _ := settings.Templates.Get(b.Settings, strings.TrimPrefix(loc, "/templates/"))
+		return got.Versions[len(got.Versions)-1]
+	}
+	mio.want(mio.post(loc, form("Thank you for {{what}}.")...), 303) // saved, and nothing changed
+	ben.want(ben.post(loc, form("Thank you so much for {{what}}.")...), 303)
+	ken.want(ken.post(loc+"/submit"), 303)
+	if v := last(); v.By != "aya" || len(v.With) != 1 || v.With[0] != "ben" || v.SubmittedBy != "ken" {
+		t.Fatalf("%+v", v)
+	}
+	for _, v := range []*visitor{aya, ben, ken} {
+		v.want(v.post(loc+"/approve"), 403)
+		v.want(v.get(loc), 200, "!"+loc+"/approve")
+	}
+	ken.want(ken.get(loc), 200, "<b>Kenさん</b>が第1版の承認を依頼しました", "<b>Ayaさん</b>が第1版を保存しました", "ほかの人が承認します")
+	mio.want(mio.get(loc), 200, loc+"/approve", "<b>Ken</b> asked for approval of version 1")
+	mio.want(mio.post(loc+"/send-back", "note", "Shorter."), 303)
+	mio.want(mio.get(loc), 200, "<b>Mio</b> sent version 1 back")
+	aya.want(aya.post(loc+"/submit"), 303)
+	ken.want(ken.post(loc+"/approve"), 303) // asked once, has no part in this one
+	if v := last(); v.By != "aya" || v.SubmittedBy != "aya" || v.ApprovedBy != "ken" {
+		t.Errorf("%+v", v)
+	}
+	mio.want(mio.get(loc), 200, "<b>Ken</b> approved version 1")
+	aya.want(aya.post(loc+"/retire"), 303)
+	mio.want(mio.get(loc), 200, "<b>Aya</b> retired it")
 }
 
 func TestPeopleAreInvited(t *testing.T) {

@@ -69,6 +69,7 @@ func strayTerms(m *mention.Mention, q *query.Query) []string {
 // leavesOut proposes terms for the query of the brand of s, and shows what the
 // chosen one would drop of what is stored.
 func (c *call) leavesOut(s *casework.State, chosen string) *leaveOutView {
+	version := settings.Brands.Version(c.Settings, s.Mention.Brand) // before the query, so that it can't be newer
 	b, ok := settings.Brands.Get(c.Settings, s.Mention.Brand)
 	if !ok {
 		return nil
@@ -78,7 +79,7 @@ func (c *call) leavesOut(s *casework.State, chosen string) *leaveOutView {
 		return nil
 	}
 	base := "/cases/" + string(s.ID)
-	v := &leaveOutView{Action: base + "/leave-out", Back: base, Brand: b.Name, May: c.viewer.Can(identity.Configure, b.ID)}
+	v := &leaveOutView{Action: base + "/leave-out", Version: itoa(version), Back: base, Brand: b.Name, May: c.viewer.Can(identity.Configure, b.ID)}
 	for _, t := range strayTerms(&s.Mention, old) {
 		v.Terms = append(v.Terms, leaveOutTerm{Term: t, Label: t, On: t == chosen})
 	}
@@ -177,7 +178,15 @@ func (c *call) leaveOut() error {
 	}
 	done := c.l.say("done.proposed")
 	if do == "apply" {
-		if err := c.applyExclusion(s.Mention.Brand, term); err != nil {
+		err := c.applyExclusion(s.Mention.Brand, term)
+		if c.overtaken(err) {
+			if v = c.leavesOut(&s, term); v == nil {
+				return errNotFound
+			}
+			v.Error = c.l.say("leave.stale")
+			return show(http.StatusConflict)
+		}
+		if err != nil {
 			return err
 		}
 		done = c.l.say("done.left_out", term)
@@ -189,38 +198,59 @@ func (c *call) leaveOut() error {
 	return c.done(s, nil, done, "")
 }
 
-// applyExclusion changes the query of a brand. It may have changed meanwhile:
-// what is there now is what term is left out of.
+// applyExclusion leaves term out of the query of a brand, if that is still the one
+// of which was shown what term drops.
 func (c *call) applyExclusion(brand, term string) error {
 	if err := c.may(identity.Configure, brand); err != nil {
 		return err
 	}
+	version := c.based(settings.Brands.Version(c.Settings, brand))
 	b, ok := settings.Brands.Get(c.Settings, brand)
 	if !ok {
 		return errNotFound
 	}
 	b.Query = settings.Without(b.Query, term)
-	return settings.Brands.Put(c.ctx, c.Settings, c.viewer.Actor(), b.ID, settings.Brands.Version(c.Settings, b.ID), b)
+	return settings.Brands.Put(c.ctx, c.Settings, c.viewer.Actor(), b.ID, version, b)
 }
 
 // decideExclusion applies or declines what somebody proposed.
 func (c *call) decideExclusion() error {
+	version := settings.Exclusions.Version(c.Settings, c.r.PathValue("id"))
 	x, ok := settings.Exclusions.Get(c.Settings, c.r.PathValue("id"))
-	if !ok || x.State != settings.Proposed {
+	if !ok {
 		return errNotFound
 	}
 	if err := c.may(identity.Configure, x.Brand); err != nil {
 		return err
 	}
-	version := settings.Exclusions.Version(c.Settings, x.ID)
+	faster := func(why string) error {
+		b, ok := settings.Brands.Get(c.Settings, x.Brand)
+		if !ok {
+			return errNotFound
+		}
+		c.r.SetPathValue("id", b.ID)
+		return c.showBrand(http.StatusConflict, b, map[string]string{"": c.l.say(why)}, false)
+	}
+	if x.State != settings.Proposed {
+		c.r.PostForm.Del("version")
+		return faster("leave.decided")
+	}
 	x.State = settings.Declined
 	if c.form("do") == "apply" {
-		if err := c.applyExclusion(x.Brand, x.Term); err != nil {
+		err := c.applyExclusion(x.Brand, x.Term)
+		if c.overtaken(err) {
+			return faster("leave.stale")
+		}
+		if err != nil {
 			return err
 		}
 		x.State = settings.Applied
 	}
-	if err := settings.Exclusions.Put(c.ctx, c.Settings, c.viewer.Actor(), x.ID, version, x); err != nil {
+	err := settings.Exclusions.Put(c.ctx, c.Settings, c.viewer.Actor(), x.ID, version, x)
+	if c.overtaken(err) {
+		return faster("leave.decided")
+	}
+	if err != nil {
 		return err
 	}
 	c.flash(&flash{Text: c.l.say("done.saved")})

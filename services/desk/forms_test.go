@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/earshot/earshot/pkg/identity"
+	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/services/indexer"
 )
 
 // in has the visitor read the desk in a language.
@@ -50,6 +52,78 @@ func TestTwoWhoEditTheSameSetting(t *testing.T) {
 		two.want(two.post(path, append([]string{"version", opened(stale), "name", "Mine"}, form...)...), 303)
 		one.want(one.get(path), 200, `value="Mine"`)
 	}
+}
+
+// TestNothingIsOverwrittenUnseen: what two tabs or two people save is saved once, and
+// the other is shown what there is now beside what was typed.
+func TestNothingIsOverwrittenUnseen(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, indexer.Service)
+	b.template()
+	opened := func(a answer) string {
+		t.Helper()
+		m := formVersion.FindStringSubmatch(a.body)
+		if m == nil {
+			t.Fatal("the form carries no version")
+		}
+		return m[1]
+	}
+	one := b.as("ada", everywhere, identity.Admin, identity.PRLead, identity.Approver)
+	two := b.as("ben", everywhere, identity.Admin, identity.PRLead, identity.Approver)
+
+	// One's own settings, in two tabs.
+	me := []string{"lang", "en", "density", "compact", "keys", "on", "zone", "Asia/Tokyo"}
+	tab := opened(one.want(one.get("/me"), 200))
+	one.want(one.post("/me", append(me, "version", tab, "name", "Ada", "public", "Ada of Kumo")...), 303)
+	stale := one.want(one.post("/me", append(me, "version", tab, "name", "Ada L.", "away", "on", "theme", "dark")...), 409, "Somebody changed this", `value="Ada L."`, `value="dark" checked`, `name="away" value="on" checked`)
+	if s, _ := settings.Staff.Get(b.Settings, "ada"); s.Name != "Ada" || s.PublicName != "Ada of Kumo" || s.Away {
+		t.Errorf("overwritten: %+v", s)
+	}
+	one.want(one.post("/me", append(me, "version", opened(stale), "name", "Ada L.", "public", "Ada of Kumo")...), 303)
+	one.want(one.post("/me", append(me, "version", tab, "name", "Ada L.", "public", "Ada of Kumo", "theme", "light")...), 303) // the look alone
+
+	// A rule that is taken out.
+	two.want(two.post("/rules/access/default", "version", "0", "second_factor", "viewer"), 303)
+	seen := opened(one.want(one.get("/rules/access/default"), 200))
+	now := opened(two.want(two.get("/rules/access/default"), 200))
+	two.want(two.post("/rules/access/default", "version", now, "second_factor", "agent"), 303)
+	stale = one.want(one.post("/rules/access/default/remove", "version", seen), 409, "nothing was done yet", `value="agent" checked`, "!kept below")
+	if _, ok := settings.Accesses.Get(b.Settings, settings.Default); !ok {
+		t.Error("taken out unseen")
+	}
+	one.want(one.post("/rules/access/default/remove", "version", opened(stale)), 303)
+
+	// A term for a query that has changed since what it drops was counted.
+	m := b.mention(mention.Post{Platform: "x", NativeID: "7", Source: "feed", Text: "Kumo giveaway", Author: mention.Author{ID: "7", Handle: "winbot"}}, mention.Verdict{Lang: "en", Intent: mention.OtherIntent})
+	path := "/cases/" + string(m.ID)
+	one.want(one.post(path+"/claim"), 303)
+	seen = opened(one.want(one.post(path+"/leave-out", "term", "author:winbot", "do", "preview"), 200))
+	now = opened(two.want(two.get("/brands/kumo"), 200))
+	two.want(two.post("/brands/kumo", "version", now, "name", "Kumo Café", "query", "kumo OR 雲"), 303)
+	stale = one.want(one.post(path+"/leave-out", "version", seen, "term", "author:winbot", "do", "apply"), 409, "Somebody changed the query meanwhile", `value="author:winbot" checked`)
+	if k, _ := settings.Brands.Get(b.Settings, "kumo"); k.Query != "kumo OR 雲" {
+		t.Errorf("query %q", k.Query)
+	}
+	b.put(settings.Exclusions.Put(t.Context(), b.Settings, "aya", "x-1", 0, settings.Exclusion{ID: "x-1", Brand: "kumo", Term: `"giveaway"`, Case: string(m.ID), State: settings.Proposed}))
+	read := opened(two.want(two.get("/brands/kumo"), 200, "/exclusions/x-1"))
+	one.want(one.post(path+"/leave-out", "version", opened(stale), "term", "author:winbot", "do", "apply"), 303)
+	two.want(two.post("/exclusions/x-1", "version", read, "do", "apply"), 409, "Somebody changed the query meanwhile", "/exclusions/x-1")
+	two.want(two.post("/exclusions/x-1", "do", "decline"), 303)
+	one.want(one.post("/exclusions/x-1", "do", "apply"), 409, "Somebody has decided on this proposal meanwhile.")
+	if k, _ := settings.Brands.Get(b.Settings, "kumo"); strings.Contains(k.Query, "giveaway") || !strings.Contains(k.Query, "winbot") {
+		t.Errorf("query %q", k.Query)
+	}
+
+	// Templates of a file.
+	file := "template:\n  hold: {name: Mine, lang: en, versions: [{n: 1, body: Mine., apology: none, status: draft}]}\n"
+	seen = opened(one.want(one.get("/templates/import"), 200))
+	theirs := []string{"name", "Theirs", "lang", "en", "kind", "first", "apology", "none", "body", "Theirs."}
+	two.want(two.post("/templates/hold", append(theirs, "version", opened(two.get("/templates/hold")))...), 303)
+	stale = one.want(one.post("/templates/import", "version", seen, "yaml", file), 409, "Somebody changed this", "body: Mine.")
+	if x, _ := settings.Templates.Get(b.Settings, "hold"); x.Name != "Theirs" {
+		t.Errorf("template %+v", x)
+	}
+	one.want(one.post("/templates/import", "version", opened(stale), "yaml", file), 303)
 }
 
 func TestWhatNoFormSends(t *testing.T) {

@@ -60,7 +60,7 @@ func ownerAfter(owner string, e *casework.Event) string {
 // event is one line of a case's history.
 func (c *call) event(s *casework.State, e *casework.Event) eventView {
 	key := "event." + string(e.Kind)
-	v := eventView{At: c.l.at(e.At), Who: c.who(e.Actor), System: e.Actor == "system" || e.Actor == "", Lang: "", Text: e.Text}
+	v := eventView{At: c.l.at(e.At), Who: c.named(e.Actor), System: e.Actor == "system" || e.Actor == "", Lang: "", Text: e.Text}
 	arg := ""
 	if !c.l.has(key) {
 		key, arg = "event.unknown", string(e.Kind)
@@ -76,7 +76,7 @@ func (c *call) event(s *casework.State, e *casework.Event) eventView {
 			key += "_post"
 		}
 	case casework.Assigned:
-		if arg = c.who(e.To); e.To == "" {
+		if arg = c.named(e.To); e.To == "" {
 			key = "event.unassigned"
 		}
 	case casework.Retagged:
@@ -153,9 +153,7 @@ func (c *call) event(s *casework.State, e *casework.Event) eventView {
 			key = "event.promise_" + e.Level
 		}
 	}
-	if v.What = c.l.say(key, arg); v.System {
-		v.What = strings.TrimPrefix(v.What, "さん") // Earshot is nobody
-	}
+	v.What = c.l.say(key, arg)
 	return v
 }
 
@@ -165,6 +163,15 @@ func (c *call) teamName(id string) string {
 		return t.Name
 	}
 	return c.who(id)
+}
+
+// named is who did something as a sentence names them: people as the language
+// addresses them, Earshot, programs and the console plainly.
+func (c *call) named(actor string) string {
+	if s, ok := settings.Staff.Get(c.Settings, actor); ok {
+		return c.l.say("history.person", s.Name)
+	}
+	return c.who(actor)
 }
 
 // escalationHistory is what happened to an escalation, as its state tells.
@@ -201,7 +208,7 @@ func (c *call) escalationHistory(s *escalation.State) []eventView {
 		if m.Via == "link" {
 			what += " " + l.say("esc_event.by_link")
 		}
-		out = append(out, eventView{At: l.at(m.At), Who: c.who(m.By), What: what, Text: m.Text, Kind: kind})
+		out = append(out, eventView{At: l.at(m.At), Who: c.named(m.By), What: what, Text: m.Text, Kind: kind})
 	}
 	mark(s.Acked, "acknowledged", "")
 	mark(s.FalseAlarm, "false_alarm", "")

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"net/http"
@@ -16,22 +17,23 @@ import (
 // zones are offered for times besides the one that the browser told.
 var zones = []string{"Asia/Tokyo", "UTC", "Europe/London", "Europe/Berlin", "America/New_York", "America/Los_Angeles", "Asia/Singapore", "Australia/Sydney"}
 
-func (c *call) me() error { return c.showMe(http.StatusOK, nil) }
+func (c *call) me() error { return c.showMe(http.StatusOK, *c.staff, c.look, nil) }
 
-func (c *call) showMe(status int, wrong map[string]string) error {
-	say := c.l.say
+// showMe shows the settings of s, the caller, as they are or as they were typed.
+func (c *call) showMe(status int, s identity.Staff, l look, wrong map[string]string) error {
+	say, chosen := c.l.say, cmp.Or(l.Lang, c.l.lang)
 	lang := field{Name: "lang", Label: say("me.lang"), Type: "select", Required: true}
-	for _, l := range langs {
-		lang.Options = append(lang.Options, option{Value: l, Label: c.pages.words[l].say("lang.own"), On: l == c.l.lang})
+	for _, x := range langs {
+		lang.Options = append(lang.Options, option{Value: x, Label: c.pages.words[x].say("lang.own"), On: x == chosen})
 	}
 	zone := field{Name: "zone", Label: say("me.zone"), Type: "select", Plain: true}
-	zone.Options = []option{{Value: "", Label: say("me.zone_machine", time.Local.String()), On: c.look.Zone == ""}}
+	zone.Options = []option{{Value: "", Label: say("me.zone_machine", time.Local.String()), On: l.Zone == ""}}
 	offered := zones
-	if c.look.Zone != "" && !slices.Contains(zones, c.look.Zone) {
-		offered = append([]string{c.look.Zone}, zones...)
+	if l.Zone != "" && !slices.Contains(zones, l.Zone) {
+		offered = append([]string{l.Zone}, zones...)
 	}
 	for _, z := range offered {
-		zone.Options = append(zone.Options, option{Value: z, Label: z, On: z == c.look.Zone})
+		zone.Options = append(zone.Options, option{Value: z, Label: z, On: z == l.Zone})
 	}
 	radio := func(name, label, now string, values ...string) field {
 		f := field{Name: name, Label: say(label), Type: "radio"}
@@ -47,21 +49,21 @@ func (c *call) showMe(status int, wrong map[string]string) error {
 	check := func(name, label, text string, on bool) field {
 		return field{Name: name, Label: say(label), Type: "check", Options: []option{{Value: "on", Label: say(text), On: on}}}
 	}
-	name, public := c.staff.Name, c.staff.PublicName
-	if wrong["name"]+wrong["public"] != "" {
-		name, public = c.form("name"), c.form("public")
-	}
 	v := &formView{frame: c.frame(say("me.title"), "/me"), Action: "/me", Button: say("me.save"), Lead: c.load()}
+	v.Hidden = []pair{{"version", itoa(c.based(settings.Staff.Version(c.Settings, s.ID)))}}
+	if status == http.StatusConflict {
+		v.Notice = c.overtakenNotice()
+	}
 	v.Groups = []fieldGroup{
 		{Fields: []field{
-			{Name: "name", Label: say("me.name"), Value: name, Required: true, Error: wrong["name"]},
-			{Name: "public", Label: say("me.public"), Value: public, Hint: say("staff.public_hint"), Error: wrong["public"]}, lang, zone,
-			check("away", "me.away", "me.away_on", c.staff.Away),
+			{Name: "name", Label: say("me.name"), Value: s.Name, Required: true, Error: wrong["name"]},
+			{Name: "public", Label: say("me.public"), Value: s.PublicName, Hint: say("staff.public_hint"), Error: wrong["public"]}, lang, zone,
+			check("away", "me.away", "me.away_on", s.Away),
 		}},
 		{Label: say("me.look"), Fields: []field{
-			radio("theme", "me.theme", c.look.Theme, "", "light", "dark"), radio("density", "me.density", c.look.density(), "comfortable", "compact"),
-			check("keys", "me.keys", "me.keys_on", !c.look.NoKeys), check("fold", "me.fold", "me.fold_on", !c.look.Open),
-			check("pictures", "me.pictures", "me.pictures_fold", c.look.FoldPictures),
+			radio("theme", "me.theme", l.Theme, "", "light", "dark"), radio("density", "me.density", l.density(), "comfortable", "compact"),
+			check("keys", "me.keys", "me.keys_on", !l.NoKeys), check("fold", "me.fold", "me.fold_on", !l.Open),
+			check("pictures", "me.pictures", "me.pictures_fold", l.FoldPictures),
 		}},
 	}
 	second := "me.second_off"
@@ -111,10 +113,14 @@ func (c *call) saveMe() error {
 	}
 	wrong := map[string]string{}
 	if c.nameWrong(wrong, s.Name, s.PublicName); len(wrong) > 0 {
-		return c.showMe(http.StatusUnprocessableEntity, wrong)
+		return c.showMe(http.StatusUnprocessableEntity, s, look, wrong)
 	}
 	if s.Name != c.staff.Name || s.PublicName != c.staff.PublicName || s.Lang != c.staff.Lang || s.Away != c.staff.Away {
-		if err := settings.Staff.Put(c.ctx, c.Settings, c.viewer.Actor(), s.ID, settings.Staff.Version(c.Settings, s.ID), s); err != nil {
+		err := settings.Staff.Put(c.ctx, c.Settings, c.viewer.Actor(), s.ID, c.based(settings.Staff.Version(c.Settings, s.ID)), s)
+		if c.overtaken(err) {
+			return c.showMe(http.StatusConflict, s, look, nil)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -133,14 +139,14 @@ func (c *call) changePassword() error {
 	}
 	old, password := c.r.PostFormValue("old"), c.r.PostFormValue("password")
 	if err := identity.CheckPassword(password, c.staff.Email); err != nil {
-		return c.showMe(http.StatusUnprocessableEntity, map[string]string{"password": c.l.say("form.password", identity.MinPassword)})
+		return c.showMe(http.StatusUnprocessableEntity, *c.staff, c.look, map[string]string{"password": c.l.say("form.password", identity.MinPassword)})
 	}
 	err := c.Gate.ChangePassword(c.ctx, c.staff.Email, old, password, c.from())
 	if _, slow := errors.AsType[*identity.ThrottledError](err); slow {
-		return c.showMe(http.StatusTooManyRequests, map[string]string{"old": c.l.say("signin.slow")})
+		return c.showMe(http.StatusTooManyRequests, *c.staff, c.look, map[string]string{"old": c.l.say("signin.slow")})
 	}
 	if errors.Is(err, identity.ErrRefused) {
-		return c.showMe(http.StatusUnprocessableEntity, map[string]string{"old": c.l.say("form.wrong_password")})
+		return c.showMe(http.StatusUnprocessableEntity, *c.staff, c.look, map[string]string{"old": c.l.say("form.wrong_password")})
 	}
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/earshot/earshot/pkg/bus"
+	"github.com/earshot/earshot/pkg/identity"
 )
 
 // reports are the functions that say what is wrong with what a person typed
@@ -115,6 +116,22 @@ func TestWhatIsStuckIsSaidInTheLanguage(t *testing.T) {
 			t.Errorf("%v: %s", c.err, got)
 		}
 	}
+}
+
+// TestDeadLettersAreToldInTheLanguage: why and what to do, with the program's own
+// words as a quotation.
+func TestDeadLettersAreToldInTheLanguage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for i, cause := range []string{"message cannot be decoded: proto: bad wire", "handler panicked: index out of range", "no such brand <b>"} {
+		b.question(fmt.Sprint(i), "Where is it?")
+		seq, err := bus.Tagged.Last(t.Context(), b.Bus)
+		b.put(err)
+		b.put(bus.Bury(t.Context(), b.Bus, "indexer", bus.Tagged, seq, errors.New(cause)))
+	}
+	v := b.as("ada", everywhere, identity.Admin)
+	v.want(v.get("/dead"), 200, "The message can’t be read.", "The program has a fault", "The service can’t handle it", `The program says: <q lang="en">message cannot be decoded: proto: bad wire</q>`, "no such brand &lt;b&gt;")
+	v.want(v.in("ja").get("/dead"), 200, "データを読み取れませんでした。", "プログラムの不具合が起きました。", "このままでは処理できないデータです。", `プログラムの記録: <q lang="en">handler panicked: index out of range</q>`)
 }
 
 func called(f ast.Expr) string {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/earshot/earshot/pkg/casework"
+	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/text"
@@ -99,7 +100,57 @@ func (c *call) told() ([]casework.Notice, error) {
 		return nil, nil
 	}
 	all, err := casework.Notices(c.ctx, c.Bus, c.staff.ID, c.Now())
-	return slices.DeleteFunc(all, func(n casework.Notice) bool { return c.toldText(&n) == "" }), err
+	if err != nil {
+		return nil, err
+	}
+	waits, err := c.waitsFor(all)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(n casework.Notice) bool {
+		if n.What == approvalAsked {
+			if !waits[n.Case] {
+				return true
+			}
+			delete(waits, n.Case) // who asked again said so before
+		}
+		return c.toldText(&n) == ""
+	}), nil
+}
+
+// approvalAsked is what those are told who may approve a reply.
+const approvalAsked = "approval"
+
+// waitsFor are the cases of those notices which say that a reply waits for approval,
+// of which one still waits that the caller may approve.
+func (c *call) waitsFor(all []casework.Notice) (map[mention.ID]bool, error) {
+	var ids []mention.ID
+	for i := range all {
+		if all[i].What == approvalAsked && !slices.Contains(ids, all[i].Case) {
+			ids = append(ids, all[i].Case)
+		}
+	}
+	waits := map[mention.ID]bool{}
+	if len(ids) == 0 {
+		return waits, nil
+	}
+	docs, err := c.Index.Get(c.ctx, c.sees(), ids...)
+	if err != nil {
+		return nil, err
+	}
+	for i := range docs {
+		if docs[i].Status != string(casework.AwaitingApproval) {
+			continue
+		}
+		s, ok, err := c.Cases.Touched(c.ctx, docs[i].ID)
+		if err != nil {
+			return nil, err
+		}
+		if ok && s.Asks() != "" && s.Draft != nil && s.Draft.Author != c.staff.ID && c.viewer.Can(identity.Approve, s.Mention.Brand) {
+			waits[s.ID] = true
+		}
+	}
+	return waits, nil
 }
 
 // counts are the numbers in the rail, with what the caller alone has to read.

@@ -24,6 +24,7 @@ func (c *call) notifiers() error {
 	for _, n := range settings.Notifiers.List(c.Settings) {
 		v.Rows = append(v.Rows, connectionRow{Href: "/notifiers/" + n.ID, Name: n.Name, Kind: say("kind.notifiers." + n.Kind), Off: n.Off})
 	}
+	v.Notice = c.gapNotice(ofNotifiers)
 	if len(v.Rows) == 0 {
 		v.Notice = &notice{Kind: "empty", Title: say("notifier.none"), Text: say("notifier.none_text")}
 	}

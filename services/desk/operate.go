@@ -68,7 +68,7 @@ func (c *call) dead() error {
 			continue
 		}
 		v.Rows = append(v.Rows, deadRow{
-			ID: itoa(d.ID), Service: d.Service, Subject: d.Subject, Error: d.Error, Text: readable(d.Body), At: c.l.at(d.At), Tries: int(d.Attempts),
+			ID: itoa(d.ID), Service: d.Service, Subject: d.Subject, Why: say("dead.why_" + string(d.Cause())), Next: say("dead.next_" + string(d.Cause())), Error: d.Error, Text: readable(d.Body), At: c.l.at(d.At), Tries: int(d.Attempts),
 		})
 	}
 	if len(v.Rows) == 0 {

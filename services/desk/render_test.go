@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
@@ -182,6 +183,8 @@ func TestEveryWordOfTheDomainHasAText(t *testing.T) {
 	add("view.", append(standing, viewSample)...)
 	add("label.is.", texts(mention.Categories)...)
 	add("why.", "risk", "reach", "edited")
+	add("dead.why_", texts(bus.Causes)...)
+	add("dead.next_", texts(bus.Causes)...)
 	for _, r := range identity.Roles {
 		add("role."+string(r), "_hint")
 	}
@@ -285,10 +288,28 @@ func TestWhatHappenedIsASentenceWithItsActor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	actor := regexp.MustCompile(`^(さんが|さんの|が|には)`)
+	actor := regexp.MustCompile(`^(が|の|には)`)
 	for key, text := range words["ja"].texts {
-		if event := strings.HasPrefix(key, "event.") || strings.HasPrefix(key, "esc_event.") && key != "esc_event.by_link"; event && !actor.MatchString(text) {
+		if event := strings.HasPrefix(key, "event.") || strings.HasPrefix(key, "tmpl.event_") || strings.HasPrefix(key, "esc_event.") && key != "esc_event.by_link"; event && !actor.MatchString(text) {
 			t.Errorf("%s: nobody does it: %s", key, text)
 		}
 	}
+}
+
+// TestOnlyPeopleAreAddressed: in Japanese people are さん, and who is nobody is not.
+func TestOnlyPeopleAreAddressed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.angry()
+	aya := b.as("aya", everywhere, identity.Agent).in("ja")
+	ken := b.as("ken", everywhere, identity.Agent)
+	path := "/cases/" + string(m.ID)
+	aya.want(aya.post(path+"/claim"), 303)
+	aya.want(aya.post(path+"/assign", "to", "ken"), 303)
+	_, err := b.Cases.Record(t.Context(), m.ID, func(*casework.State) (casework.Event, bool) {
+		return casework.Event{Kind: casework.Assigned, To: "aya"}, true
+	})
+	b.put(err)
+	aya.want(aya.get(path), 200, "<b>Ayaさん</b>が担当になりました", "<b>Ayaさん</b>がKenさんに割り当てました", "<b>Earshot</b>がAyaさんに割り当てました")
+	ken.want(ken.get(path), 200, "<b>Aya</b> claimed it", "<b>Earshot</b> assigned it to Aya")
 }

@@ -557,3 +557,70 @@ func TestAReportIsPromisedAgainAndAgain(t *testing.T) {
 	rin := b.as("rin", []string{"hoshi"}, identity.Agent)
 	rin.want(rin.post(path+"/kept", "why", "x"), 404)
 }
+
+// TestATemplateIsCalledByItsName, not by an id that nobody has seen.
+func TestATemplateIsCalledByItsName(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.template()
+	m := b.angry()
+	path := "/cases/" + string(m.ID)
+	v := b.as("aya", everywhere, identity.Agent).in("ja")
+	reply := []string{"template", "hold", "was", "hold", "kind", "first", "slot.matter", "it", "text", "Dear Mika, we are looking into it. Aya"}
+	v.want(v.post(path+"/draft", append(reply, "version", "0")...), 303)
+	tmpl, _ := settings.Templates.Get(b.Settings, "hold")
+	tmpl.Versions = slices.Clone(tmpl.Versions)
+	tmpl.Versions[0].Status = casework.TemplateRetired
+	b.put(settings.Templates.Put(t.Context(), b.Settings, "cli", "hold", settings.Templates.Version(b.Settings, "hold"), tmpl))
+	v.want(v.post(path+"/submit"), 409, "テンプレート「"+tmpl.Name+"」は、その後変更されたか廃止されました。")
+}
+
+// TestApproversAreToldOfWhatWaits, once and in their language: those who may approve
+// it, also in the place of somebody who is away, and as long as it waits.
+func TestApproversAreToldOfWhatWaits(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, indexer.Service)
+	b.account()
+	aya := b.as("aya", everywhere, identity.Agent, identity.Approver)
+	ken, rin := b.as("ken", everywhere, identity.Approver), b.as("rin", []string{"kumo"}, identity.PRLead).in("ja")
+	sub, other, bo := b.as("sub", everywhere, identity.Agent), b.as("other", []string{"hoshi"}, identity.Approver), b.as("bo", everywhere, identity.Agent)
+	today := time.Now().Format(time.DateOnly)
+	b.put(settings.Deputies.Put(t.Context(), b.Settings, "cli", "d", 0, settings.Deputy{ID: "d", Absent: "ken", Deputy: "sub", From: today, To: time.Now().AddDate(0, 0, 1).Format(time.DateOnly)}))
+	m := b.mention(mention.Post{Platform: "mastodon", NativeID: "1", Source: "masto", URL: "https://social.example/1", Text: "My lawyer will write.", Author: mention.Author{ID: "1", Handle: "ravi"}},
+		mention.Verdict{Lang: "en", Intent: mention.Complaint, Risks: []mention.Risk{{Category: mention.LegalThreat, Score: .9}}})
+	path := "/cases/" + string(m.ID)
+	const said, gesagt = "Aya asks for approval of a reply.", "Ayaさんが返答の承認を依頼しました。"
+	told := func(v *visitor, words string, times int) {
+		t.Helper()
+		b.now(m.ID)
+		if a := v.want(v.get("/notices"), 200); strings.Count(a.body, words) != times {
+			t.Errorf("%q %d times, want %d", words, strings.Count(a.body, words), times)
+		}
+	}
+	aya.want(aya.post(path+"/check", "kind", "first", "version", "0", "text", "We look into it today."), 303)
+	told(ken, said, 1)
+	told(rin, gesagt, 1)
+	told(sub, said, 1)
+	ken.want(ken.get("/queue"), 200, `id="count-notices">1<`)
+	for _, v := range []*visitor{aya, other, bo} {
+		told(v, said, 0)
+	}
+	// Asked again of the same text, nobody is told again; of another one, once.
+	aya.want(aya.post(path+"/submit"), 303)
+	told(ken, said, 1)
+	ken.want(ken.post("/notices/read"), 303)
+	ken.want(ken.get("/queue"), 200, `!id="count-notices">1<`)
+	aya.want(aya.post(path+"/check", "kind", "first", "version", "1", "text", "We look into it tomorrow."), 303)
+	told(ken, said, 1)
+	ken.want(ken.get("/queue"), 200, `id="count-notices">1<`)
+	// Nothing waits any more, whoever made it so.
+	aya.want(aya.post(path+"/draft", "kind", "first", "version", "2", "text", "We look into it soon."), 303)
+	told(ken, said, 0)
+	told(rin, gesagt, 0)
+	aya.want(aya.post(path+"/submit"), 303)
+	told(ken, said, 1)
+	rin.want(rin.post(path+"/approve", "hash", b.hash(m.ID)), 303)
+	told(ken, said, 0)
+	told(rin, gesagt, 0)
+	told(sub, said, 0)
+}

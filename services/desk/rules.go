@@ -351,7 +351,9 @@ func (c *call) showRule(status int, r *ruling, tree map[string]any, version uint
 		frame: c.frame(title, "/rules"), Lead: say("rules." + r.kind + "_lead"), Action: "/rules/" + r.kind + "/" + id, May: c.mayEdit(r),
 		Version: itoa(version), Parts: parts, Back: link{say("nav.rules"), "/rules"},
 	}
-	if text := f.rest(); text != "" {
+	if text := f.rest(); status == http.StatusConflict {
+		v.Notice = &notice{Kind: "error", Title: say("error.conflict"), Text: text}
+	} else if text != "" {
 		v.Notice = &notice{Kind: "error", Title: say("error.input"), Text: text, Kept: say("form.kept")}
 	} else if mistaken {
 		v.Notice = &notice{Kind: "error", Title: say("error.input"), Text: say("rules.wrong"), Kept: say("form.kept")}
@@ -381,7 +383,7 @@ func (c *call) ruleHistory(r *ruling, id string) []eventView {
 	var out []eventView
 	var before map[string]json.RawMessage
 	for _, x := range all {
-		e := eventView{At: c.l.at(x.at), Who: c.who(x.by)}
+		e := eventView{At: c.l.at(x.at), Who: c.named(x.by)}
 		switch {
 		case x.raw == nil:
 			e.What = c.l.say("rules.removed")
@@ -464,7 +466,7 @@ func (c *call) saveRule(kind string) error {
 // hold again. Its history stays.
 func (c *call) removeRule(kind string) error {
 	c.r.SetPathValue("kind", kind)
-	r, _, version, err := c.wantedRule()
+	r, tree, version, err := c.wantedRule()
 	if err != nil {
 		return err
 	}
@@ -480,7 +482,11 @@ func (c *call) removeRule(kind string) error {
 			c.flash(&flash{Text: why, Error: true})
 			return c.back("/rules/" + r.kind + "/" + c.r.PathValue("id"))
 		}
-		if err := r.drop(c, c.r.PathValue("id"), version); err != nil && !errors.Is(err, settings.ErrStale) {
+		err = r.drop(c, c.r.PathValue("id"), c.based(version))
+		if errors.Is(err, settings.ErrStale) { // what goes has to be seen first
+			return c.showRule(http.StatusConflict, r, tree, version, map[string]string{"": c.l.say("rules.stale_drop")})
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -26,7 +26,7 @@ func (c *call) people() error {
 
 func (c *call) showPeople(secret *secretView) error {
 	say := c.l.say
-	v := &staffView{frame: c.frame(say("nav.staff"), "/staff"), May: true, Invited: secret}
+	v := &staffView{frame: c.frame(say("nav.staff"), "/staff"), May: true, Invited: secret, Notice: c.gapNotice(ofPeople)}
 	for _, s := range settings.Staff.List(c.Settings) {
 		row := staffRow{Href: "/staff/" + s.ID, Login: s.Email, Name: s.Name, Public: s.PublicName, Off: s.Disabled}
 		for _, g := range s.Grants {
@@ -95,11 +95,20 @@ func (c *call) showPerson(status int, s identity.Staff, isNew bool, wrong map[st
 	if isNew {
 		title = say("staff.invite")
 	}
+	is, _ := settings.Staff.Get(c.Settings, s.ID)
+	gone := is
+	gone.Disabled = true
 	roles := field{Name: "roles", Label: say("staff.roles"), Type: "check", Error: wrong["roles"]}
 	var brands []string
 	for _, r := range identity.Roles {
 		i := slices.IndexFunc(s.Grants, func(g identity.Grant) bool { return g.Role == r })
-		roles.Options = append(roles.Options, option{Value: string(r), Label: say("role." + string(r)), Hint: say("role." + string(r) + "_hint"), On: i >= 0})
+		hint := say("role." + string(r) + "_hint")
+		if !isNew {
+			without := is
+			without.Grants = slices.DeleteFunc(slices.Clone(is.Grants), func(g identity.Grant) bool { return g.Role == r })
+			hint = sentence(hint, c.wouldTear(settings.Staff.If(c.Settings, s.ID, without)))
+		}
+		roles.Options = append(roles.Options, option{Value: string(r), Label: say("role." + string(r)), Hint: hint, On: i >= 0})
 		if i >= 0 {
 			brands = append(brands, s.Grants[i].Brands...)
 		}
@@ -115,7 +124,13 @@ func (c *call) showPerson(status int, s identity.Staff, isNew bool, wrong map[st
 		}}},
 	}
 	if options := c.brandOptions(identity.Manage, brands...); len(options) > 0 {
-		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "brands", Label: say("staff.brands") + " (" + say("staff.all_brands_hint") + ")", Type: "check", Options: options, Error: wrong["brands"]})
+		brands := field{Name: "brands", Label: say("staff.brands") + " (" + say("staff.all_brands_hint") + ")", Type: "check", Options: options, Error: wrong["brands"]}
+		if !isNew {
+			if texts := c.gapTexts(c.Settings.Torn(settings.Staff.If(c.Settings, s.ID, gone))); len(texts) > 0 {
+				brands.Hint = sentence(append([]string{say("gap.brand")}, texts...)...)
+			}
+		}
+		v.Groups[0].Fields = append(v.Groups[0].Fields, brands)
 	}
 	if status == http.StatusConflict {
 		v.Notice = c.overtakenNotice()
@@ -136,7 +151,7 @@ func (c *call) showPerson(status int, s identity.Staff, isNew bool, wrong map[st
 		v.Groups[0].Fields = append(v.Groups[0].Fields, lang)
 	} else {
 		v.Hidden = []pair{{"version", itoa(c.based(settings.Staff.Version(c.Settings, s.ID)))}}
-		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "off", Label: say("staff.account"), Type: "check", Error: wrong["off"], Options: []option{{Value: "on", Label: say("staff.disable"), Hint: say("staff.disable_hint"), On: s.Disabled}}})
+		v.Groups[0].Fields = append(v.Groups[0].Fields, field{Name: "off", Label: say("staff.account"), Type: "check", Error: wrong["off"], Options: []option{{Value: "on", Label: say("staff.disable"), Hint: sentence(say("staff.disable_hint"), c.wouldTear(settings.Staff.If(c.Settings, s.ID, gone))), On: s.Disabled}}})
 		v.Lead = say("staff.no_password")
 		cred, _ := settings.Credentials.Get(c.Settings, s.ID)
 		if len(cred.Set) > 0 {

@@ -342,14 +342,15 @@ func (c *call) links(s *casework.State, v *caseView) {
 
 // leaveOutView proposes what the brand's query could leave out.
 type leaveOutView struct {
-	Action string
-	Terms  []leaveOutTerm
-	Own    string
-	May    bool // the caller may change the query
-	Back   string
-	Brand  string
-	Error  string
-	Chosen *leaveOutTerm // with what else it would drop
+	Action  string
+	Version string // of the query that it is about
+	Terms   []leaveOutTerm
+	Own     string
+	May     bool // the caller may change the query
+	Back    string
+	Brand   string
+	Error   string
+	Chosen  *leaveOutTerm // with what else it would drop
 }
 
 // leaveOutTerm is a term, and what leaving it out would drop of what is stored.

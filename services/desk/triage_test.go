@@ -212,7 +212,7 @@ func TestNotForUsProposesAnExclusion(t *testing.T) {
 		t.Errorf("the query is %s", q.Query)
 	}
 	admin.want(admin.get("/brands/kumo"), 200, "!Proposed exclusions")
-	admin.want(admin.post("/exclusions/"+id, "do", "apply"), 404)
+	admin.want(admin.post("/exclusions/"+id, "do", "apply"), 409, "Somebody has decided on this proposal meanwhile.")
 	if s := b.now(spam.ID); s.Status != casework.Done || s.Triage.Disposition != mention.NotForUs {
 		t.Errorf("%s, %s", s.Status, s.Triage.Disposition)
 	}

@@ -2,9 +2,11 @@ package desk
 
 import (
 	"slices"
+	"strings"
 
+	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/casework"
-	"github.com/earshot/earshot/pkg/escalation"
+	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
 )
@@ -12,102 +14,69 @@ import (
 // inUse says, in the caller's language, what still counts on a setting that is to go
 // or to be switched off, and what to do first; empty if nothing does.
 func (c *call) inUse(kind, id string) (string, error) {
-	var uses []string
-	switch kind {
-	case settings.Notifiers.Kind():
-		uses = c.paging(func(r *escalation.Rung) bool { return slices.Contains(r.Channels, id) }, nil)
-	case settings.Staff.Kind():
-		uses = c.paging(func(r *escalation.Rung) bool { return slices.Contains(r.Who, "staff:"+id) },
-			func(r *escalation.Rota) bool {
-				return slices.Contains(r.Members, id) || slices.ContainsFunc(r.Overrides, func(o escalation.Override) bool { return o.Who == id && o.To.After(c.l.now) })
-			})
-	case settings.Teams.Kind():
-		uses = c.paging(func(r *escalation.Rung) bool { return slices.Contains(r.Who, "team:"+id) }, nil)
-		for _, r := range settings.Routes.List(c.Settings) {
-			if r.Team == id {
-				uses = append(uses, c.l.say("uses.route", r.Name))
-			}
-		}
-		n, err := c.Index.Counts(c.ctx, search.Query{Viewer: search.SeesAll(), Where: map[search.Field][]string{search.FieldTeam: {id}, search.FieldStatus: {string(casework.OtherDepartment)}}})
-		if err != nil {
-			return "", err
-		}
-		if n[0] > 0 {
-			uses = append(uses, c.l.say("uses.team_cases", n[0]))
-		}
-	case settings.Sources.Kind():
-		n, err := c.count(map[search.Field][]string{search.FieldTag: {casework.TagWaiting}}, func(s *casework.State) bool {
-			return s.Outgoing != nil && s.Outgoing.Draft.Account == id
-		})
-		if err != nil {
-			return "", err
-		}
-		if n > 0 {
-			uses = append(uses, c.l.say("uses.source_replies", n))
-		}
-	case settings.Templates.Kind():
-		n, err := c.count(map[search.Field][]string{search.FieldStatus: {string(casework.AwaitingApproval)}}, func(s *casework.State) bool {
-			return s.Asks() != "" && s.Draft != nil && s.Draft.Template == id
-		})
-		if err != nil {
-			return "", err
-		}
-		out, err := c.count(map[search.Field][]string{search.FieldTag: {casework.TagWaiting}}, func(s *casework.State) bool {
-			return s.Outgoing != nil && s.Outgoing.Draft.Template == id
-		})
-		if err != nil {
-			return "", err
-		}
-		if n += out; n > 0 {
-			uses = append(uses, c.l.say("uses.template_replies", n))
-		}
-		for _, x := range settings.Stops.List(c.Settings) {
-			if x.Statement == id {
-				uses = append(uses, c.l.say("uses.template_stop", c.brandName(x.Brand)))
-			}
-		}
+	cases, err := app.CaseUses(c.ctx, c.Index, c.Cases, kind, id)
+	if err != nil {
+		return "", err
 	}
-	if len(uses) == 0 {
+	all := []string{c.l.say("uses.refused")}
+	for _, u := range append(c.Settings.Uses(kind, id, c.l.now), cases...) {
+		if u.What == "template_stop" {
+			u.Args = []any{c.brandName(u.Args[0].(string))}
+		}
+		all = append(all, c.l.say("uses."+u.What, u.Args...))
+	}
+	if len(all) == 1 {
 		return "", nil
 	}
-	return sentence(append([]string{c.l.say("uses.refused")}, uses...)...), nil
+	return sentence(all...), nil
 }
 
-// paging says where the paging rules name what rung or rota look for.
-func (c *call) paging(rung func(*escalation.Rung) bool, rota func(*escalation.Rota) bool) []string {
+// gapTexts say what holes in paging there are, in the caller's language: each role
+// once, with the brands that lack it.
+func (c *call) gapTexts(gaps []settings.Gap) []string {
 	var out []string
-	p, _ := settings.Policies.Get(c.Settings, settings.Default)
-	for i := range p.Ladders {
-		for j := range p.Ladders[i].Rungs {
-			if rung(&p.Ladders[i].Rungs[j]) {
-				out = append(out, c.l.say("uses.rung", i+1, j+1))
-			}
+	var roles []identity.Role
+	brands := map[identity.Role][]string{}
+	for _, g := range gaps {
+		if g.Role == "" {
+			out = append(out, c.l.say("gap.notifier"))
+			continue
 		}
+		if !slices.Contains(roles, g.Role) {
+			roles = append(roles, g.Role)
+		}
+		name := c.l.say("gap.earshot")
+		if g.Brand != identity.AllBrands {
+			name = c.brandName(g.Brand)
+		}
+		brands[g.Role] = append(brands[g.Role], name)
 	}
-	for i := range p.Rotas {
-		if rota != nil && rota(&p.Rotas[i]) {
-			out = append(out, c.l.say("uses.rota", p.Rotas[i].Name))
-		}
+	for _, r := range roles {
+		out = append(out, c.l.say("gap.role", c.l.say("role."+string(r)), strings.Join(brands[r], c.l.say("rules.and"))))
 	}
 	return out
 }
 
-// count is how many cases that the index finds where say yes as they stand.
-func (c *call) count(where map[search.Field][]string, yes func(*casework.State) bool) (int, error) {
-	n := 0
-	for d, err := range search.All(c.ctx, c.Index, search.Query{Viewer: search.SeesAll(), Where: where}) {
-		if err != nil {
-			return 0, err
-		}
-		s, ok, err := c.Cases.Touched(c.ctx, d.ID)
-		if err != nil {
-			return 0, err
-		}
-		if ok && yes(&s) {
-			n++
-		}
+// gapNotice says so on a page about what could fill them; nil where there are none.
+func (c *call) gapNotice(about func(settings.Gap) bool) *notice {
+	texts := c.gapTexts(slices.DeleteFunc(c.Settings.Gaps(), func(g settings.Gap) bool { return !about(g) }))
+	if len(texts) == 0 {
+		return nil
 	}
-	return n, nil
+	return &notice{Kind: "stale", Title: c.l.say("gap.title"), Text: sentence(texts...)}
+}
+
+func ofNotifiers(g settings.Gap) bool { return g.Role == "" }
+func ofPeople(g settings.Gap) bool    { return g.Role != "" }
+
+// wouldTear warns of the holes that paging would get if the settings were as in
+// after; empty if none.
+func (c *call) wouldTear(after *settings.Store) string {
+	texts := c.gapTexts(c.Settings.Torn(after))
+	if len(texts) == 0 {
+		return ""
+	}
+	return sentence(append([]string{c.l.say("gap.then")}, texts...)...)
 }
 
 // handBack takes the cases of somebody who can no longer work on them from

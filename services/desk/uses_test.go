@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -95,4 +96,57 @@ func TestWhatIsInUseStays(t *testing.T) {
 	if s := b.now(grave.ID); s.Owner() != "" || s.Draft == nil {
 		t.Errorf("of %q, draft %v", s.Owner(), s.Draft)
 	}
+}
+
+// TestWhoWouldNotBeCalledIsSaid: switching off the last notifier that wakes somebody,
+// and letting the only one go who has a role that the paging rules call on, is not
+// refused, but said before and after.
+func TestWhoWouldNotBeCalledIsSaid(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ctx := t.Context()
+	admin, en := b.as("ada", everywhere, identity.Admin).in("ja"), b.as("ben", everywhere, identity.Admin)
+	b.as("ken", everywhere, identity.PRLead, identity.Agent)
+	for id, n := range map[string]settings.Notifier{
+		"drill": {Name: "Drill", Kind: "sandbox"}, "hook": {Name: "Hook", Kind: "webhook", Config: []byte(`{"url":"env:EARSHOT_SECRET_U","secret":"env:EARSHOT_SECRET_H"}`)},
+		"ntfy": {Name: "Notices", Kind: "shoutrrr", Config: []byte(`{"url":"env:EARSHOT_SECRET_N"}`)},
+	} {
+		n.ID = id
+		b.put(settings.Notifiers.Put(ctx, b.Settings, "cli", id, 0, n))
+	}
+	const called, calledJa = "No notifier that is on can wake anybody", "人を起こせる通知先が1つも有効になっていません。"
+	en.want(en.get("/notifiers/hook"), 200, "!"+called) // there is another one
+	en.want(en.post("/notifiers/hook", "name", "Hook", "off", "on"), 303)
+	en.want(en.get("/notifiers"), 200, "!"+called)
+	en.want(en.get("/notifiers/drill"), 200, "Careful", called, `aria-describedby="f-off-hint"`)
+	admin.want(admin.get("/notifiers/drill"), 200, "この操作をすると次の状態になります。 "+calledJa)
+	en.want(en.get("/notifiers/ntfy"), 200, "!"+called) // it wakes nobody anyway
+	en.want(en.post("/notifiers/drill", "name", "Drill", "off", "on"), 303)
+	en.want(en.get("/notifiers"), 200, "Paging has a gap", called)
+	admin.want(admin.get("/notifiers"), 200, "呼び出しに抜けがあります", calledJa)
+	en.want(en.post("/notifiers/hook", "name", "Hook"), 303)
+	en.want(en.get("/notifiers"), 200, "!Paging has a gap")
+
+	lead := func(brands string) string {
+		return "Nobody has the role “PR lead” for " + brands + ", and the paging rules call on it."
+	}
+	all := lead("Hoshi, Kumo Café")
+	en.want(en.get("/staff"), 200, "!Paging has a gap")
+	en.want(en.get("/staff/ada"), 200, "!Careful") // there are two
+	a := en.want(en.get("/staff/ken"), 200, "Careful, then this is so: "+all, "Careful, without a brand this is so for it: "+all)
+	if n := strings.Count(a.body, "then this is so: "+all); n != 2 { // at the role and at the account
+		t.Errorf("%d warnings", n)
+	}
+	ken := []string{"name", "Ken", "email", "ken@kumo.example"}
+	en.want(en.post("/staff/ken", append(ken, "roles", "pr_lead", "brands", "kumo")...), 303)
+	en.want(en.get("/staff"), 200, "Paging has a gap", lead("Hoshi"))
+	en.want(en.post("/staff/ken", append(ken, "roles", "agent")...), 303)
+	en.want(en.get("/staff"), 200, all)
+	en.want(en.post("/staff/ken", append(ken, "roles", "pr_lead")...), 303)
+	en.want(en.get("/staff"), 200, "!Paging has a gap")
+	en.want(en.post("/staff/ken", append(ken, "roles", "pr_lead", "off", "on")...), 303)
+	admin.want(admin.get("/staff"), 200, "呼び出しに抜けがあります", "Hoshi、Kumo Caféについて「")
+	// For what is about Earshot itself, administrators.
+	en.want(en.post("/staff/ada", "name", "Ada", "email", "ada@kumo.example", "roles", "viewer"), 303)
+	en.want(en.get("/staff/ben"), 200, "what is about Earshot itself")
 }

@@ -207,7 +207,7 @@ func (c *call) showWish(status int, w casework.WishCard, version uint64, wrong m
 		return err
 	}
 	for i, r := range slices.Backward(past) {
-		e := eventView{At: c.l.at(r.At), Who: c.who(r.Actor), What: say("rules.changed")}
+		e := eventView{At: c.l.at(r.At), Who: c.named(r.Actor), What: say("rules.changed")}
 		if i == 0 {
 			e.What = say("rules.made")
 		}

@@ -79,7 +79,7 @@ func (c *call) templates() error {
 				v.Rows = append(v.Rows, templateRow{
 					Used: used, Review: t.ReviewBy, Past: past,
 					Href: "/templates/" + t.ID, Name: t.Name, Lang: t.Lang, When: t.When, Apology: say("apology." + string(ver.Apology)),
-					State: string(s), StateName: say("tmpl.state_" + string(s)), Version: ver.N, By: c.nameOr(ver.By), Changed: c.l.at(at),
+					State: string(s), StateName: say("tmpl.state_" + string(s)), Version: ver.N, By: c.writers(ver), Changed: c.l.at(at),
 				})
 			}
 		}
@@ -208,10 +208,11 @@ func (c *call) showTemplate(status int, t *casework.Template, wrong map[string]s
 	}
 	for _, ver := range slices.Backward(t.Versions) {
 		v.Versions = append(v.Versions, versionView{
-			Version: ver.N, State: say("tmpl.state_" + string(ver.Status)), By: c.nameOr(ver.By), Note: ver.Note, Text: ver.Body,
+			Version: ver.N, State: say("tmpl.state_" + string(ver.Status)), By: c.writers(&ver), Note: ver.Note, Text: ver.Body,
 			Lang: t.Lang, On: ver.N == last.N,
 		})
 	}
+	v.History = c.templateHistory(t.ID)
 	// Beside the one in force; of the one in force, beside the one before it.
 	before := t.InForce()
 	if before != nil && before.N == last.N && len(t.Versions) > 1 {
@@ -223,6 +224,50 @@ func (c *call) showTemplate(status int, t *casework.Template, wrong map[string]s
 	return c.show(status, "template", "page", v)
 }
 
+// writers are the names of who worded a version.
+func (c *call) writers(v *casework.TemplateVersion) string {
+	names := []string{c.nameOr(v.By)}
+	for _, id := range v.With {
+		names = append(names, c.who(id))
+	}
+	return strings.Join(names, c.l.say("rules.and"))
+}
+
+// templateHistory is who wrote, asked, approved and retired, the newest first.
+func (c *call) templateHistory(id string) []eventView {
+	revisions, err := settings.Templates.History(c.ctx, c.Settings, id)
+	if err != nil {
+		c.Log.Warn("history of a template not read", "id", id, "error", err)
+	}
+	var out []eventView
+	var was casework.Template
+	for _, r := range revisions {
+		e := eventView{At: c.l.at(r.At), Who: c.named(r.Actor)}
+		t := r.Value
+		if r.Deleted || len(t.Versions) == 0 {
+			continue
+		}
+		last, before := &t.Versions[len(t.Versions)-1], casework.TemplateStatus("")
+		if v := was.Version(last.N); v != nil {
+			before = v.Status
+		}
+		what := "saved"
+		switch {
+		case last.Status == casework.TemplateSubmitted && before != last.Status, last.Status == casework.TemplateApproved && before != last.Status:
+			what = string(last.Status)
+		case last.Status == casework.TemplateDraft && before == casework.TemplateSubmitted:
+			what, e.Text, e.Lang = "sent_back", last.Note, ""
+		case was.InForce() != nil && t.InForce() == nil:
+			what = "retired"
+		}
+		e.What = c.l.say("tmpl.event_"+what, last.N)
+		was = t
+		out = append(out, e)
+	}
+	slices.Reverse(out)
+	return out[:min(len(out), 20)]
+}
+
 func (c *call) templateActions(t *casework.Template, last *casework.TemplateVersion, v *templateView) []actionView {
 	say, base := c.l.say, "/templates/"+t.ID
 	var out []actionView
@@ -230,7 +275,7 @@ func (c *call) templateActions(t *casework.Template, last *casework.TemplateVers
 	case casework.TemplateDraft:
 		out = append(out, actionView{Label: say("tmpl.submit"), Action: base + "/submit", Primary: true})
 	case casework.TemplateSubmitted:
-		if last.By == c.viewer.Actor() {
+		if last.Own(c.viewer.Actor()) {
 			v.Notice = &notice{Kind: "info", Text: say("tmpl.own")}
 		} else {
 			out = append(out, actionView{Label: say("tmpl.approve"), Action: base + "/approve", Primary: true})
@@ -347,6 +392,7 @@ func (c *call) typedTemplate(t *casework.Template) {
 		t.Versions = append(t.Versions, casework.TemplateVersion{N: last.N + 1, Status: casework.TemplateDraft, Slots: slices.Clone(last.Slots)})
 		last = &t.Versions[len(t.Versions)-1]
 	}
+	was := *last
 	t.Name, t.When, t.Lang = c.form("name"), c.form("when"), c.form("lang")
 	t.Brands, t.Platforms, t.ReviewBy, t.Intents, t.Risks = c.r.PostForm["brands"], c.r.PostForm["platforms"], c.form("review"), nil, nil
 	for _, r := range c.r.PostForm["risks"] {
@@ -356,7 +402,7 @@ func (c *call) typedTemplate(t *casework.Template) {
 		t.Intents = append(t.Intents, mention.Intent(i))
 	}
 	last.Body, last.Kind, last.Apology = c.form("body"), casework.ReplyKind(c.form("kind")), casework.Apology(c.form("apology"))
-	last.By, last.Note = c.viewer.Actor(), ""
+	last.Note = ""
 	var slots []casework.Slot
 	auto := c.automatic(&casework.State{})
 	for _, m := range slotName.FindAllStringSubmatch(last.Body, -1) {
@@ -377,6 +423,7 @@ func (c *call) typedTemplate(t *casework.Template) {
 		slots = append(slots, s)
 	}
 	last.Slots = slots
+	last.Wrote(c.viewer.Actor(), was)
 }
 
 func (c *call) saveTemplate() error {
@@ -460,14 +507,14 @@ func (c *call) turn(done string, from casework.TemplateStatus, f func(*casework.
 
 func (c *call) submitTemplate() error {
 	return c.turn("done.submit", casework.TemplateDraft, func(_ *casework.Template, v *casework.TemplateVersion) error {
-		v.Status, v.By = casework.TemplateSubmitted, c.viewer.Actor()
+		v.Status, v.SubmittedBy = casework.TemplateSubmitted, c.viewer.Actor()
 		return nil
 	})
 }
 
 func (c *call) approveTemplate() error {
 	return c.turn("done.approve", casework.TemplateSubmitted, func(t *casework.Template, v *casework.TemplateVersion) error {
-		if v.By == c.viewer.Actor() || !c.viewer.Person() {
+		if v.Own(c.viewer.Actor()) || !c.viewer.Person() {
 			return errForbidden
 		}
 		for i := range t.Versions {
@@ -482,7 +529,7 @@ func (c *call) approveTemplate() error {
 
 func (c *call) sendBackTemplate() error {
 	return c.turn("done.send_back", casework.TemplateSubmitted, func(_ *casework.Template, v *casework.TemplateVersion) error {
-		v.Status, v.Note = casework.TemplateDraft, c.form("note")
+		v.Status, v.SubmittedBy, v.Note = casework.TemplateDraft, "", c.form("note")
 		if v.Note == "" {
 			return &inputError{c.l.say("tmpl.note_required")}
 		}

@@ -65,7 +65,10 @@ func (c *call) importTemplates() error {
 	if !c.viewer.CanSomewhere(identity.Word) {
 		return errForbidden
 	}
-	n, same, err := c.bringIn(c.form("yaml"))
+	n, same, err := c.bringIn(c.form("yaml"), c.based(c.lastWorded()))
+	if c.overtaken(err) {
+		return c.showImport(http.StatusConflict, "")
+	}
 	if err != nil {
 		if input, ok := errors.AsType[*inputError](err); ok {
 			return c.showImport(http.StatusUnprocessableEntity, input.text)
@@ -88,13 +91,26 @@ func (c *call) importForm() error { return c.showImport(http.StatusOK, "") }
 
 func (c *call) showImport(status int, wrong string) error {
 	say := c.l.say
-	return c.show(status, "form", "page", &formView{
-		frame: c.frame(say("tmpl.import"), "/templates"), Lead: say("tmpl.import_text"), Action: "/templates/import", Button: say("tmpl.import"),
+	v := &formView{
+		frame: c.frame(say("tmpl.import"), "/templates"), Hidden: []pair{{"version", itoa(c.based(c.lastWorded()))}}, Lead: say("tmpl.import_text"), Action: "/templates/import", Button: say("tmpl.import"),
 		Back: link{say("nav.templates"), "/templates"}, Example: say("tmpl.import_example"),
 		Groups: []fieldGroup{{Fields: []field{
 			{Name: "yaml", Label: say("tmpl.import_yaml"), Type: "textarea", Rows: 16, Mono: true, Required: true, Value: c.form("yaml"), Error: wrong},
 		}}},
-	})
+	}
+	if status == http.StatusConflict {
+		v.Notice = c.overtakenNotice()
+	}
+	return c.show(status, "form", "page", v)
+}
+
+// lastWorded is the version of the template that was changed last.
+func (c *call) lastWorded() uint64 {
+	var last uint64
+	for id := range settings.Templates.All(c.Settings) {
+		last = max(last, settings.Templates.Version(c.Settings, id))
+	}
+	return last
 }
 
 // inFile are the templates of a file.
@@ -139,22 +155,28 @@ func (c *call) inFile(text string) (map[string]casework.Template, error) {
 var yamlLine = regexp.MustCompile(`^\[(\d+):\d+\]`)
 
 // bringIn stores the templates of a file as drafts, and returns how many differ
-// from what is there, and how many don't. Nothing is stored if one of them is wrong.
-func (c *call) bringIn(text string) (drafts, same int, err error) {
+// from what is there, and how many don't. Nothing is stored if one of them is wrong,
+// or has changed since the version of templates that the form was based on.
+func (c *call) bringIn(text string, based uint64) (drafts, same int, err error) {
 	file, err := c.inFile(text)
 	if err != nil {
 		return 0, 0, err
 	}
 	var all []casework.Template
+	versions := map[string]uint64{}
 	for id, in := range file {
 		in.ID = id
 		v := in.Versions[len(in.Versions)-1]
 		if x := in.InForce(); x != nil {
 			v = *x
 		}
-		v.Status, v.By, v.ApprovedBy, v.Note = casework.TemplateDraft, c.viewer.Actor(), "", ""
+		v.Status, v.By, v.With, v.SubmittedBy, v.ApprovedBy, v.Note = casework.TemplateDraft, c.viewer.Actor(), nil, "", "", ""
 		t := in
 		t.Versions = nil
+		versions[id] = settings.Templates.Version(c.Settings, id)
+		if versions[id] > based {
+			return 0, 0, settings.ErrStale
+		}
 		if have, ok := settings.Templates.Get(c.Settings, id); ok {
 			if x := have.InForce(); x != nil && x.Body == v.Body {
 				same++
@@ -179,7 +201,7 @@ func (c *call) bringIn(text string) (drafts, same int, err error) {
 		all = append(all, t)
 	}
 	for _, t := range all {
-		if err := settings.Templates.Put(c.ctx, c.Settings, c.viewer.Actor(), t.ID, settings.Templates.Version(c.Settings, t.ID), t); err != nil {
+		if err := settings.Templates.Put(c.ctx, c.Settings, c.viewer.Actor(), t.ID, versions[t.ID], t); err != nil {
 			return 0, 0, err
 		}
 	}

@@ -34,7 +34,8 @@ var applyCommand = command{
   source:
     blog: {id: blog, name: Our blog, kind: feed, config: {url: https://blog.example/feed}}
 
-Values are checked before the first one is set: if any is wrong, nothing is. Each
+Values are checked before the first one is set: if any is wrong, nothing is; nor if one
+would take out of use what paging rules, routes, stops or open cases still count on. Each
 replaces the one in force, and the history of both is kept; what the file doesn't name
 stays. - reads standard input. What a source or a notifier takes in its config:
 earshot docs.
@@ -59,13 +60,28 @@ func apply(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	defer func() { l.close() }()
 	if len(file) == 0 {
 		return fmt.Errorf("%s: there is nothing in it; earshot apply --help shows what a file looks like", c.args[0])
 	}
 	changes, err := l.settings.Plan(file)
+	if err == nil && slices.ContainsFunc(changes, hasCases) { // which the indexer finds
+		l.close()
+		if l, err = c.reach(ctx, indexer.Service); err != nil {
+			l = &link{close: func() {}}
+			return err
+		}
+		changes, err = l.settings.Plan(file)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: nothing was set:\n%w", c.args[0], err)
+	}
+	after := l.settings.If(changes...)
+	if err := inUse(ctx, l.bus, after, changes); err != nil {
+		return fmt.Errorf("%s: nothing was set:\n%w", c.args[0], err)
+	}
+	for _, g := range l.settings.Torn(after) {
+		fmt.Fprintln(c.err, "warning:", gap(g))
 	}
 	for _, ch := range changes {
 		if err := l.settings.Apply(ctx, identity.ActorConsole, ch); err != nil {
@@ -77,6 +93,56 @@ func apply(ctx context.Context, c *call) error {
 		fmt.Fprintln(c.out, "nothing to change")
 	}
 	return nil
+}
+
+// hasCases tells whether ch takes out of use what cases may count on.
+func hasCases(ch settings.Change) bool {
+	return ch.GoneBy != "" && (ch.Kind == settings.Sources.Kind() || ch.Kind == settings.Templates.Kind())
+}
+
+// inUse refuses changes that take out of use what still counts on it once all of them
+// are made. The desk refuses the same.
+func inUse(ctx context.Context, conn *bus.Conn, after *settings.Store, changes []settings.Change) error {
+	var errs []error
+	for _, ch := range changes {
+		if ch.GoneBy == "" {
+			continue
+		}
+		uses := after.Uses(ch.Kind, ch.ID, time.Now())
+		if hasCases(ch) {
+			cases, err := askIndexer[indexer.UsesRequest, []settings.Use](ctx, conn, "uses", indexer.UsesRequest{Kind: ch.Kind, ID: ch.ID})
+			if err != nil {
+				return fmt.Errorf("%s.%s: whether cases count on it is not known: %w", ch.Kind, ch.ID, err)
+			}
+			uses = append(uses, cases...)
+		}
+		for _, u := range uses {
+			errs = append(errs, fmt.Errorf("%s.%s.%s: it is still in use: %s", ch.Kind, ch.ID, ch.GoneBy, used(u)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// used says what counts on a setting, and the mend.
+func used(u settings.Use) string {
+	switch u.What {
+	case "source_replies":
+		return fmt.Sprintf("replies that are about to leave by it: %v; wait for them, or stop them", u.Args...)
+	case "template_replies":
+		return fmt.Sprintf("replies made from it that wait for approval or are about to leave: %v; have them decided, or written otherwise", u.Args...)
+	}
+	return u.At + " names it; take it out there, in the same file if you like"
+}
+
+// gap says what a hole in paging is.
+func gap(g settings.Gap) string {
+	switch {
+	case g.Role == "":
+		return "no notifier that is on can wake anybody: whatever happens, nobody is called; switch one on"
+	case g.Brand == identity.AllBrands:
+		return fmt.Sprintf("nobody has the role %s for all brands, and the paging rules call on it for what is about Earshot itself", g.Role)
+	}
+	return fmt.Sprintf("nobody has the role %s for %s, and the paging rules call on it", g.Role, g.Brand)
 }
 
 func read(c *call, name string) ([]byte, error) {

@@ -335,6 +335,9 @@ func (h *historian) act(ctx context.Context, a *demo.Action) error {
 		return h.sent(ctx, store)
 	case demo.Escalate:
 		return h.acknowledged(ctx)
+	case demo.Submit:
+		approvers := h.env.Settings().WhoCan(identity.Approve, state.Mention.Brand, a.By, at)
+		return casework.Notify(ctx, h.env.Bus(), casework.Notice{Staff: approvers, Case: h.id, What: "approval", By: a.By}, at)
 	case demo.Assign:
 		return casework.Notify(ctx, h.env.Bus(), casework.Notice{Staff: []string{a.To}, Case: h.id, What: "assigned", By: a.By}, at)
 	}

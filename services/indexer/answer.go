@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/bus"
 	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/escalation"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/search"
+	"github.com/earshot/earshot/pkg/settings"
 )
 
 // EraseRequest asks for the erasure of one mention, of all mentions of an
@@ -22,6 +24,13 @@ type EraseRequest struct {
 	Source   string     `json:"source,omitempty"`
 	Why      string     `json:"why,omitempty"`
 	Actor    string     `json:"actor,omitempty"`
+}
+
+// UsesRequest asks which cases count on a setting; the answer is a list of
+// [settings.Use].
+type UsesRequest struct {
+	Kind string `json:"kind"`
+	ID   string `json:"id"`
 }
 
 // Status tells where the index stands.
@@ -57,6 +66,9 @@ func (x *indexer) answer(ctx context.Context) error {
 		bus.Answer(ctx, x.bus, "indexer", "subject", x.subject),
 		bus.Answer(ctx, x.bus, "indexer", "published", x.published),
 		bus.Answer(ctx, x.bus, "indexer", "reindex", reindex),
+		bus.Answer(ctx, x.bus, "indexer", "uses", func(ctx context.Context, r UsesRequest) ([]settings.Use, error) {
+			return app.CaseUses(ctx, x.index, x.cases, r.Kind, r.ID)
+		}),
 		bus.Answer(ctx, x.bus, "indexer", "status", func(ctx context.Context, _ struct{}) (Status, error) { return x.status(ctx) }),
 		bus.AnswerRetries(ctx, x.bus, "indexer", x.retry),
 		bus.AnswerRetries(ctx, x.bus, "indexer-cases", x.retryCase),

@@ -298,7 +298,7 @@ func (x *indexer) tellDue(ctx context.Context, s *casework.State, after uint64) 
 			continue
 		}
 		if leads {
-			to = append(to, x.whoCan(identity.Lead, s.Mention.Brand, s.Owner())...)
+			to = append(to, x.settings.WhoCan(identity.Lead, s.Mention.Brand, s.Owner(), x.now())...)
 		}
 		x.tellStaff(ctx, what, s, to...)
 	}
@@ -318,19 +318,8 @@ func (x *indexer) tellEdited(ctx context.Context, s *casework.State) {
 	switch {
 	case s.Draft == nil:
 	case s.Asks() != "":
-		x.tellStaff(ctx, "edited", s, append(x.whoCan(identity.Approve, s.Mention.Brand, s.Draft.Author), s.Draft.Author)...)
+		x.tellStaff(ctx, "edited", s, append(x.settings.WhoCan(identity.Approve, s.Mention.Brand, s.Draft.Author, x.now()), s.Draft.Author)...)
 	case s.Approval != nil:
 		x.tellStaff(ctx, "edited_approved", s, s.Draft.Author)
 	}
-}
-
-// whoCan are those who have the right a for a brand, without one of them.
-func (x *indexer) whoCan(a identity.Action, brand, without string) []string {
-	var out []string
-	for _, p := range settings.Staff.List(x.settings) {
-		if v := p.Viewer(); !p.Disabled && v.Can(a, brand) && p.ID != without {
-			out = append(out, p.ID)
-		}
-	}
-	return out
 }

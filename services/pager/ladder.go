@@ -288,26 +288,7 @@ func (p *pager) connect(n settings.Notifier) (notify.Notifier, error) {
 
 // roster is today's staff and channels for a brand.
 func (p *pager) roster(brand string, channels map[string]notify.Notifier) escalation.Roster {
-	r := escalation.Roster{Groups: map[string][]string{}}
-	for _, s := range settings.Staff.List(p.settings) {
-		if s.Disabled {
-			continue
-		}
-		for _, g := range s.Grants {
-			if slices.Contains(g.Brands, identity.AllBrands) || slices.Contains(g.Brands, brand) {
-				key := "role:" + string(g.Role)
-				if !slices.Contains(r.Groups[key], s.ID) {
-					r.Groups[key] = append(r.Groups[key], s.ID)
-				}
-			}
-		}
-	}
-	for _, t := range settings.Teams.List(p.settings) {
-		r.Groups["team:"+t.ID] = slices.DeleteFunc(slices.Clone(t.Members), func(id string) bool {
-			s, ok := settings.Staff.Get(p.settings, id)
-			return !ok || s.Disabled
-		})
-	}
+	r := escalation.Roster{Groups: p.settings.Groups(brand)}
 	for id, n := range channels {
 		r.Channels = append(r.Channels, escalation.Channel{ID: id, Shared: !notify.IsPersonal(n)})
 	}

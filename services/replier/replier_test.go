@@ -381,7 +381,7 @@ func TestAPersonSettlesWhatNobodyKnows(t *testing.T) {
 	m := b.ask("box", "ごめんなさい")
 	b.clock.Pass(time.Second)
 	b.deliver(m)
-	b.do(casework.Settle{URL: "https://sandbox.example/r1"})
+	b.do(casework.Settle{Outcome: casework.Published, URL: "https://sandbox.example/r1"})
 	b.deliver(m)
 	if s := b.state(); b.posts() != 1 || len(s.Replies) != 1 || s.Replies[0].URL != "https://sandbox.example/r1" || s.Outgoing != nil {
 		t.Errorf("%d posts, replies %+v", b.posts(), s.Replies)
@@ -429,7 +429,7 @@ func TestALateAnswerIsNoted(t *testing.T) {
 	if _, err := b.cases.Tick(t.Context(), b.id); err != nil {
 		t.Fatal(err)
 	}
-	b.do(casework.Settle{})
+	b.do(casework.Settle{Outcome: casework.NotPublished})
 	late := casework.Event{Kind: casework.Sent, URL: "https://x.example/1"}
 	if err := b.record(t.Context(), b.id, s.Outgoing.Attempt, late); err != nil || b.last() != "noted published after all: https://x.example/1" {
 		t.Errorf("%q, %v", b.last(), err)
