@@ -45,9 +45,9 @@ type reviewList struct {
 
 type reviewCursor struct {
 	Of   string    `json:"of"`
+	Seen string    `json:"seen"`
 	At   time.Time `json:"at,omitzero"`   // begin of the last fetch that read everything
 	Last time.Time `json:"last,omitzero"` // begin of the last fetch that gave anything
-	Seen string    `json:"seen"`
 }
 
 func (c reviewCursor) String() string {
