@@ -155,7 +155,7 @@ func conformHolders(t *testing.T, e Engine) {
 		for j := range n {
 			d := base
 			d.ID, d.Seq = mention.Of("acme", mention.Post{NativeID: fmt.Sprint(who, j)}).ID, uint64(len(docs)+1)
-			d.Holder, d.Place = who, who
+			d.Holder, d.Place, d.Tags = who, who, []string{who, "all"}
 			docs = append(docs, d)
 		}
 		want = append(want, Bucket{who, int64(n)})
@@ -169,15 +169,31 @@ func conformHolders(t *testing.T, e Engine) {
 		"chosen":   {Viewer: SeesAll(), Where: map[Field][]string{FieldOpen: {Yes}, FieldHolder: {"s-000"}}},
 		"by place": {Viewer: SeesAll(), Where: map[Field][]string{FieldOpen: {Yes}}, Except: map[Field][]string{FieldPlace: {"nowhere"}}},
 	} {
-		f, err := e.Facets(t.Context(), q, FieldHolder, FieldPlace)
+		f, err := e.Facets(t.Context(), q, FieldHolder, FieldPlace, FieldTag)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, f[FieldHolder]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
-		if n := len(f[FieldPlace]); n > MaxFacet {
-			t.Errorf("%s: %d places", what, n)
+		// Who holds it is chosen by the one query, and places and tags follow it.
+		some := want
+		if len(q.Where[FieldHolder]) > 0 {
+			some = []Bucket{{"s-000", 1}}
+		}
+		if diff := cmp.Diff(some[:min(len(some), MaxFacet)], f[FieldPlace]); diff != "" {
+			t.Errorf("%s, places (-want +got):\n%s", what, diff)
+		}
+		var all int64
+		for _, b := range some {
+			all += b.Count
+		}
+		some = append([]Bucket{{"all", all}}, some...)
+		if all == 1 {
+			slices.SortFunc(some, func(a, b Bucket) int { return strings.Compare(a.Value, b.Value) })
+		}
+		if diff := cmp.Diff(some[:min(len(some), MaxFacet)], f[FieldTag]); diff != "" {
+			t.Errorf("%s, tags (-want +got):\n%s", what, diff)
 		}
 	}
 }

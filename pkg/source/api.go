@@ -129,6 +129,25 @@ func (a *api) because(err error, token string) error {
 	return fmt.Errorf("%w: %q", err, clip(why, 300))
 }
 
+// readable is a list in which an entry that can't be read is the zero value, and
+// no hindrance to the others.
+type readable[T any] []T
+
+func (r *readable[T]) UnmarshalJSON(b []byte) error {
+	var raws []json.RawMessage
+	if err := json.Unmarshal(b, &raws); err != nil {
+		return err
+	}
+	*r = make(readable[T], len(raws))
+	for i, raw := range raws {
+		var t T
+		if json.Unmarshal(raw, &t) == nil {
+			(*r)[i] = t
+		}
+	}
+	return nil
+}
+
 // status is the status of the platform's refusal, or 0.
 func status(err error) int {
 	if e, ok := errors.AsType[*outbound.Error](err); ok {

@@ -149,8 +149,10 @@ type appStoreReview struct {
 	Rating  appStoreLabel `json:"im:rating"`
 	Version appStoreLabel `json:"im:version"`
 	Updated appStoreLabel `json:"updated"`
-	Votes   appStoreLabel `json:"im:voteSum"` // by whom it was found helpful
-	Author  struct {
+	// Votes is not documented, as nothing of this feed is. Of it and im:voteCount,
+	// sum and number, this is taken for those who found the review helpful.
+	Votes  appStoreLabel `json:"im:voteSum"`
+	Author struct {
 		Name appStoreLabel `json:"name"`
 		URI  appStoreLabel `json:"uri"`
 	} `json:"author"`

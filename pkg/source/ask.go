@@ -60,17 +60,23 @@ func AbilitiesOf(ctx context.Context, s Source, d Deps) Abilities {
 	return a
 }
 
-// Below asks the fetcher what stands below a post now: verb "below".
+// Below asks the fetcher what stands below a post now: verb "below". By is the
+// staff id of who looks; everybody has a pace.
 type Below struct {
 	Source string       `json:"source"`
 	Post   mention.Post `json:"post"`
+	By     string       `json:"by"`
 }
 
-// Shown is what stands there. Nothing of it may be kept, see [Threader].
+// Shown is what stands there, or stood a moment ago. Nothing of it may be kept,
+// see [Threader].
 type Shown struct {
 	Comments []mention.Comment `json:"comments,omitempty"`
-	Error    string            `json:"error,omitempty"`
-	Trouble  outbound.Trouble  `json:"trouble,omitzero"` // Error as data
+	// Paced tells that the platform was not asked: so many were looked at that
+	// the next look has to wait until Trouble.Until.
+	Paced   bool             `json:"paced,omitempty"`
+	Error   string           `json:"error,omitempty"`
+	Trouble outbound.Trouble `json:"trouble,omitzero"` // Error as data
 }
 
 // Consenting asks the fetcher for the address of the platform's page, with

@@ -90,7 +90,10 @@ const (
 	blueskyOtherServer = 10 * time.Second
 	// blueskyWindow is how far a server's times may be out of order. Events of
 	// one commit have the same time.
-	blueskyWindow     = 200 * time.Millisecond
+	blueskyWindow = 200 * time.Millisecond
+	// blueskyAhead is how far a server's clock may be ahead of ours. An event of
+	// later than that comes, but the place stays: all others are before it.
+	blueskyAhead      = time.Hour
 	maxJetstreamEvent = 1 << 20
 )
 
@@ -204,10 +207,11 @@ func (b *bluesky) stream(ctx context.Context, server string, cur jetstreamCursor
 			b.deps.skip("bluesky", e.uri(), err)
 			continue
 		}
-		if p.NativeID == "" || !cur.news(e, same) {
+		now := b.deps.Now()
+		if p.NativeID == "" || e.TimeUS <= now.Add(blueskyAhead).UnixMicro() && !cur.news(e, same) {
 			continue
 		}
-		p.SeenAt = b.deps.Now()
+		p.SeenAt = now
 		if !yield(Item{Post: p, Cursor: cur.String()}, nil) {
 			return nil
 		}

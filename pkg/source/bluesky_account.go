@@ -299,9 +299,10 @@ func (b *blueskyAccount) unread(views []blueskyView, place *blueskyPlace) []blue
 	return fresh
 }
 
-// pass notes that v was read.
-func (p *blueskyPlace) pass(v blueskyView, recent map[string]time.Time) {
-	if v.IndexedAt.After(p.At) {
+// pass notes that v was read at now. A time to come moves nothing: all that is
+// older than it would be missed.
+func (p *blueskyPlace) pass(v blueskyView, recent map[string]time.Time, now time.Time) {
+	if v.IndexedAt.After(p.At) && !v.IndexedAt.After(now.Add(blueskyLate)) {
 		p.At = v.IndexedAt.Time
 	}
 	recent[v.short()] = v.IndexedAt.Time
@@ -366,7 +367,7 @@ func (b *blueskyAccount) hand(views []blueskyView, cur *blueskyAccountCursor, pl
 			b.deps.skip("blueskyaccount", v.URI, err)
 			continue
 		}
-		place.pass(v, recent)
+		place.pass(v, recent, b.deps.Now())
 		if p.NativeID == "" || p.Author.ID == b.did() {
 			continue
 		}
@@ -387,18 +388,19 @@ func (b *blueskyAccount) notifications(ctx context.Context, place blueskyPlace) 
 	for range blueskyPages {
 		var page struct {
 			Cursor        string
-			Notifications []blueskyView
+			Notifications readable[blueskyView]
 		}
 		if err := b.get(ctx, "app.bsky.notification.listNotifications", q, &page); err != nil {
 			return nil, nil, err
 		}
-		for _, v := range page.Notifications {
+		views := b.readable(page.Notifications)
+		for _, v := range views {
 			if slices.Contains([]string{"mention", "reply", "quote"}, v.Reason) {
 				all = append(all, v)
 			}
 		}
 		if page.Cursor == "" || len(page.Notifications) == 0 || place.At.IsZero() ||
-			page.Notifications[len(page.Notifications)-1].IndexedAt.Before(place.At.Add(-blueskyLate)) {
+			len(views) > 0 && views[len(views)-1].IndexedAt.Before(place.At.Add(-blueskyLate)) {
 			return nil, all, nil
 		}
 		q.Set("cursor", page.Cursor)
@@ -408,6 +410,17 @@ func (b *blueskyAccount) notifications(ctx context.Context, place blueskyPlace) 
 		gap.To = all[len(all)-1].IndexedAt.Time
 	}
 	return gap, all, nil
+}
+
+// readable are the views that could be read.
+func (b *blueskyAccount) readable(views readable[blueskyView]) []blueskyView {
+	return slices.DeleteFunc(views, func(v blueskyView) bool {
+		if v.URI != "" && !v.IndexedAt.IsZero() {
+			return false
+		}
+		b.deps.skip("blueskyaccount", v.URI, errors.New("no address or time"))
+		return true
+	})
 }
 
 // search looks for the brands' words since place.
@@ -444,12 +457,12 @@ func (b *blueskyAccount) find(ctx context.Context, term string, q url.Values, pa
 	for range pages {
 		var page struct {
 			Cursor string
-			Posts  []blueskyView
+			Posts  readable[blueskyView]
 		}
 		if err := b.get(ctx, "app.bsky.feed.searchPosts", q, &page); err != nil {
 			return nil, err
 		}
-		all = append(all, page.Posts...)
+		all = append(all, b.readable(page.Posts)...)
 		if page.Cursor == "" || len(page.Posts) == 0 {
 			break
 		}

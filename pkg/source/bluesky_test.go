@@ -81,6 +81,22 @@ func TestBlueskyRewindsALittleAndSkipsWhatItHas(t *testing.T) {
 	}
 }
 
+// TestBlueskyIsNotLedIntoTheFuture: an event with a time to come hides none of
+// those after it, neither now nor later.
+func TestBlueskyIsNotLedIntoTheFuture(t *testing.T) {
+	var asked []string
+	future := testNow.AddDate(900, 0, 0).UnixMicro()
+	server := jetstream(t, &asked, jetstreamPost(10_000_000, "a", "1"), jetstreamPost(future, "b", "2"), jetstreamPost(11_000_000, "c", "3"))
+	src := openKind(t, "bluesky", "servers: ["+server+"]", testDeps(t))
+	got := take(t, src, "", 3)
+	if got[2].Post.Text != "3" {
+		t.Errorf("%+v", got)
+	}
+	if take(t, src, got[1].Cursor, 1); asked[1] != "8000000" {
+		t.Errorf("asked from %q", asked)
+	}
+}
+
 func TestBlueskyPostsAreAsOldAsTheySay(t *testing.T) {
 	for _, c := range []struct{ name, created, want string }{
 		{"a moment before", "2026-11-20T11:59:59Z", "2026-11-20T11:59:59Z"},

@@ -249,8 +249,10 @@ func (p *platform) open(t *testing.T, k Kind) bench {
 		t.Fatal(err)
 	}
 	data := t.TempDir()
-	if err := os.CopyFS(filepath.Join(data, "replay"), os.DirFS(p.dir)); err != nil {
-		t.Fatal(err)
+	if len(p.exchanges) == 0 {
+		if err := os.CopyFS(filepath.Join(data, "replay"), os.DirFS(p.dir)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	log := &syncBuffer{}
 	deps := Deps{

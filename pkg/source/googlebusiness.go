@@ -147,9 +147,13 @@ func (s *googleBusiness) managed(ctx context.Context) ([]businessPlace, error) {
 			return nil, fmt.Errorf("locations of %s: %w", a.Name, err)
 		}
 		for _, p := range list {
+			if !locationName.MatchString(p.Name) {
+				s.deps.skip("googlebusiness", p.Name, errors.New("no location"))
+				continue
+			}
 			p.account, p.Title = a.Name, line(p.Title)
 			twice := slices.ContainsFunc(places, func(o businessPlace) bool { return o.Name == p.Name })
-			if locationName.MatchString(p.Name) && !twice && s.wanted(p) {
+			if !twice && s.wanted(p) {
 				places = append(places, p)
 			}
 		}
@@ -217,7 +221,7 @@ func googlePages[T any](ctx context.Context, s *googleBusiness, address string, 
 		if err := s.get(ctx, address+"?"+q.Encode(), &answer); err != nil {
 			return nil, googleRefused(err, "Google does not let this client or account use the Business Profile APIs")
 		}
-		var page []T
+		var page readable[T]
 		var next string
 		if raw, ok := answer[key]; ok {
 			if err := json.Unmarshal(raw, &page); err != nil {
@@ -245,7 +249,8 @@ type businessReview struct {
 	Created time.Time      `json:"createTime"`
 	Updated time.Time      `json:"updateTime"`
 	Reply   *businessReply `json:"reviewReply"`
-	Media   []struct {
+	// ReviewMediaItem of accounts.locations.reviews, developers.google.com/my-business/reference/rest/v4.
+	Media []struct {
 		Thumbnail string `json:"thumbnailUrl"` // of a photo, and of a video too
 		Video     string `json:"videoUrl"`
 	} `json:"reviewMediaItems"`

@@ -141,7 +141,7 @@ func (g *googlePlay) address() string {
 // read gets what is at path below the app's reviews, within what the platform
 // allows an app in an hour.
 func (g *googlePlay) read(ctx context.Context, path string, out any) error {
-	if err := g.deps.spend(ctx, budget{"reads", "reads", 200, time.Hour}, 1); err != nil {
+	if err := g.deps.spend(ctx, budget{"reads", "reads", 200, time.Hour, 0}, 1); err != nil {
 		return err
 	}
 	return g.get(ctx, g.address()+path, out)
@@ -189,7 +189,7 @@ func (g *googlePlay) Reply(ctx context.Context, r Reply) (Sent, error) {
 		return Sent{}, Unfit.refuse("googleplay: Google cuts %s out of the text", clip(tag, 40))
 	}
 	sent, err := oneAnswer(ctx, r, playLimit, g.deps.Now(), g.standing(id), func(ctx context.Context) (Sent, error) {
-		if err := g.deps.spend(ctx, budget{"writes", "answers", 2000, 24 * time.Hour}, 1); err != nil {
+		if err := g.deps.spend(ctx, budget{"writes", "answers", 2000, 24 * time.Hour, 0}, 1); err != nil {
 			return Sent{}, err
 		}
 		var out struct {

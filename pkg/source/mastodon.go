@@ -148,6 +148,7 @@ func (m *mastodonSource) catchUp(ctx context.Context, cur mastodonCursor, yield 
 			if !done[n.status.URI] && !m.give(n.status, cur, yield) {
 				return cur, false
 			}
+			done[n.status.URI] = true
 		}
 	}
 	if err != nil {

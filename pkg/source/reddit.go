@@ -54,9 +54,9 @@ func (c *redditConfig) Validate() error {
 	return errors.Join(append(errs, backfill(c.Backfill), atLeast("poll", c.Poll, 30*time.Second))...)
 }
 
-// redditLimit is that of a comment in Reddit's own code, as far as it was ever
-// public (reddit-archive/reddit, POST_comment in r2/r2/controllers/api.py); the
-// API's documents name none.
+// redditLimit is not documented (reddit.com/dev/api, POST /api/comment, names
+// none). It is that of a comment in Reddit's own code, as far as it was ever
+// public: reddit-archive/reddit, POST_comment in r2/r2/controllers/api.py.
 var redditLimit = Limit{Max: 10_000, Unit: Characters}
 
 func redditKind() Kind {

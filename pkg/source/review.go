@@ -83,18 +83,26 @@ func (r *reviewReader) fetch(ctx context.Context, cursor string) iter.Seq2[Item,
 		gap := run.gap()
 		cur.Last = now
 		slices.SortStableFunc(run.news, byAge)
-		for _, p := range run.news {
+		step, owed := len(run.news)/reviewPlaces+1, false // a cursor
+		for i, p := range run.news {
 			if run.seen.look(p.NativeID, reviewState(p)) == known {
 				continue // it moved from one page to the next while we read
 			}
 			run.seen.add(p.NativeID, reviewState(p))
-			cur.Seen = run.seen.String()
-			if !yield(Item{Post: p, Cursor: cur.String(), Gap: gap}, nil) {
+			item := Item{Post: p, Gap: gap}
+			if owed = i%step != 0; !owed {
+				cur.Seen = run.seen.String()
+				item.Cursor = cur.String()
+			}
+			if !yield(item, nil) {
 				return
 			}
 			gap = nil
 		}
 		if failure != nil {
+			if cur.Seen = run.seen.String(); owed && !yield(Item{Cursor: cur.String()}, nil) {
+				return
+			}
 			yield(Item{}, failure)
 			return
 		}
@@ -105,6 +113,10 @@ func (r *reviewReader) fetch(ctx context.Context, cursor string) iter.Seq2[Item,
 		yield(Item{Cursor: cur.String(), Gap: gap}, nil)
 	}
 }
+
+// reviewPlaces bounds how many reviews of one fetch carry a cursor, of which each
+// is as long as all that was seen.
+const reviewPlaces = 1000
 
 // reviewState is what makes an edited review another one.
 func reviewState(p mention.Post) string { return strconv.Itoa(p.Rating) + "\x00" + p.Content() }

@@ -306,3 +306,51 @@ func TestLimitsOfReviewsCountWhatTheySay(t *testing.T) {
 		}
 	})
 }
+
+// TestManyReviewsAreReadWithFewCursors: what carries none comes again after a
+// stop, and nothing is lost; once all were given, none comes again, even where
+// another list could not be read.
+func TestManyReviewsAreReadWithFewCursors(t *testing.T) {
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	s := shelf{now: now}
+	const many = 3*reviewPlaces + 500
+	for i := range many {
+		s.posts = append(s.posts, mention.Post{NativeID: fmt.Sprint(i), Text: "a", PublishedAt: now.Add(-time.Duration(i) * time.Second)})
+	}
+	r := s.reader(t, 100, many, 24*time.Hour)
+	whole, _ := r.lists(t.Context())
+	r.lists = func(context.Context) ([]reviewList, error) {
+		return append(whole, reviewList{name: "away", page: func(context.Context, string) ([]mention.Post, string, error) { return nil, "", errors.New("down") }}), nil
+	}
+	read := func(cursor string, most int) (ids map[string]bool, at string, cursors int) {
+		ids, at = map[string]bool{}, cursor
+		for it, err := range r.fetch(t.Context(), cursor) {
+			if err != nil {
+				break
+			}
+			if it.Post.NativeID != "" {
+				ids[it.Post.NativeID] = true
+			}
+			if it.Cursor != "" {
+				at = it.Cursor
+				cursors++
+			}
+			if len(ids) == most {
+				break
+			}
+		}
+		return ids, at, cursors
+	}
+	first, at, _ := read("", 1501)
+	rest, _, _ := read(at, many)
+	for id := range first {
+		rest[id] = true
+	}
+	if len(rest) != many {
+		t.Errorf("%d of %d came", len(rest), many)
+	}
+	all, at, cursors := read("", many+1)
+	if again, _, _ := read(at, many+1); len(all) != many || cursors > reviewPlaces+1 || len(again) != 0 {
+		t.Errorf("%d of %d came with %d cursors, then %d again", len(all), many, cursors, len(again))
+	}
+}

@@ -32,7 +32,9 @@ import (
 // whose post has no NativeID carries only a cursor: there was nothing to tell,
 // but the place has moved.
 type Item struct {
-	Post   mention.Post
+	Post mention.Post
+	// Cursor is empty where the place is that of a later item: after a stop this
+	// one comes again.
 	Cursor string
 	// Gap tells that posts before this item were or may have been missed.
 	Gap *Gap
@@ -327,9 +329,10 @@ type Limit struct {
 	Bytes int
 }
 
-// byHand are the usual limits of platforms where no kind can reply.
+// byHand are the usual limits of platforms where no kind can reply. Whence that of
+// the App Store is: see connectLimit.
 var byHand = map[string]Limit{
-	"x": {Max: 280, Unit: Weighted, URL: 23}, "bluesky": {Max: 300, Unit: Graphemes}, "appstore": {Max: 5970, Unit: Characters},
+	"x": {Max: 280, Unit: Weighted, URL: 23}, "bluesky": {Max: 300, Unit: Graphemes}, "appstore": connectLimit,
 }
 
 // LimitOf is the usual limit of replies on platform, also of those that are

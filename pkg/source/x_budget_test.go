@@ -171,7 +171,7 @@ func TestASpentBudgetIsToldAsSuch(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	d := testDeps(t)
-	b := budget{"units", "quota units", 10, time.Hour}
+	b := budget{"units", "quota units", 10, time.Hour, 0}
 	if err := d.spend(t.Context(), b, 5); err != nil {
 		t.Fatal(err)
 	}

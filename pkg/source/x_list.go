@@ -24,9 +24,9 @@ import (
 
 // xAnswer is an answer of API v2 that lists something.
 type xAnswer struct {
-	Data     []json.RawMessage `json:"data"`
-	Includes xIncludes         `json:"includes"`
-	Errors   []xProblem        `json:"errors"`
+	Data     []json.RawMessage  `json:"data"`
+	Includes xIncludes          `json:"includes"`
+	Errors   readable[xProblem] `json:"errors"`
 	Meta     struct {
 		Next string `json:"next_token"`
 	} `json:"meta"`

@@ -44,6 +44,7 @@ type xServer struct {
 	access    string           // the access token in force
 	badQuery  string           // a word X does not take
 	keepalive time.Duration
+	mute      bool // the stream is taken, and nothing said
 	jobs      xJobs
 }
 
@@ -601,6 +602,10 @@ func (x *xServer) stream(w http.ResponseWriter, r *http.Request) {
 	case len(x.rules) == 0:
 		x.mu.Unlock()
 		problem(w, 409, "rule-configuration-issue", "You must define rules")
+		return
+	case x.mute:
+		x.mu.Unlock()
+		<-r.Context().Done()
 		return
 	case len(x.streams) > 0:
 		x.mu.Unlock()

@@ -129,7 +129,15 @@ func (x *xSource) connection(ctx context.Context, cur *xCursor, yield func(Item,
 	if err != nil {
 		return err
 	}
+	// A server that says nothing at all is no better than a stream that falls silent.
+	mute := time.AfterFunc(x.cfg.Silence, cancel)
 	resp, err := x.deps.HTTP.HTTPClient().Do(req)
+	if !mute.Stop() {
+		if resp != nil {
+			resp.Body.Close()
+		}
+		return fmt.Errorf("x: no sign of life for %s", x.cfg.Silence)
+	}
 	if err := outbound.Judge(resp, err); err != nil {
 		if resp != nil {
 			resp.Body.Close()

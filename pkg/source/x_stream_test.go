@@ -206,12 +206,22 @@ func TestXStreamAsksEnterpriseToSendAgain(t *testing.T) {
 
 func TestXStreamGivesUpOnSilence(t *testing.T) {
 	x := newXServer(t)
+	x.mute = true
 	src := x.open("bearer: app-token\nlisten: stream\nhistory: 0s\n", x.deps("kettle"))
 	src.cfg.Silence = 300 * time.Millisecond
 	f := follow(t, src, "")
 	err := f.end()
 	p, ok := errors.AsType[pausedError](err)
 	if !ok || !strings.Contains(err.Error(), "no sign of life") || p.RetryAfter() != 250*time.Millisecond {
+		t.Fatalf("no answer at all: %v", err)
+	}
+	x.mu.Lock()
+	x.mute = false
+	x.mu.Unlock()
+	f = follow(t, src, "")
+	err = f.end()
+	p, ok = errors.AsType[pausedError](err)
+	if !ok || !strings.Contains(err.Error(), "no sign of life") || p.RetryAfter() != 500*time.Millisecond {
 		t.Fatalf("%v", err)
 	}
 	// X's blank lines are signs of life.

@@ -53,8 +53,9 @@ func (c *youTubeConfig) Validate() error {
 	return errors.Join(append(errs, backfill(c.Backfill), atLeast("poll", c.Poll, time.Minute))...)
 }
 
-// youTubeLimit is that of YouTube's own page. The API's reference knows the error
-// commentTextTooLong and names no number.
+// youTubeLimit is not documented: the reference of comments.insert has the error
+// commentTextTooLong and no number (developers.google.com/youtube/v3/docs/comments/insert).
+// 10,000 was seen on YouTube's own page and stands in other clients of the API.
 var youTubeLimit = Limit{Max: 10_000, Unit: Characters}
 
 func youTubeKind() Kind {
@@ -87,7 +88,10 @@ type youTube struct {
 const (
 	youTubePage  = 100 // threads that the API gives at once
 	youTubePages = 20  // read of a list per fetch
-	youTubeIDs   = 50  // comments asked for at once
+	// youTubeIDs is how many comments are asked for at once. It is not documented:
+	// the reference of comments.list bounds maxResults alone, which can't be set
+	// with ids. Others saw the API refuse more (sns-sdks/python-youtube, issue 103).
+	youTubeIDs = 50
 	// youTubeReply is what comments.insert costs in quota units; each list costs
 	// one, of 10,000 a day (developers.google.com/youtube,
 	// determine_quota_cost). Searches have a count of their own; we make none.
@@ -265,9 +269,14 @@ func (s *youTube) post(c youTubeComment, video string) (mention.Post, error) {
 	return p, nil
 }
 
+// budget is that of the project, of which spare must be left.
+func (s *youTube) budget(spare int) budget {
+	return budget{"units", "quota units", s.cfg.Units, 24 * time.Hour, spare}
+}
+
 // ask spends units and asks the API.
 func (s *youTube) ask(ctx context.Context, method, path string, units int, in, out any) error {
-	if err := s.deps.spend(ctx, budget{"units", "quota units", s.cfg.Units, 24 * time.Hour}, units); err != nil {
+	if err := s.deps.spend(ctx, s.budget(0), units); err != nil {
 		return err
 	}
 	address := strings.Replace(s.cfg.Server, "{api}", "youtube", 1) + "/youtube/v3" + path
@@ -330,8 +339,9 @@ func (s *youTube) Find(ctx context.Context, r Reply) (Sent, error) {
 	return Sent{}, errors.New("youtube: find reply: too many replies to tell")
 }
 
-// Below reads a page of the replies to a comment, for one quota unit. Replies to
-// a reply stand below the comment.
+// Below reads a page of the replies to a comment, for one quota unit, while half
+// of what may be spent at once is left for fetching and replying. Replies to a
+// reply stand below the comment.
 func (s *youTube) Below(ctx context.Context, p mention.Post) ([]mention.Comment, error) {
 	if p.Thread.Parent != "" {
 		return nil, nil
@@ -339,6 +349,9 @@ func (s *youTube) Below(ctx context.Context, p mention.Post) ([]mention.Comment,
 	q := url.Values{"part": {"snippet"}, "parentId": {p.NativeID}, "maxResults": {"100"}, "textFormat": {"plainText"}}
 	var answer struct {
 		Items []youTubeComment `json:"items"`
+	}
+	if err := s.deps.spend(ctx, s.budget(s.cfg.Units/4+1), 0); err != nil {
+		return nil, fmt.Errorf("youtube: replies: %w", err)
 	}
 	if err := s.ask(ctx, http.MethodGet, "/comments?"+q.Encode(), 1, nil, &answer); err != nil {
 		return nil, fmt.Errorf("youtube: replies: %w", err)

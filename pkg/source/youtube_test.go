@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/pkg/mention"
+	"github.com/earshot/earshot/pkg/outbound"
 )
 
 // fakeYouTube is the Data API as its reference has it: comments, whose ids tell
@@ -165,6 +166,34 @@ func TestYouTubeReplies(t *testing.T) {
 	f.fault, s.cfg.Units = "", 100
 	if refusal, ok := Refused(second(s.Reply(t.Context(), r)), testNow); !ok || refusal.Reason != Limited || refusal.Until.IsZero() {
 		t.Errorf("the day's units are spent: %+v", refusal)
+	}
+}
+
+// TestYouTubeKeepsUnitsFromWhoOnlyLooks: the half of what may be spent at once
+// is for fetching and replying.
+func TestYouTubeKeepsUnitsFromWhoOnlyLooks(t *testing.T) {
+	f, s := openYouTube(t)
+	s.cfg.Units = 200 // 100 at once
+	p := mention.Post{NativeID: "t1"}
+	looks := 0
+	for range 100 {
+		below, err := s.Below(t.Context(), p)
+		if err != nil {
+			trouble := outbound.Explain(err, testNow)
+			if trouble.Reason != outbound.Spent || !trouble.Until.After(testNow) {
+				t.Errorf("%+v", trouble)
+			}
+			break
+		}
+		if looks++; len(below) != 1 {
+			t.Fatalf("%+v", below)
+		}
+	}
+	if looks != 50 || f.units != 50 {
+		t.Errorf("%d looks for %d units, want 50", looks, f.units)
+	}
+	if _, err := (bench{s, nil}).fetch(t.Context(), ""); err != nil {
+		t.Errorf("fetching: %v", err)
 	}
 }
 

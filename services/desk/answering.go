@@ -396,14 +396,31 @@ func (c *call) belowNow(s *casework.State) ([]mention.Comment, *troubleView) {
 	defer cancel()
 	var trouble *troubleView
 	for _, id := range c.asksBelow(s) {
-		a, err := bus.Ask[source.Below, source.Shown](ctx, c.Bus, "fetcher", "below", source.Below{Source: id, Post: s.Mention.Post})
+		a, err := bus.Ask[source.Below, source.Shown](ctx, c.Bus, "fetcher", "below", source.Below{Source: id, Post: s.Mention.Post, By: c.viewer.Actor()})
 		if err != nil {
 			a.Error, a.Trouble = err.Error(), outbound.Explain(err, c.l.now)
 		}
 		if a.Error == "" {
 			return a.Comments, nil
 		}
-		trouble = c.l.trouble(a.Trouble, a.Error, time.Time{})
+		trouble = c.unseenBelow(a, c.platform(s.Mention.Platform))
 	}
 	return nil, trouble
+}
+
+// unseenBelow is why nothing is shown: trouble at the platform, or a pace of ours,
+// which kept it from being asked.
+func (c *call) unseenBelow(a source.Shown, platform string) *troubleView {
+	key := ""
+	switch {
+	case a.Paced:
+		key = "case.below_paced"
+	case a.Trouble.Reason == outbound.Spent:
+		key = "case.below_spent"
+	default:
+		return c.l.trouble(a.Trouble, a.Error, time.Time{})
+	}
+	// Whoever waits for seconds is told seconds, and never too few.
+	wait := max(a.Trouble.Until.Sub(c.l.now), 0) + time.Second
+	return &troubleView{What: c.l.say(key, platform), Next: c.l.say("case.below_wait", c.l.span(wait))}
 }

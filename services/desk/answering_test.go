@@ -523,6 +523,20 @@ func TestAnswersByOthersStandBelowThePost(t *testing.T) {
 	shows(source.Shown{Error: "503", Trouble: outbound.Trouble{Reason: outbound.ServerError, Host: "social.example"}})
 	v.want(v.get(path+"?below=now"), 200, "social.example has trouble of its own.", "Mine does not fit either")
 
+	// A pace of ours is told as such, with when to look again; the link stays.
+	for says, x := range map[string]source.Shown{
+		"Mastodon was not asked.":         {Paced: true, Error: "too many looks", Trouble: outbound.Trouble{Reason: outbound.Limited, Until: time.Now().Add(5 * time.Second)}},
+		"kept for fetching and replying.": {Error: "spent", Trouble: outbound.Trouble{Reason: outbound.Spent, Until: time.Now().Add(5 * time.Second)}},
+	} {
+		shows(x)
+		v.want(v.get(path+"?below=now"), 200, says, "Look again in ", "Mine does not fit either", `href="`+path+`?below=now"`, "!Next try", "!too many looks")
+	}
+	mu.Lock()
+	if asked.By != "ken" {
+		t.Errorf("asked for %q", asked.By)
+	}
+	mu.Unlock()
+
 	feed := b.asks("6", "news", func(p *mention.Post) { p.Platform = "web" })
 	v.want(v.get("/cases/"+string(feed.ID)), 200, "!?below=now")
 

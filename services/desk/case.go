@@ -209,9 +209,9 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	if len(c.asksBelow(s)) > 0 && !s.Redacted && !m.Deleted {
 		// A part is what the page asks for by itself, again and again.
 		if v.Below = v.Href + "?below=now"; c.r.Method == http.MethodGet && c.part() == "" && c.r.URL.Query().Get("below") == "now" {
-			v.Below = ""
-			live, v.BelowTrouble = c.belowNow(s)
-			v.BelowNone = v.BelowTrouble == nil && len(live) == 0
+			if live, v.BelowTrouble = c.belowNow(s); v.BelowTrouble == nil {
+				v.Below, v.BelowNone = "", len(live) == 0
+			}
 		}
 	}
 	v.After = c.below(s, live)

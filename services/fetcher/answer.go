@@ -115,30 +115,6 @@ func (f *fetcher) abilities(ctx context.Context, id string) (source.Abilities, e
 	return source.AbilitiesOf(ctx, conn, deps), nil
 }
 
-// belowTime bounds a look at what stands below a post: somebody waits for it.
-const belowTime = 8 * time.Second
-
-func (f *fetcher) below(ctx context.Context, q source.Below) (source.Shown, error) {
-	ctx, cancel := context.WithTimeout(ctx, belowTime)
-	defer cancel()
-	s, ok := settings.Sources.Get(f.settings, q.Source)
-	if !ok {
-		err := outbound.Absent.Of(fmt.Errorf("there is no source %q", q.Source))
-		return source.Shown{Error: err.Error(), Trouble: outbound.Explain(err, f.now())}, nil
-	}
-	conn, _, err := f.open(q.Source, s)
-	if err == nil {
-		var below []mention.Comment
-		if t, ok := conn.(source.Threader); ok {
-			below, err = t.Below(ctx, q.Post)
-		}
-		if err == nil {
-			return source.Shown{Comments: below}, nil
-		}
-	}
-	return source.Shown{Error: err.Error(), Trouble: outbound.Explain(err, f.now())}, nil
-}
-
 // consent gives the address of the platform's page; empty where the settings
 // want no consent.
 func (f *fetcher) consent(ctx context.Context, q source.Consenting) (string, error) {

@@ -48,6 +48,7 @@ type fetcher struct {
 	opener   *settings.Opener
 	met      metrics
 	canary   config.Canary
+	looks    looks
 
 	mu      sync.Mutex
 	runners map[string]*runner // by source

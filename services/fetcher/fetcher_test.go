@@ -33,6 +33,8 @@ type script struct {
 	receive func(source.Push) (source.Pushed, error)
 	poll    time.Duration
 	consent *oauth2.Config
+	looks   []string // posts whose answers it was asked for
+	quota   *outbound.Quota
 }
 
 type scriptConfig struct {
@@ -62,10 +64,22 @@ type scripted struct {
 
 // Below shows one answer to whatever it is asked of.
 func (s *scripted) Below(_ context.Context, p mention.Post) ([]mention.Comment, error) {
+	s.mu.Lock()
+	s.looks = append(s.looks, p.NativeID)
+	s.mu.Unlock()
 	if p.NativeID == "" {
 		return nil, errors.New("the platform is on fire")
 	}
 	return []mention.Comment{{NativeID: "below-" + p.NativeID, Text: "me too"}}, nil
+}
+
+func (s *scripted) Quota() (outbound.Quota, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.quota == nil {
+		return outbound.Quota{}, false
+	}
+	return *s.quota, true
 }
 
 func (s *scripted) Poll() time.Duration { return s.poll }
