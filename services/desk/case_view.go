@@ -17,6 +17,7 @@ type caseView struct {
 	Revision     uint64 // the history's length that actions build on
 	State        string
 	StateName    string
+	Stuck        bool // a reply is not out, or perhaps is
 	Brand        string
 	Place        string
 	Holder       string
