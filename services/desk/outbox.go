@@ -28,8 +28,8 @@ type outboxView struct {
 
 type outboxRow struct {
 	Href, Number, Brand, To, Text, Lang, Why, By string
-	Fate                                         *fateView    // instead of Why
-	Post                                         link         // it answers
+	Fate                                         *fateView // instead of Why
+	Post                                         link      // it answers
 	At                                           moment
 	Due                                          moment
 	Actions                                      []actionView
