@@ -280,6 +280,14 @@ func TestSetbacksAreToldInTheViewersLanguage(t *testing.T) {
 	said := func(t outbound.Trouble, text string) casework.Event {
 		return casework.Event{Text: text, Trouble: t}
 	}
+	// What an outbox says besides: what happened, whose it is, what to do next.
+	fate := map[string][]string{
+		"en unsure": {"Nobody knows whether the reply is out", "<dt>Since</dt>", "<dt>Whose it is</dt><dd>Ken</dd>", "<dt>Next</dt><dd>Open the post and look"},
+		"ja unsure": {"返答が公開されたか確認できません", "<dt>発生</dt>", "<dt>担当</dt><dd>Ken</dd>", "<dt>次にすること</dt><dd>投稿を開き"},
+		"en failed": {"The reply could not be published", "<dt>Since</dt>", "<dt>Whose it is</dt><dd>Ken</dd>", "<dt>Next</dt><dd>"},
+		"ja failed": {"返答を公開できませんでした", "<dt>発生</dt>", "<dt>担当</dt><dd>Ken</dd>", "<dt>次にすること</dt><dd>"},
+	}
+	state := map[string]string{"en unsure": "Reply in doubt", "ja unsure": "公開を要確認", "en failed": "Reply not published", "ja failed": "公開できず"}
 	gone := casework.Event{Text: "the post that it answers was erased", Reason: string(source.PostGone)}
 	for i, c := range []struct {
 		kind   casework.Kind
@@ -309,7 +317,8 @@ func TestSetbacksAreToldInTheViewersLanguage(t *testing.T) {
 		for lang, want := range map[string][]string{"en": c.en, "ja": c.ja} {
 			viewers[lang].want(viewers[lang].get("/cases/"+string(m.ID)), 200, want...)
 			list := map[casework.Kind]string{casework.SendUnsure: "unsure", casework.SendFailed: "failed"}[c.kind]
-			viewers[lang].want(viewers[lang].get("/outbox?list="+list), 200, want[0], `class="out" href="`+m.URL+`"`)
+			viewers[lang].want(viewers[lang].get("/outbox?list="+list), 200, append([]string{want[0], `class="out" href="` + m.URL + `"`}, fate[lang+" "+list]...)...)
+			viewers[lang].want(viewers[lang].get("/queue?view=all&case="+string(m.ID)), 200, "failing\">"+state[lang+" "+list]+"<", "!>"+map[string]string{"en": "In hand", "ja": "対応中"}[lang]+"<")
 		}
 	}
 }

@@ -332,7 +332,32 @@ func TestAllThatCanBeDoneIsInSight(t *testing.T) {
 	for _, size := range [][2]int64{{1280, 600}, {390, 844}, {320, 568}} {
 		inSight(size, "/cases/"+string(m.ID), ".case-bar .menu")
 		inSight(size, "/queue?view=all", ".bulk .menu")
-		inSight(size, "/queue?view=all&q=calls", ".saved .menu")
+		inSight(size, "/queue?view=all&q=calls", ".menu.save")
+	}
+}
+
+// TestNothingLiesOverTheList: what keeps a search stands above the rows, in both
+// languages, at every width, with and without filters.
+func TestNothingLiesOverTheList(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.angry()
+	for _, lang := range langs {
+		v := b.as("aya", everywhere, identity.Agent).in(lang)
+		w := b.window(t, v)
+		for _, width := range []int64{1440, 1000, 390, 320} {
+			for _, path := range []string{"/queue?view=all&q=calls", "/queue?view=all&q=calls&facets=1", "/queue?view=all&platform=x", "/queue?view=done&q=calls"} {
+				w.run(chromedp.EmulateViewport(width, 900), chromedp.Navigate(b.server.URL+path))
+				over := w.eval(`(() => {
+					const save = document.querySelector(".save > summary").getBoundingClientRect();
+					const meets = (el) => { const r = el.getBoundingClientRect(); return r.width && r.left < save.right && r.right > save.left && r.top < save.bottom && r.bottom > save.top; };
+					return [...document.querySelectorAll("#rows .row, #list .notice, .tabs a, .chosen .chip, .facets > summary")].filter(meets).map((el) => el.className).join("; ");
+				})()`)
+				if over != "" {
+					t.Errorf("%s at %d px, %s: it lies over %v", lang, width, path, over)
+				}
+			}
+		}
 	}
 }
 

@@ -164,10 +164,11 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	l, m := c.l, &s.Mention
 	v := &caseView{
 		ID: string(s.ID), Href: "/cases/" + string(s.ID), Back: o.back, Revision: s.Last,
-		State: string(s.Stands()), StateName: l.say("state." + string(s.Stands())), Brand: c.brandName(m.Brand), Place: m.Place.Name,
+		State: string(s.Stands()), StateName: c.stateName(string(s.Stands()), s.IndexTags()), Brand: c.brandName(m.Brand), Place: m.Place.Name,
 		Due: l.at(s.DueAt()), DueWhat: l.say("case.due_first"),
 		Confirm: o.confirm, Ask: o.ask,
 	}
+	v.Stuck = stuck(s.IndexTags())
 	if s.Number > 0 {
 		v.Number = "No. " + itoa(s.Number)
 	}

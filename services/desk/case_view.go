@@ -17,6 +17,7 @@ type caseView struct {
 	Revision     uint64 // the history's length that actions build on
 	State        string
 	StateName    string
+	Stuck        bool // a reply is not out, or perhaps is
 	Brand        string
 	Place        string
 	Holder       string
@@ -313,6 +314,14 @@ type pendingView struct {
 type editView struct {
 	Lang     string
 	Old, New []span
+	// Besides says what the marks do not show, a sentence each.
+	Besides []string
+}
+
+// Marked tells that something in the text is.
+func (v editView) Marked() bool {
+	marked := func(s span) bool { return s.Mark }
+	return slices.ContainsFunc(v.Old, marked) || slices.ContainsFunc(v.New, marked)
 }
 
 // templateOption is a template offered for the case.

@@ -14,6 +14,7 @@ import (
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/mention"
 	"github.com/earshot/earshot/pkg/settings"
+	"github.com/earshot/earshot/pkg/text"
 )
 
 // slotName is a place in a template, as it stands in a text that lacks it.
@@ -438,10 +439,63 @@ func (c *call) editedPost(own, s *casework.State) *editView {
 			return v
 		}
 	}
-	if was, ok := of.PostAt(asked.Seq); ok {
-		v.Old, v.New = edits(c.masked(&of, was.Content()), c.masked(&of, s.Mention.Content()))
+	was, ok := of.PostAt(asked.Seq)
+	if !ok {
+		v.Besides = []string{c.l.say("pending.post_unknown")}
+		return v
+	}
+	v.Old, v.New = edits(c.masked(&of, was.Content()), c.masked(&of, s.Mention.Content()))
+	if v.Besides = c.besides(&of, &was.Post, &s.Mention.Post); len(v.Besides) == 0 && !v.Marked() {
+		v.Besides = []string{c.l.say("pending.post_same")}
 	}
 	return v
+}
+
+// besides says what an edit of the post of s changed that no mark in its text shows:
+// what is masked, stars, pictures and files.
+func (c *call) besides(s *casework.State, was, is *mention.Post) []string {
+	var out []string
+	if !c.revealed(s) && !slices.Equal(hiddenIn(was.Content()), hiddenIn(is.Content())) {
+		out = append(out, c.l.say("pending.post_hidden"))
+	}
+	if was.Rating != is.Rating {
+		out = append(out, c.l.say("pending.post_rating", was.Rating, is.Rating))
+	}
+	gone, came := lacking(was.Media, is.Media), lacking(is.Media, was.Media)
+	exchanged := min(gone, came)
+	for _, x := range []struct {
+		key string
+		n   int
+	}{{"exchanged", exchanged}, {"added", came - exchanged}, {"removed", gone - exchanged}} {
+		if x.n > 0 {
+			out = append(out, c.l.say("pending.media_"+x.key, x.n))
+		}
+	}
+	sameFile := func(a, b mention.Media) bool { return a.URL == b.URL }
+	if gone+came == 0 && !slices.EqualFunc(was.Media, is.Media, sameFile) {
+		out = append(out, c.l.say("pending.media_moved"))
+	}
+	return out
+}
+
+// hiddenIn are the pieces of content that are masked.
+func hiddenIn(content string) []string {
+	var out []string
+	for _, p := range text.Private(content) {
+		out = append(out, content[p.Start:p.End])
+	}
+	return out
+}
+
+// lacking counts what of a is not in b.
+func lacking(a, b []mention.Media) int {
+	n := 0
+	for _, x := range a {
+		if !slices.ContainsFunc(b, func(y mention.Media) bool { return x.URL == y.URL }) {
+			n++
+		}
+	}
+	return n
 }
 
 // changed cuts text into spans, those marked that do not stand in the fixed

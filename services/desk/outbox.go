@@ -28,12 +28,22 @@ type outboxView struct {
 
 type outboxRow struct {
 	Href, Number, Brand, To, Text, Lang, Why, By string
-	Trouble                                      *troubleView // instead of Why
-	Post                                         link         // it answers
+	Fate                                         *fateView // instead of Why
+	Post                                         link      // it answers
 	At                                           moment
 	Due                                          moment
 	Actions                                      []actionView
 	Measure                                      *measureView
+}
+
+// fateView says of a reply that is not out, or perhaps is, what happened and what
+// is to be done by whom.
+type fateView struct {
+	What    string // happened
+	Trouble *troubleView
+	Since   moment
+	Owner   string // of the case; empty for nobody
+	Next    string // to do
 }
 
 type stopView struct {
@@ -111,7 +121,10 @@ func (c *call) outboxRows(s *casework.State, which string) []outboxRow {
 		o := s.Outgoing
 		row.Text, row.Lang, row.By, row.At = o.Draft.Text, langOf(o.Draft.Lang), c.who(o.By), c.l.at(o.AskedAt)
 		if which == "unsure" {
-			row.Trouble = c.doubt(s)
+			row.Fate = &fateView{What: say("out.unsure"), Trouble: c.doubt(s), Since: row.At, Owner: c.ownerOf(s), Next: say("outbox.unsure_next", say("action.settle"))}
+			if e, ok := lastKind(s, casework.SendUnsure); ok {
+				row.Fate.Since = c.l.at(e.At)
+			}
 			if may(identity.Send) {
 				act("action.settle", "/ask/settle", true)
 			}
@@ -129,8 +142,16 @@ func (c *call) outboxRows(s *casework.State, which string) []outboxRow {
 	case "failed":
 		d := s.Draft
 		row.Text, row.Lang, row.By = d.Text, langOf(d.Lang), c.who(d.Author)
+		row.At = c.l.at(d.At)
+		row.Fate = &fateView{What: say("out.failed"), Since: row.At, Owner: c.ownerOf(s), Next: say("outbox.failed_next")}
 		if e, ok := lastKind(s, casework.SendFailed); ok {
-			row.At, row.Trouble = c.l.at(e.At), c.setback(s, e.Reason, e.Text, e.Trouble)
+			row.Fate.Since, row.Fate.Trouble = c.l.at(e.At), c.setback(s, e.Reason, e.Text, e.Trouble)
+			if t := row.Fate.Trouble; t != nil && t.Next != "" {
+				row.Fate.Next, t.Next = t.Next, ""
+			}
+			if !e.Until.IsZero() {
+				row.Fate.Next = say("out.until", c.l.at(e.Until).Clock()) + " " + row.Fate.Next
+			}
 		}
 		if may(identity.Handle) {
 			act("outbox.again", "?mode=reply", true)
@@ -169,6 +190,14 @@ func (c *call) outboxRows(s *casework.State, which string) []outboxRow {
 		}
 	}
 	return []outboxRow{row}
+}
+
+// ownerOf is who has a case, by name; empty for nobody.
+func (c *call) ownerOf(s *casework.State) string {
+	if s.Owner() == "" {
+		return ""
+	}
+	return c.who(s.Owner())
 }
 
 // stopsOf are the stops in force, and the form for another one.

@@ -346,8 +346,9 @@ func (c *call) row(h *search.Hit, href string) rowView {
 	if h.Holder != "" && h.Holder != search.Unassigned {
 		r.Holder = c.who(h.Holder)
 	}
-	if h.Status != string(casework.New) && h.Status != string(casework.Watching) && l.has("state."+h.Status) {
-		r.StateName = l.say("state." + h.Status)
+	r.Stuck = stuck(h.Tags)
+	if r.Stuck || h.Status != string(casework.New) && h.Status != string(casework.Watching) && l.has("state."+h.Status) {
+		r.StateName = c.stateName(h.Status, h.Tags)
 	}
 	if h.DueAt.IsZero() || !h.Open {
 		r.Due = moment{}
@@ -362,6 +363,23 @@ func (c *call) row(h *search.Hit, href string) rowView {
 		r.Brand = c.brandName(h.Brand)
 	}
 	return r
+}
+
+// stuck tells by the tags of a case that a reply is not out, or perhaps is.
+func stuck(tags []string) bool {
+	return slices.Contains(tags, casework.TagFailed) || slices.Contains(tags, casework.TagUnsure)
+}
+
+// stateName is where a case stands. What became of its reply goes before who works
+// on it.
+func (c *call) stateName(status string, tags []string) string {
+	switch {
+	case slices.Contains(tags, casework.TagFailed):
+		return c.l.say("state.failed")
+	case slices.Contains(tags, casework.TagUnsure):
+		return c.l.say("state.unsure")
+	}
+	return c.l.say("state." + status)
 }
 
 func dispositionOf(h *search.Hit) string {

@@ -57,6 +57,7 @@ type rowView struct {
 	Due           moment
 	State         string // in words
 	StateName     string
+	Stuck         bool // a reply is not out, or perhaps is
 	Holder        string
 	Mine          bool
 	Story         int // posts in the story, 0 or 1 if alone

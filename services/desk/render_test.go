@@ -91,6 +91,32 @@ func TestBothLanguagesHaveTheSameTexts(t *testing.T) {
 	}
 }
 
+// TestEveryKeyStandsOnItsSheet: what a page offers a key for is found by "?".
+func TestEveryKeyStandsOnItsSheet(t *testing.T) {
+	r, err := newRenderer("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	offered := regexp.MustCompile(`data-(go|key)="([^"]+)"`)
+	for name, view := range samples(sampleLocale(r.words["en"])) {
+		file, _, _ := strings.Cut(name, "-")
+		page, err := r.render("en", file, "page", view)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, sheet, ok := strings.Cut(string(page), `<dialog id="sheet"`)
+		for _, m := range offered.FindAllStringSubmatch(string(page), -1) {
+			want := "<kbd>" + m[2] + "</kbd>"
+			if m[1] == "go" {
+				want = "<kbd>g</kbd> " + want
+			}
+			if ok && !strings.Contains(sheet, want) {
+				t.Errorf("%s: the sheet lacks %s", name, want)
+			}
+		}
+	}
+}
+
 // TestColoursHaveContrast holds the tokens to WCAG: 7:1 for body text, 4.5:1
 // for everything else that is read, 3:1 for the edges of controls.
 func TestColoursHaveContrast(t *testing.T) {

@@ -291,6 +291,50 @@ func TestAPostThatIsEditedWhileItsReplyWaits(t *testing.T) {
 	}
 }
 
+// TestAnEditThatNoMarkShowsIsSaid: what changed in pictures, stars or under the mask
+// stands in words beside the text, and identical texts are not shown twice.
+func TestAnEditThatNoMarkShowsIsSaid(t *testing.T) {
+	t.Parallel()
+	pic := func(names ...string) (all []mention.Media) {
+		for _, n := range names {
+			all = append(all, mention.Media{Type: mention.Image, URL: "https://social.example/" + n})
+		}
+		return all
+	}
+	const phone = "Call me at 090-1234-5678."
+	for name, tt := range map[string]struct {
+		edit func(*mention.Post)
+		want []string
+	}{
+		"pictures added":     {func(p *mention.Post) { p.Media = pic("a", "b", "c", "d") }, []string{"2 pictures or files were added.", "!<del>", "!diff2"}},
+		"a picture removed":  {func(p *mention.Post) { p.Media = pic("b") }, []string{"1 picture or file was removed.", "!diff2"}},
+		"pictures exchanged": {func(p *mention.Post) { p.Media = pic("x", "y", "z") }, []string{"2 pictures or files were exchanged.", "1 picture or file was added.", "!diff2"}},
+		"pictures moved":     {func(p *mention.Post) { p.Media = pic("b", "a") }, []string{"another order", "!diff2"}},
+		"masked":             {func(p *mention.Post) { p.Text = "Call me at 090-8765-4321." }, []string{"masked as personal data has changed", "!4321", "!diff2"}},
+		"masked and seen":    {func(p *mention.Post) { p.Text = "Ring me at 090-8765-4321." }, []string{"masked as personal data has changed", "!4321", "<ins>Ring</ins>"}},
+		"stars":              {func(p *mention.Post) { p.Rating = 1 }, []string{"from 4 to 1 stars", "!diff2"}},
+		"title and text":     {func(p *mention.Post) { p.Title, p.Text = "", p.Title+"\n"+p.Text }, []string{"reads as before", "!diff2"}},
+		"all of the text":    {func(p *mention.Post) { p.Title, p.Text = "", "" }, []string{"diff2", "<del>", "!pictures or files", "masked as"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, indexer.Service)
+			b.account()
+			writer, approver := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.Approver)
+			post := mention.Post{Platform: "mastodon", NativeID: "1", Source: "masto", URL: "https://social.example/1", Title: "Late", Text: phone, Rating: 4, Media: pic("a", "b"), Author: mention.Author{ID: "1", Handle: "ravi"}, SeenAt: time.Now().Add(-time.Hour)}
+			verdict := mention.Verdict{Lang: "en", Intent: mention.Complaint, Risks: []mention.Risk{{Category: mention.LegalThreat, Score: .9}}}
+			path := "/cases/" + string(b.mention(post, verdict).ID)
+			writer.want(writer.post(path+"/claim"), 303)
+			writer.want(writer.post(path+"/check", "kind", "first", "version", "0", "text", "We look into your order today."), 303)
+			post.EditedAt = time.Now()
+			tt.edit(&post)
+			m := b.mention(post, verdict)
+			b.now(m.ID)
+			approver.want(approver.get(path), 200, append(tt.want, "The post was edited after approval was asked for")...)
+		})
+	}
+}
+
 // TestWhatDiffersIsMarked holds each text to what it was, whatever is marked in it.
 func TestWhatDiffersIsMarked(t *testing.T) {
 	t.Parallel()
