@@ -47,6 +47,9 @@ type Options struct {
 	Burst int
 	// Concurrency is the number of requests to one host at a time. Default 4.
 	Concurrency int
+	// MaxPause is the longest pause that is kept when a host asks for one. Default,
+	// and at most, 24 h.
+	MaxPause time.Duration
 }
 
 // Client is safe for concurrent use.
@@ -68,6 +71,7 @@ func New(o Options) (*Client, error) {
 	o.Rate = cmp.Or(o.Rate, 5)
 	o.Burst = cmp.Or(o.Burst, 10)
 	o.Concurrency = cmp.Or(o.Concurrency, 4)
+	o.MaxPause = min(cmp.Or(o.MaxPause, maxPause), maxPause)
 	g, err := newGuard(o.Allow, o.Proxy)
 	if err != nil {
 		return nil, err
@@ -97,6 +101,14 @@ func New(o Options) (*Client, error) {
 func (c *Client) Within(timeout time.Duration, maxBody int64) *Client {
 	other := *c
 	other.opts.Timeout, other.opts.IdleTimeout, other.opts.MaxBody = timeout, timeout, maxBody
+	return &other
+}
+
+// Pausing returns a client that differs from c in the longest pause that it keeps
+// when a host asks for one. Hosts, and the pauses they asked for, are shared.
+func (c *Client) Pausing(most time.Duration) *Client {
+	other := *c
+	other.opts.MaxPause = min(most, maxPause)
 	return &other
 }
 
@@ -156,6 +168,7 @@ func (c *Client) Do(ctx context.Context, req *http.Request) (*Response, error) {
 	switch {
 	case !ok:
 		e := refusal(req, resp, body[:min(len(body), maxRefusal)])
+		e.after = min(e.after, c.opts.MaxPause)
 		h.hold(resp.Request, e.after)
 		return nil, e
 	case err != nil:

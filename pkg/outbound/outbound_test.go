@@ -381,6 +381,23 @@ func TestTimeLimits(t *testing.T) {
 	}
 }
 
+// TestAPauseIsNoLongerThanWanted: nobody is silenced for a day by one answer.
+func TestAPauseIsNoLongerThanWanted(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "86400")
+		w.WriteHeader(429)
+	}))
+	t.Cleanup(s.Close)
+	c := open(t, Options{}).Pausing(time.Minute)
+	for range 2 { // asked, then held back
+		_, err := c.Get(t.Context(), s.URL, nil)
+		e, ok := errors.AsType[*Error](err)
+		if !ok || e.RetryAfter() > time.Minute || e.RetryAfter() < 50*time.Second {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestARefusedConnectionIsWorthAnotherTry(t *testing.T) {
 	s := httptest.NewServer(nil)
 	s.Close()

@@ -39,7 +39,7 @@ func run(ctx context.Context, env *app.Env) error {
 		return err
 	}
 	p := &pager{
-		bus: env.Bus(), board: board, settings: env.Settings(), cases: env.Cases(nil), http: env.HTTP(),
+		bus: env.Bus(), board: board, settings: env.Settings(), cases: env.Cases(nil), http: env.HTTP().Pausing(maxPause),
 		signer: signer, log: env.Log, now: env.Now, url: env.URL(), data: env.Config().Data, opener: env.Opener(),
 		notifiers: map[string]opened{},
 	}
@@ -53,6 +53,10 @@ func run(ctx context.Context, env *app.Env) error {
 	env.Ready()
 	return p.bus.RunOnce(ctx, "pager", env.Instance(), p.lead)
 }
+
+// maxPause is the longest that a page waits because its far side asks for it: a
+// day of silence by one answer is for sources, not for who must be woken.
+const maxPause = 5 * time.Minute
 
 // The pager starts with what is new: it never pages for an archive.
 var (
