@@ -42,10 +42,13 @@ func (c *Conn) bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstr
 	}
 	cfg.Replicas, cfg.Storage, cfg.History = c.opts.Replicas, jetstream.FileStorage, 1
 	kv, err = c.js.CreateKeyValue(ctx, cfg)
-	if err != nil {
-		return c.js.KeyValue(ctx, cfg.Bucket) // another process was first
+	if err == nil {
+		return kv, nil
 	}
-	return kv, nil
+	if kv, there := c.js.KeyValue(ctx, cfg.Bucket); there == nil {
+		return kv, nil // another process was first
+	}
+	return nil, err
 }
 
 // Get reads the value of key into v and returns its revision, or [ErrNotFound].
