@@ -79,7 +79,7 @@ folds: ## how good verdicts are on the training part, each hand judged by what t
 
 .PHONY: model
 model: ## pack the rules and train the embedded model anew, after its corpus or rules have changed
-	go test -count=1 -run "^TestEmbedded" ./pkg/classify -update
+	go test -count=1 -timeout 1h -run "^TestEmbedded" ./pkg/classify -update
 
 # One fuzzer runs in one package at a time, so each gets a process of its own
 # with one worker, as many at once as there are cores. A run that its time limit
@@ -119,7 +119,7 @@ verify: $(BUF) ## generated files and go.mod are current; messages still read wh
 	diff -r --exclude='*.proto' --exclude='buf*.yaml' "$$new/proto" proto || { echo 'proto: stale, run make proto'; exit 1; }; \
 	diff "$$new/configuration.md" docs/configuration.md || { echo 'docs: stale, run make docs'; exit 1; }
 	go mod tidy -diff
-	go test -count=1 -run "^TestEmbedded" ./pkg/classify
+	go test -count=1 -timeout 20m -run "^TestEmbedded" ./pkg/classify
 
 .PHONY: check
 check: lint verify race fuzz e2e ## everything CI runs

@@ -81,7 +81,10 @@ func (c *Classifier) prepare(examples []Example, prior *model) *training {
 			t.hashes = append(t.hashes, h)
 		}
 	}
-	slices.Sort(t.hashes)
+	// Those of most texts stand together, where the processor has them at hand.
+	slices.SortFunc(t.hashes, func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(known[b].texts, known[a].texts), cmp.Compare(a, b))
+	})
 	rows := make(map[uint32]int32, len(t.hashes))
 	t.counts = make([]float64, len(t.hashes))
 	for i, h := range t.hashes {

@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
@@ -264,8 +265,13 @@ func (t *training) rows(m *modelHeader, w *[outputs][]float64) []byte {
 		}
 		m.Scale[k] = float32(top / 127)
 	}
+	order := make([]int, len(t.hashes))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(t.hashes[a], t.hashes[b]) })
 	var rows []byte
-	for i, h := range t.hashes {
+	for _, i := range order {
 		var row [rowBytes]byte
 		loudest := 0.0
 		for k := range w {
@@ -273,7 +279,7 @@ func (t *training) rows(m *modelHeader, w *[outputs][]float64) []byte {
 			loudest = max(loudest, math.Abs(w[k][i]))
 		}
 		row[countByte] = byte(128 + int(math.Round(t.counts[i]*t.counts[i]*countSteps)))
-		binary.LittleEndian.PutUint32(row[hashByte:], h)
+		binary.LittleEndian.PutUint32(row[hashByte:], t.hashes[i])
 		if loudest >= faint {
 			rows = append(rows, row[:]...)
 		}
