@@ -410,7 +410,7 @@ func TestWhatIsChosenStaysWhenOthersChangeTheCase(t *testing.T) {
 		text := fmt.Sprintf("Note %d from beside", notes)
 		w.eval(`document.activeElement.blur(); document.querySelector("#flash").hidden = true; 1`)
 		other.want(other.post(path+"/note", "text", text), 303)
-		w.until(`document.querySelector("#case .history").innerText.includes("` + text + `")`)
+		w.until(`document.querySelector("#case .history")?.innerText.includes("` + text + `")`)
 		w.until(`document.querySelector("#flash:not([hidden])")?.textContent.includes("Your text is kept")`)
 	}
 	change := func(what, value string) {
