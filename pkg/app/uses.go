@@ -61,3 +61,27 @@ func CaseUses(ctx context.Context, index search.Engine, cases *casework.Store, k
 	}
 	return []settings.Use{{What: what, Args: []any{n}}}, nil
 }
+
+// HandBack takes the cases of somebody who can no longer work on them from them, so
+// that others find them, and returns how many there were. After an error, which leaves
+// the rest with them, it can be called again.
+func HandBack(ctx context.Context, index search.Engine, cases *casework.Store, staff string) (int, error) {
+	n := 0
+	where := map[search.Field][]string{search.FieldHolder: {staff}}
+	for d, err := range search.All(ctx, index, search.Query{Viewer: search.SeesAll(), Where: where}) {
+		if err != nil {
+			return n, err
+		}
+		had := false
+		if _, err := cases.Record(ctx, d.ID, func(s *casework.State) (casework.Event, bool) {
+			had = s.Owner() == staff && s.ReadOnly == ""
+			return casework.Event{Kind: casework.Assigned}, had
+		}); err != nil {
+			return n, err
+		}
+		if had {
+			n++
+		}
+	}
+	return n, nil
+}

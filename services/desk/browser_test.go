@@ -386,6 +386,66 @@ func TestWhatIsApprovedIsNotExchangedUnderTheFinger(t *testing.T) {
 	approver.want(approver.post(path+"/approve", "hash", hash), 409, "You are to blame for the wait.")
 }
 
+// TestWhatIsChosenStaysWhenOthersChangeTheCase: what is typed, chosen or opened in a
+// part of a case stays where it is, wherever the focus is; the other parts follow.
+func TestWhatIsChosenStaysWhenOthersChangeTheCase(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, indexer.Service)
+	b.template()
+	m := b.question("1", "Does the Kumo dock fit the older stand?")
+	path := "/cases/" + string(m.ID)
+	v, other := b.as("aya", everywhere, identity.Agent), b.as("ken", everywhere, identity.Agent)
+	w := b.window(t, v)
+	w.run(chromedp.Navigate(b.server.URL + path))
+	w.until(`!!document.querySelector("#c-template")`)
+	eventually(t, "the page hears what changes", func() bool {
+		b.live.mu.Lock()
+		defer b.live.mu.Unlock()
+		return len(b.live.clients) == 1
+	})
+	notes := 0
+	changes := func() {
+		t.Helper()
+		notes++
+		text := fmt.Sprintf("Note %d from beside", notes)
+		w.eval(`document.activeElement.blur(); document.querySelector("#flash").hidden = true; 1`)
+		other.want(other.post(path+"/note", "text", text), 303)
+		w.until(`document.querySelector("#case .history")?.innerText.includes("` + text + `")`)
+		w.until(`document.querySelector("#flash:not([hidden])")?.textContent.includes("Your text is kept")`)
+	}
+	change := func(what, value string) {
+		w.eval(fmt.Sprintf(`{ const el = document.querySelector(%q); el.value = %q; for (const type of ["input", "change"]) el.dispatchEvent(new Event(type, { bubbles: true })); }; 1`, what, value))
+	}
+	is := func(when, what, value string) {
+		t.Helper()
+		if got := w.eval(fmt.Sprintf(`document.querySelector(%q)?.value ?? ""`, what)); got != value {
+			t.Errorf("%s: %s is %q, want %q", when, what, got, value)
+		}
+	}
+	id := fmt.Sprint(w.eval(`document.querySelector("#c-template option[value]:not([value=''])").value`))
+	change("#c-template", id)
+	w.until(`document.querySelector("#c-text")?.value !== ""`)
+	filled := fmt.Sprint(w.eval(`document.querySelector("#c-text").value`))
+	changes()
+	is("a template is chosen", "#c-template", id)
+	is("a template is chosen", "#c-text", filled)
+
+	// What is done in another part of the page leaves it too.
+	w.eval(`document.querySelector('#case [data-key="c"]').click()`)
+	w.until(`document.querySelector("#flash").innerText.includes("Claimed") && document.querySelector(".case-bar .mine")`)
+	is("the case is claimed", "#c-template", id)
+	is("the case is claimed", "#c-text", filled)
+
+	// A question that was opened, and what is ticked or chosen in it.
+	w.eval(`document.querySelector('#case [data-key="e"]').click()`)
+	w.until(`!!document.querySelector("#composer.ask select")`)
+	value := fmt.Sprint(w.eval(`[...document.querySelector("#composer.ask select").options].at(-1).value`))
+	name := fmt.Sprint(w.eval(`document.querySelector("#composer.ask select").name`))
+	change("#composer.ask select", value)
+	changes()
+	is("a question is open", `#composer.ask [name="`+name+`"]`, value)
+}
+
 // TestThePickerOpensInSight on a phone, above the bar of pages, whose list it shows.
 func TestThePickerOpensInSight(t *testing.T) {
 	t.Parallel()

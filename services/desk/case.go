@@ -228,7 +228,9 @@ func (c *call) caseOf(s *casework.State, o caseOptions) *caseView {
 	v.Actions = c.actions(s)
 	v.LeaveOut = o.leaveOut
 	if v.Confirm == nil && v.Ask == nil && v.Labels == nil && o.leaveOut == nil && o.mode == "" && o.composer == nil && s.ByHand != nil && c.may(identity.Send, m.Brand) == nil {
-		v.Confirm = c.taken(s)
+		if v.Confirm = c.taken(s); v.Confirm != nil {
+			v.Confirm.Stored = true
+		}
 	}
 	if v.Confirm == nil && o.ask == nil && o.labels == nil && o.leaveOut == nil {
 		v.Composer = c.composer(s, o)

@@ -255,6 +255,7 @@ type actionView struct {
 type composerView struct {
 	Action    string // of the case, without the verb
 	Revision  uint64
+	Unsaved   bool   // it shows what somebody chose, typed or opened, not what is stored
 	Mode      string // reply or note
 	Templates []templateOption
 	Chosen    *templateOption
@@ -366,6 +367,7 @@ type findingView struct {
 
 // confirmView says exactly what will happen before it can't be undone.
 type confirmView struct {
+	Stored bool // it is there by the state of the case: nobody opened it
 	Title  string
 	Action string
 	Facts  []fact

@@ -163,7 +163,8 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 	_, name, _ := c.account(s, r.account)
 	v := &composerView{
 		Action: "/cases/" + string(s.ID), Revision: s.Last, Mode: "reply", Account: name,
-		To: authorOf(s.Mention.Author.Handle, s.Mention.Author.Name), Lang: langOf(s.Verdict.Lang),
+		Unsaved: o.composer != nil || o.template != "" || o.mode == "hold" || o.mode == "note",
+		To:      authorOf(s.Mention.Author.Handle, s.Mention.Author.Name), Lang: langOf(s.Verdict.Lang),
 	}
 	mine := s.Holder == "" || s.Holder == c.viewer.Actor()
 	if o.mode == "note" || !c.viewer.Can(identity.Handle, brand) || s.Outgoing != nil || s.Status == casework.Done || s.Mention.Deleted {

@@ -185,7 +185,7 @@ func (c *call) tell(what string, id mention.ID, staff ...string) {
 func (c *call) toldText(n *casework.Notice) string {
 	by := ""
 	if n.By != "" {
-		by = c.who(n.By)
+		by = c.named(n.By)
 	}
 	if key := "told." + n.What; c.l.has(key) {
 		return c.l.say(key, by)

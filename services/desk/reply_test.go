@@ -668,3 +668,20 @@ func TestApproversAreToldOfWhatWaits(t *testing.T) {
 	told(rin, gesagt, 0)
 	told(sub, said, 0)
 }
+
+// TestOnlyPeopleAreAddressedAsPeople: a notice calls Earshot and programs plainly.
+func TestOnlyPeopleAreAddressedAsPeople(t *testing.T) {
+	b := newBench(t)
+	m := b.angry()
+	v := b.as("aya", everywhere, identity.Agent).in("ja")
+	b.as("ken", everywhere, identity.Agent)
+	ken, _ := settings.Staff.Get(b.Settings, "ken")
+	for _, tt := range []struct{ what, by, words string }{
+		{"taken", "ken", ">" + ken.Name + "さんが引き継ぎました"},
+		{"approved", "token:robot", ">robotが返答を承認しました"},
+		{"sent_back", identity.ActorSystem, ">Earshotが返答を差し戻しました"},
+	} {
+		b.put(casework.Notify(t.Context(), b.Bus, casework.Notice{Staff: []string{"aya"}, Case: m.ID, What: tt.what, By: tt.by}, b.Now()))
+		v.want(v.get("/notices"), 200, tt.words)
+	}
+}

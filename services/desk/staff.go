@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/earshot/earshot/pkg/app"
 	"github.com/earshot/earshot/pkg/identity"
 	"github.com/earshot/earshot/pkg/settings"
 )
@@ -243,7 +244,7 @@ func (c *call) savePerson() error {
 		if err := c.Gate.EndSessions(c.ctx, c.viewer.Actor(), s.ID); err != nil {
 			return err
 		}
-		n, err := c.handBack(s.ID)
+		n, err := app.HandBack(c.ctx, c.Index, c.Cases, s.ID)
 		if err != nil {
 			return err
 		}

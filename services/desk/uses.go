@@ -5,9 +5,7 @@ import (
 	"strings"
 
 	"github.com/earshot/earshot/pkg/app"
-	"github.com/earshot/earshot/pkg/casework"
 	"github.com/earshot/earshot/pkg/identity"
-	"github.com/earshot/earshot/pkg/search"
 	"github.com/earshot/earshot/pkg/settings"
 )
 
@@ -77,27 +75,4 @@ func (c *call) wouldTear(after *settings.Store) string {
 		return ""
 	}
 	return sentence(append([]string{c.l.say("gap.then")}, texts...)...)
-}
-
-// handBack takes the cases of somebody who can no longer work on them from
-// them, so that others find them, and returns how many there were.
-func (c *call) handBack(staff string) (int, error) {
-	n := 0
-	where := map[search.Field][]string{search.FieldHolder: {staff}}
-	for d, err := range search.All(c.ctx, c.Index, search.Query{Viewer: search.SeesAll(), Where: where}) {
-		if err != nil {
-			return n, err
-		}
-		had := false
-		if _, err := c.Cases.Record(c.ctx, d.ID, func(s *casework.State) (casework.Event, bool) {
-			had = s.Owner() == staff && s.ReadOnly == ""
-			return casework.Event{Kind: casework.Assigned}, had
-		}); err != nil {
-			return n, err
-		}
-		if had {
-			n++
-		}
-	}
-	return n, nil
 }

@@ -94,6 +94,19 @@ func TestApplyKeepsWhatIsInUse(t *testing.T) {
 	do(writer.Viewer(), casework.StopSend{})
 	want(fill(source, "true")+fill(template, "retired"), 0)
 
+	// Who is disabled is signed out, and their cases are anybody's.
+	do(writer.Viewer(), casework.Claim{})
+	gone := strings.Replace(fill(ken, "*"), "grants:", "disabled: true, grants:", 1)
+	want(gone, 0, "changed staff ken", "handed back 1 cases of staff ken")
+	if s, err := cases.Get(ctx, approver.Viewer(), m.ID); err != nil || s.Owner() != "" {
+		t.Errorf("the case is of %q: %v", s.Owner(), err)
+	}
+	if c, _ := (settings.Directory{Store: env.Settings()}).Credential("ken"); c.Since.IsZero() {
+		t.Error("sessions of before go on")
+	}
+	want(gone, 0, "nothing to change", "!handed back")
+	want(fill(ken, "*"), 0)
+
 	// Whom the paging rules call on.
 	want("staff:\n  aya: {id: aya, name: Aya, email: aya@kumo.example, grants: [{role: admin, brands: ['*']}]}\n", 0, "!warning")
 	want(fill(ken, "hoshi"), 0, "warning: nobody has the role pr_lead for kumo")

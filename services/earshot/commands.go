@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strconv"
@@ -37,7 +38,7 @@ var applyCommand = command{
 Values are checked before the first one is set: if any is wrong, nothing is; nor if one
 would take out of use what paging rules, routes, stops or open cases still count on. Each
 replaces the one in force, and the history of both is kept; what the file doesn't name
-stays. - reads standard input. What a source or a notifier takes in its config:
+stays. Whoever is disabled is signed out, and their cases are handed back. - reads standard input. What a source or a notifier takes in its config:
 earshot docs.
 
 Kinds: ` + strings.Join(settings.Kinds(), ", ") + ".",
@@ -89,15 +90,40 @@ func apply(ctx context.Context, c *call) error {
 		}
 		fmt.Fprintf(c.out, "%s %s %s\n", ch.What, ch.Kind, ch.ID)
 	}
+	if err := dismiss(ctx, c, l, changes); err != nil {
+		return err
+	}
 	if len(changes) == 0 {
 		fmt.Fprintln(c.out, "nothing to change")
 	}
 	return nil
 }
 
-// hasCases tells whether ch takes out of use what cases may count on.
+// hasCases tells whether ch takes out of use what cases may count on, or somebody who
+// may have some.
 func hasCases(ch settings.Change) bool {
-	return ch.GoneBy != "" && (ch.Kind == settings.Sources.Kind() || ch.Kind == settings.Templates.Kind())
+	return ch.GoneBy != "" && slices.Contains([]string{settings.Sources.Kind(), settings.Templates.Kind(), settings.Staff.Kind()}, ch.Kind)
+}
+
+// dismiss signs out whom changes disabled and hands back their cases, as the desk does.
+func dismiss(ctx context.Context, c *call, l *link, changes []settings.Change) error {
+	gate := app.Gate(l.bus, l.settings, time.Now, slog.New(slog.NewTextHandler(c.err, nil)))
+	for _, ch := range changes {
+		if ch.GoneBy == "" || ch.Kind != settings.Staff.Kind() {
+			continue
+		}
+		if err := gate.EndSessions(ctx, identity.ActorConsole, ch.ID); err != nil {
+			return fmt.Errorf("staff.%s is disabled, but may be signed in again once enabled: %w", ch.ID, err)
+		}
+		n, err := askIndexer[indexer.HandBackRequest, int](ctx, l.bus, "hand-back", indexer.HandBackRequest{Staff: ch.ID})
+		if err != nil {
+			return fmt.Errorf("staff.%s is disabled, but their cases are not handed back: %w", ch.ID, err)
+		}
+		if n > 0 {
+			fmt.Fprintf(c.out, "handed back %d cases of staff %s\n", n, ch.ID)
+		}
+	}
+	return nil
 }
 
 // inUse refuses changes that take out of use what still counts on it once all of them

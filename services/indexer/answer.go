@@ -33,6 +33,12 @@ type UsesRequest struct {
 	ID   string `json:"id"`
 }
 
+// HandBackRequest asks that the cases of somebody who can no longer work on them are
+// taken from them, as by [app.HandBack]; the answer is how many there were.
+type HandBackRequest struct {
+	Staff string `json:"staff"`
+}
+
 // Status tells where the index stands.
 type Status struct {
 	Documents int64             `json:"documents"`
@@ -68,6 +74,9 @@ func (x *indexer) answer(ctx context.Context) error {
 		bus.Answer(ctx, x.bus, "indexer", "reindex", reindex),
 		bus.Answer(ctx, x.bus, "indexer", "uses", func(ctx context.Context, r UsesRequest) ([]settings.Use, error) {
 			return app.CaseUses(ctx, x.index, x.cases, r.Kind, r.ID)
+		}),
+		bus.Answer(ctx, x.bus, "indexer", "hand-back", func(ctx context.Context, r HandBackRequest) (int, error) {
+			return app.HandBack(ctx, x.index, x.cases, r.Staff)
 		}),
 		bus.Answer(ctx, x.bus, "indexer", "status", func(ctx context.Context, _ struct{}) (Status, error) { return x.status(ctx) }),
 		bus.AnswerRetries(ctx, x.bus, "indexer", x.retry),

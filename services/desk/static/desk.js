@@ -11,8 +11,9 @@
   const typing = (el) => !!el?.closest?.("input:not([type=checkbox],[type=radio]), textarea, select, [contenteditable]");
 
   // Parts. The server answers with elements that carry ids; each takes the
-  // place of the one with its id. Rows that the page doesn't show are left out.
-  function swap(html) {
+  // place of the one with its id. Rows that the page doesn't show are left out. With by
+  // ("others", or what somebody works in) the case that is shown is exchanged in parts.
+  function swap(html, by) {
     const doc = new DOMParser().parseFromString(html, "text/html");
     const at = document.activeElement, within = at?.closest("#case, #flash");
     const chosen = new Set(chosenBoxes().map((el) => el.value));
@@ -22,10 +23,9 @@
       if (old.classList.contains("gone") && !("open" in el.dataset)) el.classList.add("gone");
       if (el.classList.contains("row") && $("a[aria-current]", old)) $("a", el).setAttribute("aria-current", "true");
       if (el.id === "filters" && $("details[open]", old)) $("details", el)?.setAttribute("open", "");
-      const where = el.id === "case" && old.dataset.id === el.dataset.id && placeIn(old);
-      old.replaceWith(el);
-      ready(el);
-      if (where) returnTo(el, where);
+      const same = el.id === "case" && old.dataset.id === el.dataset.id, where = same && placeIn(old);
+      if (same && by) exchange(old, el, by); else { old.replaceWith(el); ready(el); }
+      if (where) returnTo($("#case"), where);
       if (el.id === "flash" && !el.hidden) { say(el.textContent.trim()); fade(el); }
     }
     for (const el of $$("#rows .row-pick input")) if (chosen.has(el.value)) el.checked = true;
@@ -34,6 +34,29 @@
     if (!at || at.isConnected || document.activeElement !== document.body) return;
     const likes = [at.id && document.getElementById(at.id), at.dataset.key && $(`#case [data-key="${CSS.escape(at.dataset.key)}"]`), within && $("#case .scroll")];
     likes.find((el) => { if (el) el.focus({ preventScroll: true }); return el && el === document.activeElement; });
+  }
+
+  // A part of a case in which something is typed, chosen or opened that is not stored
+  // stays when others change the case, and when a command of another part does, unless
+  // the command leads to something else there.
+  const parts = [".case-bar", ".thread > .scroll", "#composer", ".context"];
+  function unsaved(el) {
+    const at = document.activeElement;
+    return "unsaved" in el.dataset || dirty(el) || !!$("details:is(.menu, .sure)[open]", el) || el.contains(at) && (el.id === "composer" || typing(at));
+  }
+  const alike = (a, b) => a.className === b?.className && !$("#c-form", a) === !$("#c-form", b);
+  function exchange(old, el, by) {
+    const newer = by === "others" && +el.dataset.revision > +old.dataset.revision;
+    for (const q of parts) {
+      const was = $(q, old), now = $(q, el);
+      if (was && was !== by && unsaved(was) && (by === "others" || alike(was, now))) {
+        if (newer && was.id === "composer" && !(+el.dataset.revision <= +was.dataset.revision)) flash(words.changed);
+        continue;
+      }
+      if (was && now) was.replaceWith(now); else if (now) $(".thread", old).append(now); else was?.remove();
+      if (now) ready(now);
+    }
+    old.dataset.revision = el.dataset.revision;
   }
 
   // Where somebody reads in a case: how far down, and what they opened.
@@ -71,7 +94,7 @@
   }
   // The session is over. Whoever is writing signs in beside, and goes on here.
   function signedOut(url) {
-    if (!dirty()) { location.assign(url); return; }
+    if (!dirty() && !$("#case [data-unsaved]")) { location.assign(url); return; }
     if ($("#flash:not([hidden]) a[data-sign-in]")) return;
     flash(words.out);
     const a = document.createElement("a");
@@ -204,9 +227,10 @@
         row.classList.add("gone");
         next();
       } else {
-        swap(got.html);
+        const was = $("#composer");
+        swap(got.html, form.closest(parts.join()) ?? form);
         if (button?.classList.contains("pick-one")) ($$("#c-form .slots input").find((el) => !el.value) ?? $("#c-text"))?.focus();
-        $("#composer[data-focus]")?.querySelector("[autofocus], input:not([type=hidden]), textarea, select")?.focus();
+        if ($("#composer") !== was) $("#composer[data-focus]")?.querySelector("[autofocus], input:not([type=hidden]), textarea, select")?.focus();
       }
     } catch (err) { failed(err); } finally {
       document.getElementById(row?.id)?.classList.remove("pending");
@@ -220,7 +244,7 @@
 
   // Text that isn't saved survives a reload.
   const keepKey = (el) => "earshot:" + ($("#case")?.dataset.id ?? "") + ":" + el.dataset.keep;
-  function dirty() { return $$("[data-keep]").some((el) => el.value !== el.defaultValue); }
+  function dirty(from) { return $$("[data-keep]", from).some((el) => el.value !== el.defaultValue); }
   function forget(form) { for (const el of $$("[data-keep]", form)) { sessionStorage.removeItem(keepKey(el)); el.defaultValue = el.value; } }
 
   // A reply is stored while it is written, so that a crash or a colleague who takes
@@ -333,6 +357,7 @@
 
   document.addEventListener("input", (e) => {
     const el = e.target;
+    $("#case")?.contains(el) && el.closest(parts.join())?.setAttribute("data-unsaved", "");
     if (el.dataset.keep === "reply") autosave(el.form);
     if (el.dataset.keep) { sessionStorage.setItem(keepKey(el), el.value); if (Date.now() - typed > 20000) setTimeout(sign, 100); typed = Date.now(); }
     if (e.isComposing) return;
@@ -509,11 +534,6 @@
     if (!$("[data-board]") || $("[data-board]").contains(document.activeElement)) return;
     try { const got = await load("/board", "board"); if (got) swap(got.html); } catch (err) { /* the stale mark tells */ }
   });
-  // What is typed into stays; it is told that somebody else has worked on the case.
-  function theirs(html) {
-    const now = new DOMParser().parseFromString(html, "text/html").getElementById("case");
-    if (now && +now.dataset.revision > +$("#case").dataset.revision) flash(words.changed);
-  }
   // What may be approved is not exchanged under the finger: who was about to press
   // would say yes to a text that they have not read.
   const toApprove = (root) => $('#case form[action$="/approve"] [name="hash"]', root)?.value;
@@ -528,12 +548,10 @@
       changed.delete(id);
       const here = $("#case")?.dataset.id === id;
       if (!here && !document.getElementById("row-" + id)) continue;
-      if (here && $(".labels")) continue; // what is ticked there is not stored
-      const written = here && dirty();
-      if (!written && here && $("#composer")?.contains(document.activeElement)) continue;
+      if (here && $(".labels")) continue; // words of the post may be selected for it
       try {
         const got = await load("/cases/" + id + location.search, here ? "case" : "row");
-        if (got?.ok && written) theirs(got.html); else if (got?.ok && !(here && exchanged(got.html))) swap(got.html);
+        if (got?.ok && !(here && exchanged(got.html))) swap(got.html, "others");
       } catch (err) { /* as above */ }
     }
   });
@@ -615,22 +633,22 @@
     const root = document.documentElement.style;
     for (const el of $$("[data-split]", from)) {
       const name = el.dataset.split, key = "earshot:width:" + name, right = name === "context";
-      const pane = right ? el.nextElementSibling : el.previousElementSibling;
+      const pane = () => right ? el.nextElementSibling : el.previousElementSibling;
       const room = () => wide() && (!right || innerWidth > 1100);
       const set = (px) => { px = Math.round(Math.min(Math.max(px, 240), innerWidth * (right ? .4 : .55))); root.setProperty("--" + name, px + "px"); el.setAttribute("aria-valuenow", px); localStorage.setItem(key, px); };
       el.hidden = !room();
-      el.setAttribute("aria-valuenow", Math.round(pane.offsetWidth));
+      el.setAttribute("aria-valuenow", Math.round(pane().offsetWidth));
       if (localStorage.getItem(key) && room()) set(+localStorage.getItem(key));
       el.addEventListener("pointerdown", (e) => {
         el.setPointerCapture(e.pointerId);
-        const { left, right: end } = pane.getBoundingClientRect();
+        const { left, right: end } = pane().getBoundingClientRect();
         const move = (m) => set(right ? end - m.clientX : m.clientX - left);
         el.addEventListener("pointermove", move);
         el.addEventListener("pointerup", () => el.removeEventListener("pointermove", move), { once: true });
       });
       el.addEventListener("keydown", (e) => {
         const by = { ArrowLeft: -16, ArrowRight: 16 }[e.key];
-        if (by) { e.preventDefault(); set(pane.offsetWidth + (right ? -by : by)); }
+        if (by) { e.preventDefault(); set(pane().offsetWidth + (right ? -by : by)); }
       });
     }
   }
