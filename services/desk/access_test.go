@@ -25,7 +25,6 @@ type barrier struct{ Rule, Help, Where string }
 // page wants scrolling sideways (1.4.10), which axe doesn't look at.
 const judge = `(async () => {
 	const found = [];
-	await document.fonts.ready; // or lines move while they are judged
 	const over = document.documentElement.scrollWidth - innerWidth;
 	if (over > 0) {
 		const wide = [...document.querySelectorAll("body *")].filter((el) => el.getBoundingClientRect().left + el.scrollWidth > innerWidth + 1 && !el.closest("svg, .quiet")).at(-1);
