@@ -35,8 +35,8 @@ const judge = `(async () => {
 		if (over > 1 && ["auto", "scroll"].includes(getComputedStyle(el).overflowX) && !el.matches(".tabs, .wide-table"))
 			found.push({Rule: "reflow", Help: over + " px scroll sideways", Where: el.outerHTML.slice(0, 160)});
 	}
-	// The bar of a phone lies over what is scrolled under it, and over other rows each time; so do the mark of a lost connection and the buttons below the labels.
-	for (const el of document.querySelectorAll(innerWidth <= 720 ? ".rail, #stale, .labels .buttons" : "#stale, .labels .buttons")) el.style.setProperty("position", "static");
+	// The bar of a phone lies over what is scrolled under it, and over other rows each time.
+	if (innerWidth <= 720) document.querySelector(".rail")?.style.setProperty("position", "static");
 	for (const el of document.querySelectorAll("details")) if (!el.matches(innerWidth === 390 ? ".menu, [data-later]" : ".menu, .sure, .rest, [data-later]")) el.open = true;
 	const got = await axe.run(document, {
 		runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],

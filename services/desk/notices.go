@@ -122,7 +122,8 @@ func (c *call) told() ([]casework.Notice, error) {
 const approvalAsked = "approval"
 
 // waitsFor are the cases of those notices which say that a reply waits for approval,
-// of which one still waits that the caller may approve.
+// of which one still waits that the caller may approve, as the index knows: every
+// page of the desk asks.
 func (c *call) waitsFor(all []casework.Notice) (map[mention.ID]bool, error) {
 	var ids []mention.ID
 	for i := range all {
@@ -139,15 +140,8 @@ func (c *call) waitsFor(all []casework.Notice) (map[mention.ID]bool, error) {
 		return nil, err
 	}
 	for i := range docs {
-		if docs[i].Status != string(casework.AwaitingApproval) {
-			continue
-		}
-		s, ok, err := c.Cases.Touched(c.ctx, docs[i].ID)
-		if err != nil {
-			return nil, err
-		}
-		if ok && s.Asks() != "" && s.Draft != nil && s.Draft.Author != c.staff.ID && c.viewer.Can(identity.Approve, s.Mention.Brand) {
-			waits[s.ID] = true
+		if docs[i].Status == string(casework.AwaitingApproval) && c.viewer.Can(identity.Approve, docs[i].Brand) {
+			waits[docs[i].ID] = true
 		}
 	}
 	return waits, nil

@@ -26,7 +26,7 @@ func sampleFrame(l *locale, title, path string) frame {
 		return navItem{Name: name, Label: l.say("nav." + name), Href: href, Key: key, Count: count, Urgent: urgent, On: href == path, Bar: slices.Contains(barred, name)}
 	}
 	return frame{
-		locale: l, Title: title, Path: path, Density: "comfortable", Keys: true, Live: true,
+		locale: l, Title: title, Path: path, Density: "comfortable", Keys: true, // not Live: without a server for it a page says after some seconds that it is cut off, and moves
 		User: &userView{ID: "u1", Name: "佐藤 香織"},
 		Nav: []navGroup{
 			{l.say("nav.work"), []navItem{item("queue", "q", 23, false), item("escalations", "e", 2, true), item("board", "l", 0, false), item("shift", "h", 0, false), item("outbox", "u", 1, true), item("note", "n", 0, false)}},

@@ -113,11 +113,11 @@ func dismiss(ctx context.Context, c *call, l *link, changes []settings.Change) e
 			continue
 		}
 		if err := gate.EndSessions(ctx, identity.ActorConsole, ch.ID); err != nil {
-			return fmt.Errorf("staff.%s is disabled, but may be signed in again once enabled: %w", ch.ID, err)
+			return fmt.Errorf("staff.%s is disabled, but sessions and cases of theirs stay; save their page in the desk to end it: %w", ch.ID, err)
 		}
 		n, err := askIndexer[indexer.HandBackRequest, int](ctx, l.bus, "hand-back", indexer.HandBackRequest{Staff: ch.ID})
 		if err != nil {
-			return fmt.Errorf("staff.%s is disabled, but their cases are not handed back: %w", ch.ID, err)
+			return fmt.Errorf("staff.%s is disabled, but cases of theirs stay with them; save their page in the desk to hand them back: %w", ch.ID, err)
 		}
 		if n > 0 {
 			fmt.Fprintf(c.out, "handed back %d cases of staff %s\n", n, ch.ID)
