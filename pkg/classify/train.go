@@ -33,7 +33,7 @@ type Example struct {
 // embedded rules and lists as part of what it goes by. It takes over what prior,
 // another model, knows of how English sounds; without one it learns that from
 // the examples. The same examples give the same bytes on machines of one
-// architecture. Fifty thousand examples take two to four minutes of two cores.
+// architecture. Ninety thousand examples take one to four minutes of two cores.
 //
 // What the first step says of a text it has learned says nothing of others; so
 // the second step learns from what first steps that had not seen the text say.

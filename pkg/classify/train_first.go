@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
-	"math/rand/v2"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -18,125 +16,70 @@ const (
 	folds   = 5     // see [training.judgeUnseen]
 	cost    = 120.0 // of an error, against large weights
 	passes  = 8     // over all texts
-	hasty   = 6     // passes of first steps that only judge what is unseen
+	hasty   = 4     // passes of first steps that only judge what is unseen
 	faint   = 12.0  // rows without a weight of this size, by what a feature counts, are left out: half, which verdicts don't miss
 	maxSkew = 30.0  // how much more the rarer side of an output may count
 )
 
-// point is a text or a window with which side of an output it is on.
-type point struct {
-	vector
-	right bool
-	cost  float64
-}
+// groups are outputs that are learned from the same points: those of windows, of
+// windows in which something is threatened, and of whole texts. The tones are the
+// prior's; what makes a prior learns them too.
+var groups = [...]struct{ first, end int }{{0, docOutputs}, {rungs, tones}, {intents, rungs}, {tones, outputs}}
 
-// points are those that output k learns from: windows for risks and rungs, whole
-// texts for the others.
-func (t *training) points(k int, take func(*lesson) bool) (all []point) {
-	group, first := 0, intents
-	switch {
-	case k >= tones:
-		group, first = 1, tones
-	case k >= wishes && k < rungs:
-		group, first = 2, wishes
-	case k >= tempers && k < wishes:
-		group, first = 1, tempers
-	}
+// regression is what the group of outputs from first to end is learned from.
+func (t *training) regression(first, end int, take func(*lesson) bool) *regression {
+	r := &regression{outputs: end - first, rows: len(t.hashes)}
 	for i := range t.lessons {
 		l := &t.lessons[i]
 		if !take(l) {
 			continue
 		}
-		switch {
-		case k < docOutputs:
-			// Of a long text, in which nearly all windows say nothing, each counts less.
-			share := l.weight / math.Sqrt(float64(len(l.windows)))
+		// Of a long text, in which nearly all windows say nothing, each counts less.
+		share := l.weight / math.Sqrt(float64(len(l.windows)))
+		switch first {
+		case 0:
 			for i := range l.windows {
-				switch w := &l.windows[i]; w.right[k] {
-				case 1:
-					all = append(all, point{w.vector, true, l.weight})
-				case 0:
-					all = append(all, point{w.vector, false, share})
-				}
+				w := &l.windows[i]
+				p := point{vector: w.vector, cost: [2]float64{share, l.weight}}
+				copy(p.side[:], w.right[:])
+				r.points = append(r.points, p)
 			}
-		case k >= rungs && k < tones:
+		case rungs:
 			for i := range l.windows {
 				if w := &l.windows[i]; w.rung >= 0 {
-					all = append(all, point{w.vector, w.rung == k-rungs, l.weight})
+					p := point{vector: w.vector, cost: [2]float64{l.weight, l.weight}}
+					p.side[w.rung] = 1
+					r.points = append(r.points, p)
 				}
 			}
-		case l.class[group] >= 0:
-			all = append(all, point{l.whole, l.class[group] == k-first, l.weight})
+		case intents:
+			p := point{vector: l.whole, cost: [2]float64{l.weight, l.weight}}
+			p.classes(0, tempers-first, l.class[0])
+			p.classes(tempers-first, wishes-first, l.class[1])
+			p.classes(wishes-first, rungs-first, l.class[2])
+			r.points = append(r.points, p)
+		case tones:
+			p := point{vector: l.whole, cost: [2]float64{l.weight, l.weight}}
+			p.classes(0, outputs-first, l.class[1])
+			r.points = append(r.points, p)
 		}
 	}
-	return all
+	r.balance()
+	return r
 }
 
-// balance makes both sides of an output count alike, within bounds.
-func balance(all []point) {
-	var sides [2]float64
-	side := func(right bool) int {
-		if right {
-			return 1
-		}
-		return 0
-	}
-	for i := range all {
-		sides[side(all[i].right)] += all[i].cost
-	}
-	total := sides[0] + sides[1]
-	for i := range all {
-		all[i].cost *= cost * min(total/(2*sides[side(all[i].right)]), maxSkew)
-	}
-}
-
-// tellings are, by row, how well a feature alone tells the sides of balanced
-// points apart: by how much more of it is on one side than on the other, as in
-// Wang and Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic
-// Classification" (2012).
-func tellings(all []point, rows int) []float64 {
-	const (
-		none   = 0.1 // is added to both sides, so that rare features tell little
-		most   = 4.0 // logarithm of how much more
-		factor = 0.7
-	)
-	right, wrong := make([]float64, rows), make([]float64, rows)
-	var sumRight, sumWrong float64
-	for i := range all {
-		p := &all[i]
-		side, sum := wrong, &sumWrong
-		if p.right {
-			side, sum = right, &sumRight
-		}
-		for k, r := range p.rows {
-			x := float64(p.values[k]) * p.cost / cost
-			side[r] += x
-			*sum += x
+// classes says which of the outputs from first to end, of which at most one is
+// right, is.
+func (p *point) classes(first, end, class int) {
+	for k := first; k < end; k++ {
+		p.side[k] = 0
+		if class < 0 {
+			p.side[k] = unknown
 		}
 	}
-	scale := make([]float64, rows)
-	if sumRight == 0 || sumWrong == 0 {
-		return scale
+	if class >= 0 {
+		p.side[first+class] = 1
 	}
-	for r := range scale {
-		more := math.Log((right[r] + none) / (wrong[r] + none) * sumWrong / sumRight)
-		scale[r] = factor * min(math.Abs(more), most)
-	}
-	return scale
-}
-
-// scaled is all with the values of each row times its scale.
-func scaled(all []point, scale []float64) []point {
-	out := slices.Clone(all)
-	for i := range out {
-		p := &out[i]
-		values := make([]float32, len(p.values))
-		for k, r := range p.rows {
-			values[k] = p.values[k] * float32(scale[r])
-		}
-		p.values = values
-	}
-	return out
 }
 
 // learn teaches a first step those lessons that take holds for, and returns it
@@ -147,26 +90,29 @@ func (t *training) learn(passes int, take func(*lesson) bool) (*modelHeader, []b
 	m := &modelHeader{}
 	var w [outputs][]float64
 	var wg sync.WaitGroup
-	free := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for k := range outputs {
-		if k >= tones && t.prior != nil {
-			w[k] = t.toneOf(k)
-			m.Bias[k] = t.prior.Bias[k]
+	for _, g := range groups {
+		if g.first == tones && t.prior != nil {
+			for k := g.first; k < g.end; k++ {
+				w[k] = t.toneOf(k)
+				m.Bias[k] = t.prior.Bias[k]
+			}
 			continue
 		}
-		free <- struct{}{}
 		wg.Go(func() {
-			all := t.points(k, take)
-			balance(all)
-			even, bias := regress(all, len(t.hashes), passes)
-			telling := tellings(all, len(t.hashes))
-			uneven, unevenBias := regress(scaled(all, telling), len(t.hashes), passes)
-			w[k] = even
-			m.Bias[k] = float32((bias + unevenBias) / 2)
-			for i := range even {
-				even[i] = (even[i] + uneven[i]*telling[i]) / 2 * t.counts[i]
+			r := t.regression(g.first, g.end, take)
+			var even, uneven []weightRow
+			var bias, unevenBias [wide]float64
+			var both sync.WaitGroup
+			both.Go(func() { even, bias = r.weights(nil, passes) })
+			both.Go(func() { uneven, unevenBias = r.weights(r.tellings(), passes) })
+			both.Wait()
+			for k := range r.outputs {
+				m.Bias[g.first+k] = float32((bias[k] + unevenBias[k]) / 2)
+				w[g.first+k] = make([]float64, len(t.hashes))
+				for i, count := range t.counts {
+					w[g.first+k][i] = float64(even[i][k]+uneven[i][k]) / 2 * count
+				}
 			}
-			<-free
 		})
 	}
 	wg.Wait()
@@ -182,77 +128,6 @@ func (t *training) toneOf(k int) []float64 {
 		}
 	}
 	return w
-}
-
-// regress returns the weights, by row, and the bias of a logistic regression of
-// all points, with half the square of the weights as the price of large ones.
-// It is the dual coordinate descent of Yu, Huang and Lin, "Dual coordinate
-// descent methods for logistic regression and maximum entropy models" (2011).
-func regress(all []point, rows, passes int) (w []float64, bias float64) {
-	w = make([]float64, rows)
-	alpha := make([][2]float64, len(all))
-	move := func(p *point, by float64) {
-		for i, r := range p.rows {
-			w[r] += by * float64(p.values[i])
-		}
-		bias += by
-	}
-	sign := func(p *point) float64 {
-		if p.right {
-			return 1
-		}
-		return -1
-	}
-	order := make([]int32, len(all))
-	squares := make([]float64, len(all))
-	for i := range all {
-		p := &all[i]
-		order[i] = int32(i)
-		first := min(1e-3*p.cost, 1e-8)
-		alpha[i] = [2]float64{first, p.cost - first}
-		squares[i] = 1 // of the bias
-		for _, x := range p.values {
-			squares[i] += float64(x) * float64(x)
-		}
-		move(p, first*sign(p))
-	}
-	rng := rand.New(rand.NewPCG(1, 2))
-	for range passes {
-		rng.Shuffle(len(order), func(i, k int) { order[i], order[k] = order[k], order[i] })
-		for _, i := range order {
-			p, a, y := &all[i], squares[i], sign(&all[i])
-			b := bias
-			for k, r := range p.rows {
-				b += w[r] * float64(p.values[k])
-			}
-			b *= y
-			one, s := 0, 1.0
-			if 0.5*a*(alpha[i][1]-alpha[i][0])+b < 0 {
-				one, s = 1, -1
-			}
-			old := alpha[i][one]
-			z := old
-			if p.cost-z < 0.5*p.cost {
-				z *= 0.1
-			}
-			g := a*(z-old) + s*b + math.Log(z/(p.cost-z))
-			moved := false
-			for n := 0; n < 20 && math.Abs(g) > 1e-3; n++ {
-				moved = true
-				if next := z - g/(a+p.cost/(p.cost-z)/z); next <= 0 {
-					z *= 0.1
-				} else {
-					z = next
-				}
-				g = a*(z-old) + s*b + math.Log(z/(p.cost-z))
-			}
-			if moved {
-				alpha[i][one], alpha[i][1-one] = z, p.cost-z
-				move(p, s*(z-old)*y)
-			}
-		}
-	}
-	return w, bias
 }
 
 // rows are the weights in steps of m's scale, which it sets, of the rows that

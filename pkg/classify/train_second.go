@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 
 	"github.com/earshot/earshot/pkg/mention"
 )
@@ -22,15 +23,19 @@ var evened = [3]float64{0, 0.8, 0.6}
 // decide learns the second step of each language from those lessons that take
 // holds for.
 func (t *training) decide(take func(*lesson) bool) (all [len(languages)]judgement) {
+	var wg sync.WaitGroup
 	for i := range languages {
-		var lessons []*lesson
-		for k := range t.lessons {
-			if l := &t.lessons[k]; l.lang == i && take(l) {
-				lessons = append(lessons, l)
+		wg.Go(func() {
+			var lessons []*lesson
+			for k := range t.lessons {
+				if l := &t.lessons[k]; l.lang == i && take(l) {
+					lessons = append(lessons, l)
+				}
 			}
-		}
-		all[i] = decide(lessons)
+			all[i] = decide(lessons)
+		})
 	}
+	wg.Wait()
 	all[slices.Index(languages[:], english)].hearAtLarge()
 	return all
 }
