@@ -105,6 +105,7 @@ func TestLabelsAreConsistent(t *testing.T) {
 // TestNoTextIsWrittenTwice looks for texts that share most of their letters:
 // within a part they teach nothing, between the parts they tell lies.
 func TestNoTextIsWrittenTwice(t *testing.T) {
+	dear(t)
 	t.Parallel()
 	for _, lang := range languages {
 		all := slices.Concat(corpusOf(t, TrainPart, lang), corpusOf(t, TestPart, lang))

@@ -103,6 +103,7 @@ func TestSmallEditsMostlyKeepTheStory(t *testing.T) {
 // one may share the run of letters that represents it. It is pairs that count: of
 // twice as many texts four times as many do.
 func TestDifferentTextsOfTheCorpusAreDifferentStories(t *testing.T) {
+	dear(t)
 	t.Parallel()
 	seen := map[string]string{}
 	texts, folded := 0, 0

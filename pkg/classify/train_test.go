@@ -11,8 +11,16 @@ import (
 
 var update = flag.Bool("update", false, "train the embedded model anew and write it")
 
-// raced tells that the race detector is on, which makes training dear.
+// raced tells that the race detector is on.
 var raced bool
+
+// dear marks a test that the race detector makes take minutes, and that starts
+// no goroutine or whose like a smaller test starts: make verify runs it without.
+func dear(t *testing.T) {
+	if raced {
+		t.Skip("runs without the race detector only")
+	}
+}
 
 func examples(tb testing.TB) []Example {
 	tb.Helper()
@@ -41,9 +49,7 @@ func trained(tb testing.TB, all []Example) []byte {
 //
 //	go test -run EmbeddedModel ./pkg/classify -update
 func TestEmbeddedModelIsWhatTheCorpusTeaches(t *testing.T) {
-	if raced {
-		t.Skip("takes many minutes with the race detector; make verify runs it without")
-	}
+	dear(t)
 	model := trained(t, examples(t))
 	if *update {
 		if err := os.WriteFile("model.bin", model, 0o644); err != nil {

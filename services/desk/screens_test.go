@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -82,8 +83,27 @@ func sampleServer(t *testing.T) *httptest.Server {
 	return server
 }
 
-// browser starts a headless Chromium; the test fails for every error that a
-// page logs.
+// chromium starts the one headless Chromium that all tests share: a start takes
+// longer than most of them do. It lives until closeChromium.
+var chromium = sync.OnceValues(func() (context.Context, error) {
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("font-render-hinting", "none"))
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+	ctx, leave := chromedp.NewContext(ctx)
+	closeChromium = func() { leave(); stop() }
+	return ctx, chromedp.Do(ctx)
+})
+
+var closeChromium = func() {}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	closeChromium()
+	os.Exit(code)
+}
+
+// browser opens a window that shares no cookies and nothing stored with those of
+// other tests; the test fails for every error that a page logs.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	if testing.Short() {
@@ -95,20 +115,20 @@ func browser(t *testing.T) context.Context {
 	}) {
 		absent(t, "no Chromium on this machine")
 	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("font-render-hinting", "none"))
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
-	t.Cleanup(cancel)
-	return tab(t, ctx)
+	ctx, err := chromium()
+	if err != nil {
+		t.Fatalf("start Chromium: %v", err)
+	}
+	return tab(t, ctx, chromedp.WithNewBrowserContext())
 }
 
 // tab opens a tab of its own in a browser.
-func tab(t *testing.T, ctx context.Context) context.Context {
+func tab(t *testing.T, ctx context.Context, as ...chromedp.ContextOption) context.Context {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(ctx)
+	ctx, cancel := chromedp.NewContext(ctx, as...)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start Chromium: %v", err)
+		t.Fatalf("open a tab: %v", err)
 	}
 	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
 		t.Fatal(err)
