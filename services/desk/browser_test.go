@@ -446,6 +446,66 @@ func TestWhatIsChosenStaysWhenOthersChangeTheCase(t *testing.T) {
 	is("a question is open", `#composer.ask [name="`+name+`"]`, value)
 }
 
+// TestLeavingThePageWarnsOfWhatGoesWithIt: of what is typed or chosen in a composer and
+// stored nowhere, and of nothing else.
+func TestLeavingThePageWarnsOfWhatGoesWithIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, indexer.Service)
+	b.template()
+	m := b.question("1", "Does the Kumo dock fit the older stand?")
+	v := b.as("aya", everywhere, identity.Agent)
+	path := "/cases/" + string(m.ID)
+	v.want(v.post(path+"/claim"), 303)
+	w := b.window(t, v)
+	w.run(chromedp.Navigate(b.server.URL + path))
+	w.until(`!!document.querySelector("#c-template")`)
+	leaving := func(when string, warns bool) {
+		t.Helper()
+		if got := w.eval(`!dispatchEvent(new Event("beforeunload", { cancelable: true }))`); got != warns {
+			t.Errorf("%s: leaving warns: %v, want %v", when, got, warns)
+		}
+	}
+	set := func(what, value string) {
+		w.eval(fmt.Sprintf(`{ const el = document.querySelector(%q); el.value = %q; for (const type of ["input", "change"]) el.dispatchEvent(new Event(type, { bubbles: true })); }; 1`, what, value))
+	}
+	press := func(what string) { w.eval(fmt.Sprintf(`document.querySelector(%q).click()`, what)) }
+	leaving("a case is read", false)
+	press(`#case [data-key="n"]`)
+	w.until(`!!document.querySelector("#note-text")`)
+	leaving("a note is opened", false)
+	press(`#case [data-key="r"]`)
+	w.until(`!!document.querySelector("#c-template")`)
+
+	usual := fmt.Sprint(w.eval(`document.querySelector("#c-kind").value`))
+	set("#c-kind", "final")
+	leaving("a kind is just chosen", true)
+	w.until(`document.querySelector('#c-kind option[value="final"]').defaultSelected`)
+	leaving("a kind is chosen", true)
+	set("#c-kind", usual)
+	w.until(`!document.querySelector("#composer[data-loses]")`)
+	leaving("the kind is as it was", false)
+
+	set("#c-template", fmt.Sprint(w.eval(`document.querySelector("#c-template option[value]:not([value=''])").value`)))
+	w.until(`document.querySelector("#c-text").value !== ""`)
+	leaving("a template is chosen", true)
+	press(`#composer [formaction$="/draft"]`)
+	w.until(`!document.querySelector("#composer[data-unsaved]")`)
+	leaving("the draft is saved", false)
+	set(".slots input", "the older stand")
+	w.until(`document.querySelector("#c-text").value.includes("the older stand")`)
+	leaving("a place of the template is filled in", true)
+	set("#c-text", "It fits the older stand.")
+	leaving("a text is typed", true)
+	w.until(`document.querySelector("#c-text").defaultValue === "It fits the older stand."`)
+	leaving("the text is stored by itself", false)
+
+	press(`#case [data-key="e"]`)
+	w.until(`!!document.querySelector("#composer.ask select")`)
+	leaving("a question is opened", false)
+	set("#composer.ask select", fmt.Sprint(w.eval(`[...document.querySelector("#composer.ask select").options].find((o) => !o.selected).value`)))
+	leaving("something is chosen in it", true)
+}
+
 // TestThePickerOpensInSight on a phone, above the bar of pages, whose list it shows.
 func TestThePickerOpensInSight(t *testing.T) {
 	t.Parallel()

@@ -256,6 +256,7 @@ type composerView struct {
 	Action    string // of the case, without the verb
 	Revision  uint64
 	Unsaved   bool   // it shows what somebody chose, typed or opened, not what is stored
+	Loses     bool   // it shows what somebody chose or typed, which goes with the page
 	Mode      string // reply or note
 	Templates []templateOption
 	Chosen    *templateOption

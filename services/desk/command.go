@@ -191,7 +191,7 @@ func (c *call) moment(text string) (time.Time, error) {
 func (c *call) saveDraft() error {
 	s, r, err := c.store()
 	if c.part() == "autosave" {
-		return c.autosaved(&s, err)
+		return c.autosaved(&s, r, err)
 	}
 	if err != nil {
 		return c.refused(err, caseOptions{mode: "reply", composer: r})
@@ -201,7 +201,7 @@ func (c *call) saveDraft() error {
 
 // autosaved answers the script that stores what is typed by itself: with the
 // version it has now, or why it could not be stored.
-func (c *call) autosaved(s *casework.State, err error) error {
+func (c *call) autosaved(s *casework.State, r *reply, err error) error {
 	v := &savedView{}
 	if refused, ok := errors.AsType[*casework.Refused](err); ok {
 		v.Text = c.refusal(refused)
@@ -212,6 +212,7 @@ func (c *call) autosaved(s *casework.State, err error) error {
 	}
 	if d := s.Draft; d != nil {
 		v.Version, v.Revision, v.Text = d.Version, s.Last, c.l.say("composer.draft", c.who(d.Author), c.l.at(d.At).Ago())
+		v.Loses = c.loses(s, r)
 	}
 	return c.show(http.StatusOK, "case", "autosaved", v)
 }
@@ -221,6 +222,7 @@ type savedView struct {
 	Version  int
 	Revision uint64 // of the case with it
 	Text     string
+	Loses    bool // what a draft doesn't keep, such as the promise
 }
 
 // store writes the composer's content as the case's draft, unless the draft is

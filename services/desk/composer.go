@@ -47,6 +47,24 @@ func (c *call) stored(s *casework.State) *reply {
 	return r
 }
 
+// loses tells that r, which somebody chose or typed for s, is neither stored nor
+// what comes by itself: it goes with the page that shows it.
+func (c *call) loses(s *casework.State, r *reply) bool {
+	was := c.stored(s)
+	mine, theirs := c.facing(s, r), c.facing(s, was)
+	if s.Draft == nil {
+		c.shipped(theirs, was)
+	}
+	if s.Promise != nil {
+		was.every = int(s.Promise.Every / day)
+	}
+	chosen, _, _ := c.account(mine, r.account)
+	usual, _, _ := c.account(theirs, was.account)
+	return chosen != usual || r.to != was.to || r.template != was.template || r.kind != was.kind || r.text != was.text ||
+		r.kind == casework.Interim && (cmp.Or(r.promise, c.usualPromise()) != c.usualPromise() || r.every != was.every) ||
+		!slices.EqualFunc(c.slots(mine, r), c.slots(theirs, was), func(a, b field) bool { return a.Value == b.Value })
+}
+
 // usualKind is the kind of reply that comes next.
 func (c *call) usualKind(s *casework.State) casework.ReplyKind {
 	if len(s.Replies) > 0 {
@@ -195,6 +213,7 @@ func (c *call) composer(s *casework.State, o caseOptions) *composerView {
 			c.shipped(s, r)
 		}
 	}
+	v.Loses = (o.composer != nil || o.template != "" && c.part() != "") && c.loses(own, r)
 	c.answerable(s, r, v)
 	v.Posts = c.postsField(own, r)
 	v.Version, v.Text, v.Rendered = r.version, r.text, r.rendered

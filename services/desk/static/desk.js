@@ -225,10 +225,13 @@
       if (got.ok && "next" in form.dataset && row) {
         swapOnly(got.html, ["flash"]);
         row.classList.add("gone");
+        form.dataset.sent = "";
         next();
       } else {
         const was = $("#composer");
         swap(got.html, form.closest(parts.join()) ?? form);
+        const asked = $("#composer:is(.ask, .labels) form");
+        if (asked !== form && asked?.action === form.action) asked.parentElement.dataset.loses = "";
         if (button?.classList.contains("pick-one")) ($$("#c-form .slots input").find((el) => !el.value) ?? $("#c-text"))?.focus();
         if ($("#composer") !== was) $("#composer[data-focus]")?.querySelector("[autofocus], input:not([type=hidden]), textarea, select")?.focus();
       }
@@ -245,6 +248,11 @@
   // Text that isn't saved survives a reload.
   const keepKey = (el) => "earshot:" + ($("#case")?.dataset.id ?? "") + ":" + el.dataset.keep;
   function dirty(from) { return $$("[data-keep]", from).some((el) => el.value !== el.defaultValue); }
+  // What is chosen goes with the page: fields that differ from how they came, and what
+  // the server says, or a refusal, that they came with.
+  const altered = (el) => el.options ? el.selectedIndex !== Math.max([...el.options].findIndex((o) => o.defaultSelected), 0)
+    : el.type === "checkbox" || el.type === "radio" ? el.checked !== el.defaultChecked : el.type === "file" ? !!el.files.length : el.value !== el.defaultValue;
+  const loses = () => dirty() || !!$("#composer[data-loses]") || $$("#composer form:not([data-sent], [data-picking]) :is(input, select, textarea)").some(altered);
   function forget(form) { for (const el of $$("[data-keep]", form)) { sessionStorage.removeItem(keepKey(el)); el.defaultValue = el.value; } }
 
   // A reply is stored while it is written, so that a crash or a colleague who takes
@@ -266,6 +274,7 @@
       form.elements.version.value = saved.dataset.version;
       $("#case").dataset.revision = saved.dataset.revision;
       text.defaultValue = sent;
+      form.closest("#composer").toggleAttribute("data-loses", "loses" in saved.dataset);
       if (text.value === sent) sessionStorage.removeItem(keepKey(text)); else autosave(form);
     } catch (err) { unsaved(); }
   });
@@ -460,7 +469,7 @@
     try { const got = await load(location.href, "filters"); if (got) swap(got.html); } catch (err) { failed(err); }
   }, true);
   addEventListener("popstate", () => { if (place() !== shownPlace) location.reload(); }); // a link within the page comes here too
-  addEventListener("beforeunload", (e) => { if (dirty()) e.preventDefault(); });
+  addEventListener("beforeunload", (e) => { if (loses()) e.preventDefault(); });
 
   // Keys. None acts while an input method composes or in a text field.
   const keysOn = "keys" in document.body.dataset;
