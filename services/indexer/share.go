@@ -283,7 +283,9 @@ func (x *indexer) tellDue(ctx context.Context, s *casework.State, after uint64) 
 		to := []string{s.Owner()}
 		switch {
 		case e.Kind == casework.DeadlineNear:
-			what = "deadline"
+			if what = "deadline"; !e.At.Before(s.DueAt()) { // nobody had the case before
+				what = "deadline_over"
+			}
 		case e.Kind == casework.PromiseDue && e.Level == "half":
 			what = "promise_half"
 		case e.Kind == casework.PromiseDue && e.Level == "near":

@@ -123,6 +123,28 @@ func TestHarshOnesAreSpread(t *testing.T) {
 	}
 }
 
+// TestADeadlineThatIsOverIsNotNear: who takes a case late is told so.
+func TestADeadlineThatIsOverIsNotNear(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.run()
+	told := make(chan casework.Notice, 4)
+	b.put(bus.Hear(t.Context(), b.bus, "told", func(_ string, x casework.Notice) { told <- x }))
+	id := b.post(1, "mika", mention.Live)
+	b.clock.Pass(5 * day)
+	b.do(id, casework.Claim{})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	select {
+	case x := <-told:
+		if x.Case != id || x.What != "deadline_over" {
+			t.Errorf("told %+v", x)
+		}
+	case <-ctx.Done():
+		t.Error("nobody was told")
+	}
+}
+
 func TestANewPostWakesWhatSleepsUntilThen(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
