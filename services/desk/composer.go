@@ -322,6 +322,9 @@ func (c *call) slots(s *casework.State, r *reply) []field {
 		f := field{Name: "slot." + slot.Name, Label: cmp.Or(slot.Label, slot.Name), Value: cmp.Or(values[slot.Name], slot.Default), Required: slot.Required}
 		if slot.Type == "choice" && len(slot.Choices) > 0 {
 			f.Type = "select"
+			if f.Value == "" { // else the first is said that nobody chose
+				f.Options = []option{{Label: c.l.say("composer.slot"), On: true}}
+			}
 			for _, choice := range slot.Choices {
 				f.Options = append(f.Options, option{Value: choice, Label: choice, On: choice == f.Value})
 			}

@@ -101,6 +101,23 @@ func TestAPostOfXIsShownAsXAsks(t *testing.T) {
 	v.want(v.get(path), 200, `<mark class="why`)
 }
 
+// TestNothingIsChosenThatNobodyChose: a place with choices says nothing until one is made.
+func TestNothingIsChosenThatNobodyChose(t *testing.T) {
+	b := newBench(t)
+	b.put(settings.Templates.Put(t.Context(), b.Settings, "cli", "stop", 0, casework.Template{
+		ID: "stop", Name: "Stop", Lang: "en",
+		Versions: []casework.TemplateVersion{{N: 1, Status: casework.TemplateApproved, Apology: casework.LimitedApology, Body: "{{stop}}.",
+			Slots: []casework.Slot{{Name: "stop", Type: "choice", Choices: []string{"Please unplug it", "Please eat no more of it"}, Required: true}}}},
+	}))
+	m := b.question("1", "The dock smells of burning. What now?")
+	v := b.as("aya", everywhere, identity.Agent)
+	path := "/cases/" + string(m.ID)
+	v.want(v.post(path+"/claim"), 303)
+	v.want(v.get(path+"/pick"), 200, "Apology: limited")
+	v.want(v.post(path+"/fill", "template", "stop", "kind", "first"), 200, `<option value="" selected>Choose one</option>`, ">{{stop}}.<")
+	v.want(v.post(path+"/fill", "template", "stop", "was", "stop", "kind", "first", "slot.stop", "Please unplug it"), 200, "!Choose one", ">Please unplug it.<")
+}
+
 func TestAnAgentAnswersFromATemplate(t *testing.T) {
 	b := newBench(t)
 	b.template()
