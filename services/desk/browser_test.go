@@ -506,6 +506,33 @@ func TestLeavingThePageWarnsOfWhatGoesWithIt(t *testing.T) {
 	leaving("something is chosen in it", true)
 }
 
+// TestPlacesAreFilledInOneAfterAnother: what is typed in the next place, also by an
+// input method, stays while the one before goes into the text.
+func TestPlacesAreFilledInOneAfterAnother(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.put(settings.Templates.Put(t.Context(), b.Settings, "cli", "two", 0, casework.Template{
+		ID: "two", Name: "Two", Lang: "en",
+		Versions: []casework.TemplateVersion{{N: 1, Status: casework.TemplateApproved, Apology: casework.NoApology, Body: "The {{one}} and the {{other}}.", Slots: []casework.Slot{{Name: "one"}, {Name: "other"}}}},
+	}))
+	m := b.question("1", "Does the Kumo dock fit the older stand?")
+	v := b.as("aya", everywhere, identity.Agent)
+	v.want(v.post("/cases/"+string(m.ID)+"/claim"), 303)
+	w := b.window(t, v)
+	w.run(chromedp.Navigate(b.server.URL + "/cases/" + string(m.ID)))
+	w.until(`!!document.querySelector("#c-template")`)
+	w.eval(`{ const el = document.querySelector("#c-template"); el.value = "two"; el.dispatchEvent(new Event("change", { bubbles: true })); }; 1`)
+	w.until(`document.querySelectorAll(".slots input").length === 2`)
+	w.eval(`{ const [one, other] = document.querySelectorAll(".slots input"); one.value = "dock"; one.dispatchEvent(new Event("change", { bubbles: true }));
+		other.focus(); other.dispatchEvent(new Event("compositionstart", { bubbles: true })); other.value = "す"; window.was = other; }; 1`)
+	time.Sleep(time.Second)
+	if !w.eval(`was.isConnected && was.value === "す"`).(bool) {
+		t.Error("what is being composed is gone")
+	}
+	w.eval(`was.value = "stand"; was.dispatchEvent(new Event("compositionend", { bubbles: true })); 1`)
+	w.until(`document.querySelector("#c-text").value === "The dock and the stand."`)
+}
+
 // TestThePickerOpensInSight on a phone, above the bar of pages, whose list it shows.
 func TestThePickerOpensInSight(t *testing.T) {
 	t.Parallel()

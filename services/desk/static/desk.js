@@ -285,6 +285,24 @@
     } catch (err) { /* the preview is a help; the server checks again on sending */ }
   });
 
+  // The last choice decides, and what was typed in another field meanwhile stays.
+  let filling, composing = false;
+  for (const type of ["compositionstart", "compositionend"]) document.addEventListener(type, () => { composing = type === "compositionstart"; });
+  async function fill(form) {
+    if (!form.isConnected) return;
+    filling?.abort();
+    filling = new AbortController();
+    const body = new URLSearchParams(new FormData(form));
+    try {
+      const got = await load(form.closest("#composer").dataset.fill, "composer", { method: "POST", body, signal: filling.signal });
+      if (!got || !form.isConnected) return;
+      if (composing || String(new URLSearchParams(new FormData(form))) !== String(body)) { setTimeout(fill, 200, form); return; }
+      sessionStorage.removeItem(keepKey({ dataset: { keep: "reply" } }));
+      swap(got.html);
+      $("#composer details")?.setAttribute("open", "");
+    } catch (err) { failed(err); }
+  }
+
   async function preview(form, button) {
     button.setAttribute("aria-busy", "true");
     try {
@@ -381,14 +399,11 @@
     else if (e.target.id === "pick-q") pickMore(form);
     else if (form?.dataset.composer) check(form);
   });
-  document.addEventListener("change", async (e) => {
+  document.addEventListener("change", (e) => {
     const el = e.target;
     if ("auto" in el.dataset) search(el.form);
     if ("refill" in el.dataset || el.name?.startsWith("slot.") || ["promise", "account", "to"].includes(el.name)) {
-      try {
-        const got = await load($("#composer").dataset.fill, "composer", { method: "POST", body: new URLSearchParams(new FormData(el.form)) });
-        if (got) { sessionStorage.removeItem(keepKey({ dataset: { keep: "reply" } })); swap(got.html); $("#composer details")?.setAttribute("open", ""); }
-      } catch (err) { failed(err); }
+      fill(el.form);
     }
   });
 
