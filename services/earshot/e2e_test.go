@@ -583,7 +583,7 @@ func (b *tab) answer(template string) {
 	b.eval(fmt.Sprintf(`(() => { const s = document.querySelector("#c-template"); s.value = %q; s.dispatchEvent(new Event("change", {bubbles: true})); return "" })()`, template))
 	b.until("the template's text", func() bool { return b.eval(`(document.querySelector("#c-text") || {value: ""}).value`) != "" })
 	b.eval(`(() => { for (const e of document.querySelectorAll(".slots input, .slots select, .slots textarea")) {
-		if (!e.value) { e.value = e.type === "date" ? "2030-01-31" : "確認中の件"; e.dispatchEvent(new Event("input", {bubbles: true})); e.dispatchEvent(new Event("change", {bubbles: true})); } } return "" })()`)
+		if (!e.value) { e.value = e.options ? e.options[e.options.length - 1].value : e.type === "date" ? "2030-01-31" : "確認中の件"; e.dispatchEvent(new Event("input", {bubbles: true})); e.dispatchEvent(new Event("change", {bubbles: true})); } } return "" })()`)
 	b.until("all slots filled", func() bool { return !strings.Contains(b.eval(`document.querySelector("#c-text").value`), "{{") })
 	b.click(`[data-composer] button[data-send]`)
 	// What needs a second person waits for it now; the rest asks once more.
