@@ -262,6 +262,12 @@ func Judge(resp *http.Response, err error) error {
 		return nil
 	}
 	e := &Error{Method: http.MethodGet, err: err, Reached: resp != nil}
+	if resp != nil { // a success, of which the library can make nothing
+		e.Status, e.err = resp.StatusCode, Unreadable.Of(err)
+		if resp.Request != nil {
+			e.Method, e.URL = resp.Request.Method, Redact(resp.Request.URL)
+		}
+	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		e.Method, e.err = strings.ToUpper(u.Op), u.Err
 		if address, err := url.Parse(u.URL); err == nil {

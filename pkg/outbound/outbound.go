@@ -124,6 +124,11 @@ type Response struct {
 	Moved string
 }
 
+// Unreadable is err, which says why r is not what it should be, with whence it came.
+func (r *Response) Unreadable(err error) error {
+	return Unreadable.At(r.URL.Host, fmt.Errorf("%s: %w", Redact(r.URL), err))
+}
+
 // Do sends req and reads the whole answer. Every failure, also a status other
 // than 2xx and 304, is an [*Error]; only an error of ctx itself is returned
 // wrapped as it is. Redirects are followed for GET and HEAD alone; whatever has

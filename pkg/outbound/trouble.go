@@ -3,6 +3,8 @@ package outbound
 import (
 	"bytes"
 	"cmp"
+	"compress/flate"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"regexp"
 	"strings"
@@ -53,15 +56,20 @@ var Reasons = []Reason{
 }
 
 // Of is err, which must not be nil, with r as its reason for [Explain].
-func (r Reason) Of(err error) error { return reasoned{err, r} }
+func (r Reason) Of(err error) error { return reasoned{err, Trouble{Reason: r}} }
+
+// At is like Of, of trouble with host.
+func (r Reason) At(host string, err error) error {
+	return reasoned{err, Trouble{Reason: r, Host: host}}
+}
 
 type reasoned struct {
 	error
-	reason Reason
+	trouble Trouble
 }
 
 func (e reasoned) Unwrap() error    { return e.error }
-func (e reasoned) Trouble() Trouble { return Trouble{Reason: e.reason} }
+func (e reasoned) Trouble() Trouble { return e.trouble }
 
 // Trouble is a failure at the far side as data, for people of any language. The
 // zero Trouble is none.
@@ -163,7 +171,24 @@ func reasonOf(err error, status int, pausing bool) Reason {
 	if is[net.Error](err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return Unreachable
 	}
+	if garbled(err) {
+		return Unreadable
+	}
 	return Other
+}
+
+// garbled tells of answers that are no HTTP, or not compressed as they say. Most
+// of what net/http finds wrong with one has no type.
+func garbled(err error) bool {
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || is[flate.CorruptInputError](err) || is[textproto.ProtocolError](err) {
+		return true
+	}
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.err == nil {
+		return false
+	}
+	text := e.err.Error()
+	return strings.Contains(text, "malformed HTTP") || strings.Contains(text, "malformed chunked") || strings.Contains(text, "chunk length")
 }
 
 func is[E error](err error) bool {

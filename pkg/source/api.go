@@ -106,10 +106,7 @@ func (a *api) try(ctx context.Context, method, address string, in, out any) erro
 	if out == nil {
 		return nil
 	}
-	if err := json.Unmarshal(resp.Body, out); err != nil {
-		return fmt.Errorf("%s: the answer is not what it should be: %w", outbound.Redact(resp.URL), err)
-	}
-	return nil
+	return readJSON(resp, out)
 }
 
 // because adds the platform's reason to a refusal, without the token should it

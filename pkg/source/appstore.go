@@ -160,13 +160,16 @@ type appStoreReview struct {
 
 func (a *appStore) page(ctx context.Context, cc string, page int) ([]appStoreReview, error) {
 	var answer struct {
-		Feed struct {
+		Feed *struct {
 			Entry json.RawMessage `json:"entry"`
 		} `json:"feed"`
 	}
 	address := fmt.Sprintf("%s/%s/rss/customerreviews/page=%d/id=%s/sortby=mostrecent/json", a.cfg.Server, cc, page, a.cfg.App)
 	if err := getJSON(ctx, a.deps.HTTP, address, nil, &answer); err != nil {
 		return nil, err
+	}
+	if answer.Feed == nil {
+		return nil, without("feed")
 	}
 	raw := bytes.TrimSpace(answer.Feed.Entry)
 	if len(raw) == 0 {

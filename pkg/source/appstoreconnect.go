@@ -134,6 +134,9 @@ func (s *appStoreConnect) page(ctx context.Context, token string) (posts []menti
 	if err := s.get(ctx, address, &answer); err != nil {
 		return nil, "", err
 	}
+	if answer.Data == nil {
+		return nil, "", without("data")
+	}
 	if next, err = s.ours(answer.Links.Next); err != nil {
 		return nil, "", err
 	}

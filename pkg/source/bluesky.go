@@ -166,7 +166,7 @@ func (b *bluesky) Fetch(ctx context.Context, cursor string) iter.Seq2[Item, erro
 		b.mu.Lock()
 		b.next++
 		b.mu.Unlock()
-		yield(Item{}, fmt.Errorf("bluesky: %s: %w", host(server), broken))
+		yield(Item{}, fmt.Errorf("bluesky: %s: %w", host(server), ended(host(server), broken)))
 	}
 }
 
@@ -230,7 +230,7 @@ func (b *bluesky) receive(ctx context.Context, conn *websocket.Conn) ([]byte, er
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case read.Err() != nil:
-		return nil, fmt.Errorf("no event for %s", b.cfg.Silence)
+		return nil, outbound.TimedOut.Of(fmt.Errorf("no event for %s", b.cfg.Silence))
 	}
 	return nil, err
 }

@@ -153,7 +153,7 @@ func (b *blueskyAccount) open(ctx context.Context, old blueskySession) (s bluesk
 	}
 	err = b.post(ctx, "com.atproto.server.createSession", "", map[string]string{"identifier": b.cfg.Handle, "password": password}, &s)
 	if err == nil && (s.Access == "" || !strings.HasPrefix(s.DID, "did:")) {
-		err = errors.New("the server opened a session without tokens or account")
+		err = outbound.Unreadable.At(host(b.cfg.Server), errors.New("the server opened a session without tokens or account"))
 	}
 	switch name := xrpcError(err); name {
 	case "":
@@ -233,10 +233,7 @@ func (b *blueskyAccount) do(ctx context.Context, req *http.Request, token string
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(resp.Body, out); err != nil {
-		return fmt.Errorf("%s: the answer is not what it should be: %w", outbound.Redact(req.URL), err)
-	}
-	return nil
+	return readJSON(resp, out)
 }
 
 // xrpcError is the name of the error that an XRPC server gave, or empty.
@@ -393,6 +390,9 @@ func (b *blueskyAccount) notifications(ctx context.Context, place blueskyPlace) 
 		if err := b.get(ctx, "app.bsky.notification.listNotifications", q, &page); err != nil {
 			return nil, nil, err
 		}
+		if page.Notifications == nil {
+			return nil, nil, without("notifications")
+		}
 		views := b.readable(page.Notifications)
 		for _, v := range views {
 			if slices.Contains([]string{"mention", "reply", "quote"}, v.Reason) {
@@ -461,6 +461,9 @@ func (b *blueskyAccount) find(ctx context.Context, term string, q url.Values, pa
 		}
 		if err := b.get(ctx, "app.bsky.feed.searchPosts", q, &page); err != nil {
 			return nil, err
+		}
+		if page.Posts == nil {
+			return nil, without("posts")
 		}
 		all = append(all, b.readable(page.Posts)...)
 		if page.Cursor == "" || len(page.Posts) == 0 {

@@ -31,7 +31,7 @@ var inflater = sync.OnceValues(func() (*zstd.Decoder, error) {
 })
 
 // errZstd is in the error of an event that can't be unpacked.
-var errZstd = errors.New("the compressed stream can't be read; from now on it is read uncompressed")
+var errZstd = outbound.Unreadable.Of(errors.New("the compressed stream can't be read; from now on it is read uncompressed"))
 
 // inflate unpacks an event.
 func inflate(raw []byte) ([]byte, error) {

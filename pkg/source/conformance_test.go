@@ -52,9 +52,11 @@ type platform struct {
 	dir       string
 	exchanges []exchange
 	server    *httptest.Server
+	timeout   time.Duration // of a request; 0 for that of the program
 
 	mu       sync.Mutex
 	fault    http.HandlerFunc // answers instead, if set
+	whole    bool             // fault answers requests for tokens as well
 	requests []*http.Request
 }
 
@@ -92,7 +94,14 @@ func newPlatform(t *testing.T, kind string) *platform {
 func (p *platform) set(fault http.HandlerFunc) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.fault = fault
+	p.fault, p.whole = fault, false
+}
+
+// setAll is set for requests for tokens as well.
+func (p *platform) setAll(fault http.HandlerFunc) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fault, p.whole = fault, true
 }
 
 func (p *platform) asked() []*http.Request {
@@ -104,7 +113,7 @@ func (p *platform) asked() []*http.Request {
 func (p *platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	p.mu.Lock()
-	fault := p.fault
+	fault, whole := p.fault, p.whole
 	kept := r.Clone(context.Background())
 	kept.Form, _ = url.ParseQuery(string(body))
 	p.requests = append(p.requests, kept)
@@ -113,7 +122,7 @@ func (p *platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if i < 0 {
 		i = slices.IndexFunc(p.exchanges, func(e exchange) bool { return e.Request == r.Method+" "+r.URL.Path })
 	}
-	if fault != nil && (i < 0 || !p.exchanges[i].Token) {
+	if fault != nil && (whole || i < 0 || !p.exchanges[i].Token) {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		fault(w, r)
 		return
@@ -244,7 +253,7 @@ func (s *syncBuffer) String() string {
 
 func (p *platform) open(t *testing.T, k Kind) bench {
 	t.Helper()
-	client, err := outbound.New(outbound.Options{Allow: []string{"127.0.0.1"}, MaxBody: 1 << 20, Rate: 1000, Burst: 1000})
+	client, err := outbound.New(outbound.Options{Allow: []string{"127.0.0.1"}, MaxBody: 1 << 20, Rate: 1000, Burst: 1000, Timeout: p.timeout})
 	if err != nil {
 		t.Fatal(err)
 	}

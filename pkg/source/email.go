@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -88,10 +89,12 @@ type email struct {
 	deps  Deps
 	roots *x509.CertPool
 	token func(context.Context) (string, error) // of a consent; nil with a password
+
+	connect, step time.Duration // mailConnect and mailStep
 }
 
 func openEmail(c emailConfig, d Deps) (Source, error) {
-	s := &email{cfg: c, deps: d}
+	s := &email{cfg: c, deps: d, connect: mailConnect, step: mailStep}
 	if consent := s.Consent(); consent.ClientID != "" {
 		s.token = d.token(consent)
 	}
@@ -109,12 +112,15 @@ func openEmail(c emailConfig, d Deps) (Source, error) {
 }
 
 const (
-	// mailSteps bounds everything but waiting: to connect, to ask, to get one
-	// mail.
-	mailStep = 2 * time.Minute
+	// mailConnect bounds what it takes until the folder is open, and mailStep
+	// everything after that but waiting: to ask, to get one mail.
+	mailConnect = 30 * time.Second
+	mailStep    = 2 * time.Minute
 	// maxMail is how much is read of a mail, attachments included. They are not
 	// kept; of what lies beyond, not even the names.
 	maxMail = 32 << 20
+	// maxMailTalk is how much a server may say in a step beside a mail.
+	maxMailTalk = 16 << 20
 )
 
 // Consent implements [Consenter]; with a password there is none to ask for.
@@ -182,18 +188,20 @@ var errMailClosed = outbound.Unreachable.Of(errors.New("the server has closed th
 func (s *email) follow(ctx context.Context, cur emailCursor, yield func(Item, error) bool) error {
 	box := &mailbox{email: s, news: make(chan struct{}, 1)}
 	if err := box.open(ctx, &cur); err != nil {
-		return err
+		return box.why(err)
 	}
 	defer box.client.Close()
 	defer context.AfterFunc(ctx, func() { box.client.Close() })()
 	for {
-		if err := box.read(&cur, yield); errors.Is(err, errStopped) {
+		err := box.read(&cur, yield)
+		if errors.Is(err, errStopped) {
 			return nil
-		} else if err != nil {
-			return err
 		}
-		if err := box.wait(ctx); err != nil {
-			return err
+		if err == nil {
+			err = box.wait(ctx)
+		}
+		if err != nil {
+			return box.why(err)
 		}
 	}
 }
@@ -202,17 +210,47 @@ func (s *email) follow(ctx context.Context, cur emailCursor, yield func(Item, er
 type mailbox struct {
 	*email
 	client *imapclient.Client
+	meter  *meter
 	news   chan struct{} // the server has announced something
 	since  time.Time     // day from which on to read, until there is a uid to go on from
 	last   imap.UID      // given out before the folder was opened
 }
 
+// meter breaks a connection on which more comes than is wanted: the client reads
+// lines of any length.
+type meter struct {
+	net.Conn
+	left atomic.Int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	left := m.left.Load()
+	if left <= 0 {
+		return 0, outbound.ErrTooLarge
+	}
+	n, err := m.Conn.Read(p[:min(int64(len(p)), left)])
+	m.left.Add(-int64(n))
+	return n, err
+}
+
+// why is err with the reason that staff are told.
+func (b *mailbox) why(err error) error {
+	if b.meter != nil && b.meter.left.Load() <= 0 {
+		return outbound.TooLarge.At(b.cfg.Host, fmt.Errorf("%w: %w", outbound.ErrTooLarge, err))
+	}
+	if _, ours := errors.AsType[mailError](err); ours {
+		return outbound.Explain(err, b.deps.Now()).Reason.At(b.cfg.Host, err)
+	}
+	return ended(b.cfg.Host, err)
+}
+
 // within closes the connection if do takes longer than a step may.
 func (b *mailbox) within(do func() error) error {
-	late := time.AfterFunc(mailStep, func() { b.client.Close() })
+	b.meter.left.Store(maxMail + maxMailTalk)
+	late := time.AfterFunc(b.step, func() { b.client.Close() })
 	err := do()
 	if !late.Stop() && err != nil {
-		return outbound.TimedOut.Of(fmt.Errorf("no answer within %s", mailStep))
+		return outbound.TimedOut.Of(fmt.Errorf("no answer within %s", b.step))
 	}
 	return err
 }
@@ -220,14 +258,23 @@ func (b *mailbox) within(do func() error) error {
 // open connects and selects the folder. It changes cur where the server counts
 // anew.
 func (b *mailbox) open(ctx context.Context, cur *emailCursor) error {
-	dial, cancel := context.WithTimeout(ctx, 30*time.Second)
+	dial, cancel := context.WithTimeout(ctx, b.connect)
 	defer cancel()
-	conn, err := b.deps.HTTP.DialContext(dial, "tcp", net.JoinHostPort(b.cfg.Host, strconv.Itoa(b.cfg.Port)))
+	raw, err := b.deps.HTTP.DialContext(dial, "tcp", net.JoinHostPort(b.cfg.Host, strconv.Itoa(b.cfg.Port)))
 	if err != nil {
 		return mailRefused(err)
 	}
+	conn := &meter{Conn: raw}
+	conn.left.Store(maxMailTalk)
+	b.meter = conn
 	stop := context.AfterFunc(dial, func() { conn.Close() }) // until the folder is open
 	defer stop()
+	late := func(err error) error {
+		if dial.Err() != nil && ctx.Err() == nil {
+			return outbound.TimedOut.Of(fmt.Errorf("the folder was not open within %s", b.connect))
+		}
+		return err
+	}
 	secure := &tls.Config{ServerName: b.cfg.Host, RootCAs: b.roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"imap"}}
 	opts := &imapclient.Options{TLSConfig: secure, UnilateralDataHandler: &imapclient.UnilateralDataHandler{
 		Mailbox: func(*imapclient.UnilateralDataMailbox) {
@@ -241,7 +288,7 @@ func (b *mailbox) open(ctx context.Context, cur *emailCursor) error {
 	case "starttls":
 		if b.client, err = imapclient.NewStartTLS(conn, opts); err != nil {
 			conn.Close()
-			return fmt.Errorf("STARTTLS: %w", mailRefused(err))
+			return late(fmt.Errorf("STARTTLS: %w", mailRefused(err)))
 		}
 	case "none":
 		b.client = imapclient.New(conn, opts)
@@ -250,10 +297,7 @@ func (b *mailbox) open(ctx context.Context, cur *emailCursor) error {
 	}
 	if err := b.enter(dial, cur); err != nil {
 		b.client.Close()
-		if e := dial.Err(); e != nil && ctx.Err() == nil {
-			return fmt.Errorf("no answer in time: %w", e)
-		}
-		return err
+		return late(err)
 	}
 	return nil
 }
@@ -269,8 +313,11 @@ func (b *mailbox) enter(ctx context.Context, cur *emailCursor) error {
 		return fmt.Errorf("sign in: %w", err)
 	}
 	box, err := b.client.Select(b.cfg.Folder, &imap.SelectOptions{ReadOnly: true}).Wait()
-	if err != nil {
-		return fmt.Errorf("folder %q: %w", b.cfg.Folder, mailRefused(err))
+	if err = mailRefused(err); err != nil {
+		if e, ok := errors.AsType[mailError](err); ok && e.reason == "" {
+			err = outbound.NotFound.At(b.cfg.Host, err)
+		}
+		return fmt.Errorf("folder %q: %w", b.cfg.Folder, err)
 	}
 	if box.UIDValidity != cur.validity || cur.uid == 0 {
 		b.since = b.deps.Now().Add(-b.cfg.Backfill)
@@ -368,6 +415,7 @@ func (b *mailbox) fetch(uid imap.UID, cur *emailCursor) (Item, error) {
 	var (
 		l       *letter
 		bad     error
+		over    bool // it is longer than we asked for
 		arrived time.Time
 	)
 	for data := cmd.Next(); data != nil; data = cmd.Next() {
@@ -379,12 +427,17 @@ func (b *mailbox) fetch(uid imap.UID, cur *emailCursor) (Item, error) {
 				if item.Literal == nil || l != nil {
 					continue
 				}
-				l, bad = readMail(io.LimitReader(item.Literal, maxMail))
+				wanted := &io.LimitedReader{R: item.Literal, N: maxMail}
+				l, bad = readMail(wanted)
+				io.Copy(io.Discard, wanted)
+				over = wanted.N == 0 && item.Literal.Size() > maxMail
 				io.Copy(io.Discard, item.Literal) // keep in step with the server
 			}
 		}
 	}
-	if err := cmd.Close(); err != nil {
+	// A server that sends more of a mail than we want would send it again and
+	// again: what is known of it is taken, also where the connection breaks then.
+	if err := cmd.Close(); err != nil && !over {
 		return Item{}, fmt.Errorf("mail %d: %w", uid, mailRefused(err))
 	}
 	if !arrived.IsZero() {

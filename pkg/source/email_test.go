@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -402,4 +403,208 @@ func TestMailByConsent(t *testing.T) {
 	if raw, err := base64.StdEncoding.DecodeString(encoded); err != nil || string(raw) != "user=help@acme.example\x01auth=Bearer hunter2-token\x01\x01" {
 		t.Errorf("asked %q: %q, %v", line, raw, err)
 	}
+}
+
+// badMails is an IMAP server that plays a script: say answers a command, or
+// falls silent by false.
+func badMails(t *testing.T, say func(conn net.Conn, tag, command string) bool) (port string, commands func() []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	var mu sync.Mutex
+	var asked []string
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				if !say(conn, "", "") {
+					io.Copy(io.Discard, conn)
+					return
+				}
+				for sc := bufio.NewScanner(conn); sc.Scan(); {
+					tag, command, _ := strings.Cut(sc.Text(), " ")
+					mu.Lock()
+					asked = append(asked, command)
+					mu.Unlock()
+					if !say(conn, tag, command) {
+						io.Copy(io.Discard, conn)
+						return
+					}
+				}
+			}()
+		}
+	}()
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	return port, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(asked)
+	}
+}
+
+// properly answers as a server with the mails does, validity aside.
+func properly(conn net.Conn, validity int, tag, command string, mails ...string) {
+	verb, rest, _ := strings.Cut(command, " ")
+	if verb == "UID" {
+		verb, rest, _ = strings.Cut(rest, " ")
+	}
+	switch strings.ToUpper(verb) {
+	case "":
+		fmt.Fprint(conn, "* OK [CAPABILITY IMAP4rev1] ready\r\n")
+		return
+	case "EXAMINE", "SELECT":
+		fmt.Fprintf(conn, "* %d EXISTS\r\n* OK [UIDVALIDITY %d] ok\r\n* OK [UIDNEXT %d] ok\r\n", len(mails), validity, len(mails)+1)
+	case "SEARCH":
+		fmt.Fprint(conn, "* SEARCH")
+		for i := range mails {
+			fmt.Fprintf(conn, " %d", i+1)
+		}
+		fmt.Fprint(conn, "\r\n")
+	case "FETCH":
+		var uid int
+		fmt.Sscan(rest, &uid)
+		fmt.Fprintf(conn, "* %d FETCH (UID %d INTERNALDATE \"20-Nov-2026 11:00:00 +0000\" BODY[]<0> {%d}\r\n%s)\r\n", uid, uid, len(mails[uid-1]), mails[uid-1])
+	}
+	fmt.Fprintf(conn, "%s OK done\r\n", tag)
+}
+
+func openBad(t *testing.T, port string) bench {
+	src := openMails(t, "host: 127.0.0.1\nport: "+port+"\nusername: help@acme.example\npassword: hunter2\nsecurity: none\n", guardFor(t, "127.0.0.1"))
+	src.Source.(*email).connect, src.Source.(*email).step = time.Second, 2*time.Second
+	return src
+}
+
+// TestMailServersThatBreak: the mailbox's state says what happened, and the next
+// connection goes on after the last mail that came whole.
+func TestMailServersThatBreak(t *testing.T) {
+	t.Parallel()
+	mails := []string{letterOf(1), letterOf(2), letterOf(3)}
+	is := func(command, verb string) bool { return strings.Contains(strings.ToUpper(command), verb) }
+	second := func(command string) bool { return is(command, "UID FETCH 2 ") }
+	endless := func(conn net.Conn, text string) {
+		for err := error(nil); err == nil; {
+			_, err = io.WriteString(conn, text)
+		}
+	}
+	for what, c := range map[string]struct {
+		breaks func(conn net.Conn, tag, command string) (broken, silent bool)
+		want   outbound.Reason
+		said   string
+		first  int // mails that come before it
+	}{
+		"says nothing at all": {func(_ net.Conn, _, command string) (bool, bool) { return command == "", true }, outbound.TimedOut, "within 1s", 0},
+		"hangs after LOGIN": {func(_ net.Conn, _, command string) (bool, bool) {
+			return is(command, "EXAMINE") || is(command, "SELECT"), true
+		}, outbound.TimedOut, "within 1s", 0},
+		"hangs in LOGIN":      {func(_ net.Conn, _, command string) (bool, bool) { return is(command, "LOGIN"), true }, outbound.TimedOut, "within 1s", 0},
+		"hangs in the search": {func(_ net.Conn, _, command string) (bool, bool) { return is(command, "SEARCH"), true }, outbound.TimedOut, "within 2s", 0},
+		"hangs in a mail": {func(conn net.Conn, _, command string) (bool, bool) {
+			if second(command) {
+				fmt.Fprint(conn, "* 2 FETCH (UID 2 BODY[]<0> {100}\r\nFrom: a@b.example\r\n")
+			}
+			return second(command), true
+		}, outbound.TimedOut, "within 2s", 1},
+		"drops in a mail": {func(conn net.Conn, _, command string) (bool, bool) {
+			if second(command) {
+				fmt.Fprint(conn, "* 2 FETCH (UID 2 BODY[]<0> {100}\r\nFrom: a@b.example\r\nSubject: half\r\n\r\nof a")
+			}
+			return second(command), false
+		}, outbound.Unreachable, "", 1},
+		"says goodbye": {func(conn net.Conn, _, command string) (bool, bool) {
+			if second(command) {
+				fmt.Fprint(conn, "* BYE [UNAVAILABLE] going down\r\n")
+			}
+			return second(command), false
+		}, outbound.Unreachable, "", 1},
+		"greets without end": {func(conn net.Conn, _, command string) (bool, bool) {
+			if command == "" {
+				endless(conn, "* OK "+strings.Repeat("x", 64<<10))
+			}
+			return command == "", false
+		}, outbound.TooLarge, "", 0},
+		"sends a line without end": {func(conn net.Conn, _, command string) (bool, bool) {
+			if is(command, "SEARCH") {
+				fmt.Fprint(conn, "* OK ")
+				endless(conn, strings.Repeat("x", 64<<10))
+			}
+			return is(command, "SEARCH"), false
+		}, outbound.TooLarge, "", 0},
+		"speaks HTTP": {func(conn net.Conn, _, command string) (bool, bool) {
+			if command == "" {
+				fmt.Fprint(conn, "HTTP/1.1 400 Bad Request\r\n\r\n")
+			}
+			return command == "", false
+		}, outbound.Unreachable, "", 0},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			var mended atomic.Bool
+			port, commands := badMails(t, func(conn net.Conn, tag, command string) bool {
+				if !mended.Load() {
+					if broken, silent := c.breaks(conn, tag, command); broken {
+						if !silent {
+							conn.Close()
+						}
+						return false
+					}
+				}
+				properly(conn, 1, tag, command, mails...)
+				return true
+			})
+			src := openBad(t, port)
+			start := time.Now()
+			items, err := src.fetch(t.Context(), "")
+			if got := outbound.Explain(err, testNow); got.Reason != c.want || got.Host != "127.0.0.1" || !strings.Contains(fmt.Sprint(err), c.said) || strings.Contains(fmt.Sprint(err), "hunter2") {
+				t.Errorf("told as %q of %q: %v", got.Reason, got.Host, err)
+			}
+			if took := time.Since(start); len(items) != c.first || took > 20*time.Second || len(commands()) > 10 {
+				t.Errorf("%d mails and %d commands in %v", len(items), len(commands()), took)
+			}
+			mended.Store(true)
+			rest, end := following(t, src, last(items, ""))
+			for n := c.first + 1; n <= len(mails); n++ {
+				if it := next(t, rest); it.Post.NativeID != fmt.Sprintf("%d@b.example", n) {
+					t.Errorf("number %d is %q", n, it.Post.NativeID)
+				}
+			}
+			end()
+		})
+	}
+}
+
+// TestAMailLongerThanAskedHoldsBackNoOther, though the server sends all of it, and
+// more than anybody would read.
+func TestAMailLongerThanAskedHoldsBackNoOther(t *testing.T) {
+	t.Parallel()
+	port, _ := badMails(t, func(conn net.Conn, tag, command string) bool {
+		if strings.Contains(strings.ToUpper(command), "UID FETCH 2 ") {
+			fmt.Fprintf(conn, "* 2 FETCH (UID 2 INTERNALDATE \"20-Nov-2026 11:00:00 +0000\" BODY[] {4000000000}\r\n%s", letterOf(2))
+			for err := error(nil); err == nil; {
+				_, err = io.WriteString(conn, strings.Repeat("a line of it\r\n", 1000))
+			}
+			return false
+		}
+		properly(conn, 1, tag, command, letterOf(1), letterOf(2), letterOf(3))
+		return true
+	})
+	src := openBad(t, port)
+	src.Source.(*email).step = time.Minute
+	items, err := src.fetch(t.Context(), "")
+	if len(items) != 2 || err == nil {
+		t.Fatalf("%d mails, %v", len(items), err)
+	}
+	if text := items[1].Post.Text; !strings.HasPrefix(text, "Number 2\na line of it") || len(text) > 2*maxMailText {
+		t.Errorf("%d bytes are kept of it", len(text))
+	}
+	rest, end := following(t, src, last(items, ""))
+	if it := next(t, rest); it.Post.NativeID != "3@b.example" {
+		t.Errorf("%+v", it)
+	}
+	end()
 }

@@ -13,6 +13,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 	"golang.org/x/net/html/charset"
+	"golang.org/x/text/encoding"
 )
 
 type feedConfig struct {
@@ -168,7 +170,7 @@ func (f *feed) read(ctx context.Context, cur feedCursor) (posts []mention.Post, 
 	}
 	next.ETag, next.Modified = resp.Header.Get("Etag"), resp.Header.Get("Last-Modified")
 	if posts, err = f.parse(resp); err != nil {
-		return nil, next, fmt.Errorf("feed: %s: %w", outbound.Redact(resp.URL), err)
+		return nil, next, fmt.Errorf("feed: %w", err)
 	}
 	hub, topic := hubOf(resp)
 	f.hub.offered(ctx, hub, topic)
@@ -247,19 +249,19 @@ func (f *feed) hand(posts []mention.Post, cur, next feedCursor, yield func(Item,
 func (f *feed) parse(resp *outbound.Response) ([]mention.Post, error) {
 	body, err := feedBytes(resp)
 	if err != nil {
-		return nil, err
+		return nil, resp.Unreadable(err)
 	}
 	if k := gofeed.DetectFeedType(bytes.NewReader(body)); k == gofeed.FeedTypeRSS || k == gofeed.FeedTypeAtom {
 		if err := checkMarkup(body); err != nil {
-			return nil, err
+			return nil, resp.Unreadable(err)
 		}
 	}
 	parsed, err := gofeed.NewParser().Parse(bytes.NewReader(body))
 	if err != nil {
-		return nil, notAFeed(body, resp.URL, err)
+		return nil, resp.Unreadable(notAFeed(body, resp.URL, err))
 	}
 	if parsed.FeedType == "json" && !strings.Contains(parsed.FeedVersion, "jsonfeed") { // any object is taken for one
-		return nil, notAFeed(body, resp.URL, gofeed.ErrFeedTypeNotDetected)
+		return nil, resp.Unreadable(notAFeed(body, resp.URL, gofeed.ErrFeedTypeNotDetected))
 	}
 	now := f.deps.Now()
 	links := map[string]int{}
@@ -393,6 +395,8 @@ func mediaType(mimeType string) mention.MediaType {
 	return mention.Other
 }
 
+var inUTF8 = regexp.MustCompile(`(?i)encoding=["']utf-?8["']`)
+
 // feedBytes returns the body in a form the parser reads: an XML prolog decides
 // about the encoding, then the Content-Type. Entity declarations are refused;
 // feeds have no use for them but to grow.
@@ -402,12 +406,16 @@ func feedBytes(resp *outbound.Response) ([]byte, error) {
 	if bytes.Contains(bytes.ToUpper(head), []byte("<!ENTITY")) {
 		return nil, errors.New("the feed declares XML entities, which is refused")
 	}
-	if bytes.Contains(head, []byte("encoding=")) || utf8.Valid(body) {
+	if utf8.Valid(body) {
 		return body, nil
 	}
+	said, utf := bytes.Contains(head, []byte("encoding=")), inUTF8.Match(head)
 	_, params, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	enc, _ := charset.Lookup(params["charset"])
-	if enc == nil {
+	switch {
+	case utf || !said && (enc == nil || enc == encoding.Nop): // some bytes are wrong, and the parser refuses all for them
+		return bytes.ToValidUTF8(body, []byte("\ufffd")), nil
+	case said:
 		return body, nil
 	}
 	decoded, err := enc.NewDecoder().Bytes(body)
@@ -420,24 +428,24 @@ func feedBytes(resp *outbound.Response) ([]byte, error) {
 // notAFeed says what body is instead of a feed, and where the feed may be.
 func notAFeed(body []byte, from *url.URL, err error) error {
 	if !errors.Is(err, gofeed.ErrFeedTypeNotDetected) {
-		return outbound.Unreadable.Of(fmt.Errorf("broken feed: %s", clip(line(err.Error()), 200)))
+		return fmt.Errorf("broken feed: %s", clip(line(err.Error()), 200))
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
-		return outbound.Unreadable.Of(errors.New("the answer is empty, not a feed"))
+		return errors.New("the answer is empty, not a feed")
 	}
 	if !strings.HasPrefix(http.DetectContentType(body), "text/html") {
-		return outbound.Unreadable.Of(errors.New("not an RSS, Atom or JSON feed"))
+		return errors.New("not an RSS, Atom or JSON feed")
 	}
 	z := html.NewTokenizer(bytes.NewReader(body[:min(len(body), 256<<10)]))
 	for z.Next() != html.ErrorToken {
 		t := z.Token()
 		if kind := attr(t, "type"); t.DataAtom == atom.Link && (strings.HasSuffix(kind, "rss+xml") || strings.HasSuffix(kind, "atom+xml") || strings.HasSuffix(kind, "feed+json")) {
 			if u := resolve(from, attr(t, "href")); u != "" {
-				return outbound.Unreadable.Of(fmt.Errorf("a web page, not a feed; its feed is %s", u))
+				return fmt.Errorf("a web page, not a feed; its feed is %s", u)
 			}
 		}
 	}
-	return outbound.Unreadable.Of(errors.New("a web page, not a feed"))
+	return errors.New("a web page, not a feed")
 }
 
 // newsSearches returns the addresses of news searches for words. One query

@@ -229,7 +229,7 @@ func googlePages[T any](ctx context.Context, s *googleBusiness, address string, 
 			}
 		}
 		out = append(out, page...)
-		if json.Unmarshal(answer["nextPageToken"], &next) != nil || next == "" {
+		if json.Unmarshal(answer["nextPageToken"], &next) != nil || next == "" || next == q.Get("pageToken") {
 			break
 		}
 		q.Set("pageToken", next)

@@ -166,6 +166,9 @@ func (h *hackerNews) ask(ctx context.Context, q url.Values) ([]hnHit, int, error
 	if err := getJSON(ctx, h.deps.HTTP, h.cfg.Server+"/search_by_date?"+q.Encode(), nil, &answer); err != nil {
 		return nil, 0, err
 	}
+	if answer.Hits == nil {
+		return nil, 0, without("hits")
+	}
 	hits := make([]hnHit, 0, len(answer.Hits))
 	for _, raw := range answer.Hits {
 		var x hnHit

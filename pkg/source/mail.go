@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
@@ -31,6 +32,9 @@ const (
 	// lie within each other.
 	maxMailParts = 200
 	maxMailDepth = 10
+	maxMailHead  = 256 << 10
+	// maxMailRaw is how much is shown of parts that can't be told from each other.
+	maxMailRaw = 64 << 10
 )
 
 // letter is a mail as it was read.
@@ -46,7 +50,7 @@ type letter struct {
 // readMail reads a mail. It takes what can be read of a broken or cut one; an
 // error means that it is none.
 func readMail(r io.Reader) (*letter, error) {
-	e, err := message.ReadWithOptions(r, &message.ReadOptions{MaxHeaderBytes: 256 << 10})
+	e, err := message.ReadWithOptions(withoutNoise(r), &message.ReadOptions{MaxHeaderBytes: maxMailHead})
 	if e == nil || err != nil && !message.IsUnknownCharset(err) && !message.IsUnknownEncoding(err) {
 		return nil, fmt.Errorf("not a mail: %w", cmp.Or(err, io.ErrUnexpectedEOF))
 	}
@@ -86,6 +90,28 @@ func readMail(r io.Reader) (*letter, error) {
 		return nil, errors.New("the mail is empty")
 	}
 	return l, nil
+}
+
+// withoutNoise leaves lines out of a header that are none, for which nothing of
+// the mail would be read.
+func withoutNoise(r io.Reader) io.Reader {
+	in := bufio.NewReaderSize(r, maxMailHead)
+	var head bytes.Buffer
+	for keep := false; head.Len() < maxMailHead; {
+		row, err := in.ReadSlice('\n')
+		if folded := len(row) > 0 && (row[0] == ' ' || row[0] == '\t'); !folded || len(bytes.TrimSpace(row)) == 0 {
+			key, _, ok := bytes.Cut(row, []byte(":"))
+			keep = ok && !bytes.ContainsFunc(bytes.TrimSpace(key), func(c rune) bool { return c <= ' ' || c > '~' })
+		}
+		end := err != nil || len(bytes.TrimRight(row, "\r\n")) == 0
+		if keep || end {
+			head.Write(row)
+		}
+		if end {
+			break
+		}
+	}
+	return io.MultiReader(&head, in)
 }
 
 func first(list []string) string {
@@ -181,6 +207,17 @@ type mailBody struct {
 func (b *mailBody) read(e *message.Entity, depth int) {
 	if b.parts++; b.parts > maxMailParts || depth > maxMailDepth {
 		return
+	}
+	if depth == 0 {
+		body := bufio.NewReaderSize(e.Body, maxMailRaw)
+		e.Body = body
+		begin, _ := body.Peek(maxMailRaw)
+		begin = bytes.Clone(begin)
+		defer func() {
+			if b.parts == 1 && b.plain.Len()+b.html.Len()+len(b.media) == 0 { // it has parts, and none was found
+				b.plain.WriteString(decodeText("", begin))
+			}
+		}()
 	}
 	if mr := e.MultipartReader(); mr != nil {
 		for b.parts <= maxMailParts {

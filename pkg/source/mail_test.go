@@ -75,10 +75,25 @@ func TestMailText(t *testing.T) {
 		"a transfer encoding unknown": {"Subject: s\r\nContent-Transfer-Encoding: rot13\r\n\r\nhello", "hello", "s"},
 		"HTML without a plain text":   {"Subject: s\r\nContent-Type: text/html\r\n\r\n<p>a<br>b</p><script>x</script>", "a\nb", "s"},
 		"cut within an attachment":    {"Subject: s\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\nContent-Type: image/png; name=a.png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0K", "hello", "s"},
+		"ISO-2022-JP in words":        {"Subject: =?ISO-2022-JP?B?GyRCJSIlLyVhGyhC?=\r\n =?iso-2022-jp?B?GyRCJE4bKEI=?=\r\nContent-Type: text/plain; charset=ISO-2022-JP\r\n\r\n\x1b$B%1%H%k\x1b(B ok", "ケトル ok", "アクメの"},
+		"ISO-2022-JP without a word":  {"Subject: \x1b$B%\"%/%a\x1b(B\r\n\r\n\x1b$B%1%H%k\x1b(B", "ケトル", "アクメ"},
+		"a word that breaks off":      {"Subject: =?iso-2022-jp?B?GyRCJSIlLyVh\r\n\r\nhello", "hello", "=?iso-2022-jp?B?GyRCJSIlLyVh"},
+		"an escape that never ends":   {"Subject: s\r\nContent-Type: text/plain; charset=iso-2022-jp\r\n\r\n\x1b$B%1%H%k", "ケトル", "s"},
+		"UTF-8 called ISO-2022-JP":    {"Subject: s\r\nContent-Type: text/plain; charset=iso-2022-jp\r\n\r\nケトル", "ケトル", "s"},
+		"Shift_JIS called UTF-8":      {"Subject: s\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\x83P\x83g\x83\x8b", "ケトル", "s"},
+		"parts without a boundary":    {"Subject: s\r\nContent-Type: multipart/mixed\r\n\r\nhello", "hello", "s"},
+		"another boundary than said":  {"Subject: s\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n--b\r\n\r\nhello\r\n--b--", "--b\n\nhello\n--b--", "s"},
+		"base64 with noise":           {"Subject: s\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8=!!!", "hello", "s"},
+		"quoted-printable that isn't": {"Subject: s\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n100=% of it", "100=% of it", "s"},
+		"a header line that is none":  {"no header at all\r\nSubject: s\r\n\r\nhello", "hello", "s"},
 		"direction overrides":         {"Subject: a\u202eb\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nx\u2066y\x00z", "xyz", "ab"},
 	} {
 		l, err := readMail(strings.NewReader("From: a@b.example\r\n" + tt.raw))
-		if err != nil || l.post.Text != tt.text || l.post.Title != tt.title {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if l.post.Text != tt.text || l.post.Title != tt.title {
 			t.Errorf("%s: %q, %q, %v", name, l.post.Text, l.post.Title, err)
 		}
 	}

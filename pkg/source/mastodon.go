@@ -340,10 +340,7 @@ func (m *mastodonSource) do(ctx context.Context, req *http.Request, out any) err
 	if err != nil {
 		return withReason(err, strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer "))
 	}
-	if err := json.Unmarshal(resp.Body, out); err != nil {
-		return fmt.Errorf("%s: the answer is not what it should be: %w", outbound.Redact(req.URL), err)
-	}
-	return nil
+	return readJSON(resp, out)
 }
 
 // withReason adds the reason the server gives for a refusal, without the token

@@ -88,7 +88,7 @@ func (m *mastodonSource) follow(ctx context.Context, cur mastodonCursor, yield f
 			yield(Item{}, ctx.Err())
 			return
 		case err := <-broken:
-			yield(Item{}, fmt.Errorf("mastodon: stream: %w", err))
+			yield(Item{}, fmt.Errorf("mastodon: stream: %w", ended(host(m.cfg.Server), err)))
 			return
 		case <-bell.C:
 			var ok bool

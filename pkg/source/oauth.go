@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -253,6 +255,9 @@ func (d Deps) date(t *oauth2.Token) {
 func tokenError(err error, what, mend string) error {
 	e, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok || e.Response == nil {
+		if noToken(err) {
+			err = outbound.Unreadable.Of(err)
+		}
 		return Unreachable.refuse("%s: %w", what, err)
 	}
 	var told struct {
@@ -282,6 +287,14 @@ func tokenError(err error, what, mend string) error {
 	r.trouble.Said = cmp.Or(r.trouble.Said, told.Description, told.Code)
 	r.Err = fmt.Errorf("%s: %s (%d): %s", what, why, status, mend)
 	return r
+}
+
+// noToken tells that there was an answer, and no token in it. The oauth2 library
+// gives no type to that.
+func noToken(err error) bool {
+	return slices.ContainsFunc([]string{"invalid character", "JSON input", "cannot unmarshal", "cannot parse", "missing access_token"}, func(part string) bool {
+		return strings.Contains(err.Error(), part)
+	})
 }
 
 // clientToken is like token for platforms that let a program in by itself

@@ -241,6 +241,9 @@ func (s *reddit) page(ctx context.Context, path string, q url.Values, token stri
 	if err := s.get(ctx, s.cfg.Server+path+"?"+ask.Encode(), &answer); err != nil {
 		return nil, "", err
 	}
+	if answer.Data.Children == nil {
+		return nil, "", without("children")
+	}
 	posts = readPosts(s.deps, "reddit", answer.Data.Children, s.post, func(t redditThing) string { return t.Data.Name })
 	ours := func(p mention.Post) bool { return strings.EqualFold(p.Author.Handle, s.cfg.Account) }
 	return slices.DeleteFunc(posts, ours), answer.Data.After, nil

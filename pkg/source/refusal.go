@@ -77,7 +77,10 @@ func (r *Refusal) Trouble() outbound.Trouble {
 	case Limited:
 		t.Reason = cmp.Or(t.Reason, outbound.Limited)
 	case Unreachable:
-		if t.Reason == "" && outbound.Explain(r.Err, time.Time{}).Reason == outbound.Other {
+		if t.Reason == "" {
+			t.Reason = outbound.Explain(r.Err, time.Time{}).Reason
+		}
+		if t.Reason == outbound.Other {
 			t.Reason = outbound.Unreachable
 		}
 	}

@@ -183,7 +183,7 @@ func (r *reviewRun) read(ctx context.Context, l reviewList) error {
 		if next == "" || len(news) == before && written.Before(back) {
 			break
 		}
-		if n == l.pages {
+		if n == l.pages || next == token { // or there is no end to it
 			if len(news)-before == len(posts) { // nothing on it was known
 				r.cut = append(r.cut, l.name)
 				if written.After(r.cutTo) {

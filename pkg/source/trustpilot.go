@@ -168,6 +168,9 @@ func (s *trustpilot) page(ctx context.Context, token string) (posts []mention.Po
 	if err := s.get(ctx, address, &answer); err != nil {
 		return nil, "", err
 	}
+	if answer.Reviews == nil {
+		return nil, "", without("reviews")
+	}
 	posts = readPosts(s.deps, "trustpilot", answer.Reviews, s.post, func(r trustpilotReview) string { return r.ID })
 	if len(answer.Reviews) == trustpilotPage {
 		next = strconv.Itoa(n + 1)

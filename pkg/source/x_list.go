@@ -28,7 +28,8 @@ type xAnswer struct {
 	Includes xIncludes          `json:"includes"`
 	Errors   readable[xProblem] `json:"errors"`
 	Meta     struct {
-		Next string `json:"next_token"`
+		Next  string `json:"next_token"`
+		Count *int   `json:"result_count"`
 	} `json:"meta"`
 }
 
@@ -194,6 +195,9 @@ func (x *xSource) pages(ctx context.Context, l xList, since, until uint64) (xPag
 		if err := x.get(ctx, l.path, q, l.as, &a); err != nil {
 			return p, err
 		}
+		if a.Data == nil && a.Meta.Count == nil && len(a.Errors) == 0 {
+			return p, fmt.Errorf("x: %w", without("meta"))
+		}
 		found, err := x.take(ctx, &a, l.owned)
 		if err != nil {
 			return p, err
@@ -209,6 +213,9 @@ func (x *xSource) pages(ctx context.Context, l xList, since, until uint64) (xPag
 		if total += len(a.Data); a.Meta.Next == "" || len(a.Data) == 0 {
 			p.missing = l.cap > 0 && total >= l.cap && p.oldest > since
 			return p, nil
+		}
+		if a.Meta.Next == q.Get(l.next) { // every page is paid for
+			return p, outbound.Unreadable.At(host(x.cfg.API), errors.New("x: a page leads to itself"))
 		}
 		q.Set(l.next, a.Meta.Next)
 	}
@@ -396,8 +403,8 @@ func (x *xSource) do(ctx context.Context, method, path string, body any, as xIde
 	if err != nil {
 		return x.explain(err)
 	}
-	if err := json.Unmarshal(resp.Body, out); err != nil {
-		return fmt.Errorf("x: %s: the answer is not what it should be: %w", outbound.Redact(req.URL), err)
+	if err := readJSON(resp, out); err != nil {
+		return fmt.Errorf("x: %w", err)
 	}
 	return nil
 }

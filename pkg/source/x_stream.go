@@ -45,6 +45,9 @@ type pausedError struct {
 func (e pausedError) Unwrap() error             { return e.error }
 func (e pausedError) RetryAfter() time.Duration { return e.after }
 
+// Trouble is what broke: the pause is ours, not asked for by a limit.
+func (e pausedError) Trouble() outbound.Trouble { return outbound.Explain(e.error, time.Time{}) }
+
 // pause is how long X wants to be left alone after err: at once after a
 // connection that worked, linearly longer after trouble of the network,
 // exponentially after a refusal.
@@ -136,7 +139,7 @@ func (x *xSource) connection(ctx context.Context, cur *xCursor, yield func(Item,
 		if resp != nil {
 			resp.Body.Close()
 		}
-		return fmt.Errorf("x: no sign of life for %s", x.cfg.Silence)
+		return x.silent()
 	}
 	if err := outbound.Judge(resp, err); err != nil {
 		if resp != nil {
@@ -145,6 +148,9 @@ func (x *xSource) connection(ctx context.Context, cur *xCursor, yield func(Item,
 		return x.explain(err)
 	}
 	defer resp.Body.Close()
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+		return outbound.Unreadable.At(resp.Request.URL.Host, errors.New("x: a web page, not a stream"))
+	}
 	s := xStream{xSource: x, cur: cur, yield: yield, begun: x.deps.Now(), caught: q.Has("backfill_minutes")}
 	s.heard = s.begun
 	lines := make(chan []byte, 1024)
@@ -161,6 +167,10 @@ func (x *xSource) connection(ctx context.Context, cur *xCursor, yield func(Item,
 		}
 	}
 	return s.read(ctx, lines, broken)
+}
+
+func (x *xSource) silent() error {
+	return outbound.TimedOut.At(host(x.cfg.API), fmt.Errorf("x: no sign of life for %s", x.cfg.Silence))
 }
 
 // readLines sends what r holds, line by line; an empty line is a sign of life.
@@ -200,14 +210,14 @@ func (s *xStream) read(ctx context.Context, lines <-chan []byte, broken <-chan e
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-silence.C:
-			return fmt.Errorf("x: no sign of life for %s", s.cfg.Silence)
+			return s.silent()
 		case <-look.C:
 			if err := s.tick(ctx); err != nil {
 				return err
 			}
 		case raw, ok := <-lines:
 			if !ok {
-				return <-broken
+				return ended(host(s.cfg.API), <-broken)
 			}
 			silence.Reset(s.cfg.Silence)
 			s.heard = s.deps.Now()
@@ -235,7 +245,7 @@ func (s *xStream) message(ctx context.Context, raw []byte) error {
 	if len(m.Data) == 0 {
 		if len(m.Errors) > 0 {
 			e := m.Errors[0]
-			return fmt.Errorf("x: %s", clip(line(e.Title+": "+e.Detail), 200))
+			return outbound.ServerError.At(host(s.cfg.API), fmt.Errorf("x: %s", clip(line(e.Title+": "+e.Detail), 200)))
 		}
 		return nil // of a kind that is not known yet
 	}

@@ -264,6 +264,17 @@ func TestXStreamPausesAsXAsks(t *testing.T) {
 	}
 }
 
+// TestXStreamTellsThatItIsCutOff: a pause of ours before the next attempt doesn't
+// make a limit of X's of it.
+func TestXStreamTellsThatItIsCutOff(t *testing.T) {
+	x := newXServer(t)
+	x.set(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
+	err := follow(t, x.open("bearer: app-token\nlisten: stream\nhistory: 0s\n", x.deps("kettle")), "").end()
+	if got := outbound.Explain(err, testNow); got.Reason != outbound.Unreachable || got.Host == "" || got.Until.IsZero() {
+		t.Errorf("%+v: %v", got, err)
+	}
+}
+
 func TestXStreamIsHeldOnce(t *testing.T) {
 	x := newXServer(t)
 	first := follow(t, x.open("bearer: app-token\nlisten: stream\n", x.deps("kettle")), "")
@@ -280,10 +291,13 @@ func TestXStreamIsHeldOnce(t *testing.T) {
 
 func TestXStreamEndsWithItsMessages(t *testing.T) {
 	x := newXServer(t)
-	for _, c := range []struct{ raw, want string }{
-		{`{"errors":[{"title":"operational-disconnect","disconnect_type":"UpstreamOperationalDisconnect","detail":"This stream has been disconnected upstream for operational reasons.","type":"https://api.x.com/2/problems/operational-disconnect"}]}` + "\r\n", "operational-disconnect"},
-		{strings.Repeat(" ", maxXMessage+10) + "\r\n", "too long"},
-		{"", "the stream has ended"},
+	for _, c := range []struct {
+		raw, want string
+		reason    outbound.Reason
+	}{
+		{`{"errors":[{"title":"operational-disconnect","disconnect_type":"UpstreamOperationalDisconnect","detail":"This stream has been disconnected upstream for operational reasons.","type":"https://api.x.com/2/problems/operational-disconnect"}]}` + "\r\n", "operational-disconnect", outbound.ServerError},
+		{strings.Repeat(" ", maxXMessage+10) + "\r\n", "too long", outbound.TooLarge},
+		{"", "the stream has ended", outbound.Unreachable},
 	} {
 		x.mu.Lock()
 		x.connects = nil
@@ -294,8 +308,8 @@ func TestXStreamEndsWithItsMessages(t *testing.T) {
 			x.cut()
 		}
 		x.send(c.raw)
-		if err := f.end(); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%v, want %q", err, c.want)
+		if err := f.end(); err == nil || !strings.Contains(err.Error(), c.want) || outbound.Explain(err, testNow).Reason != c.reason {
+			t.Errorf("%v, want %q, told as %q", err, c.want, c.reason)
 		}
 		x.cut()
 	}

@@ -200,6 +200,9 @@ func (s *youTube) page(ctx context.Context, key, id, token string) (posts []ment
 	if err := s.ask(ctx, http.MethodGet, "/commentThreads?"+q.Encode(), 1, nil, &answer); err != nil {
 		return nil, "", err
 	}
+	if answer.Items == nil {
+		return nil, "", without("items")
+	}
 	for _, raw := range answer.Items {
 		var t youTubeThread
 		if err := json.Unmarshal(raw, &t); err != nil {

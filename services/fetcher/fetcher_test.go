@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -328,6 +329,47 @@ func TestFailuresAreToldAndTriedAgain(t *testing.T) {
 	}
 	if got := strings.Join(waits, " "); got != "5s 10s 20s 40s 1m20s 2m40s 5m20s 10m40s 15m0s 15m0s" {
 		t.Errorf("waits %s", got)
+	}
+}
+
+// TestAServerThatDripsHoldsBackNoOther: its answer ends with the time a whole one
+// may take, which its state names, and other sources bring posts meanwhile.
+func TestAServerThatDripsHoldsBackNoOther(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	client, err := outbound.New(outbound.Options{Allow: []string{"127.0.0.1"}, Timeout: 3 * time.Second})
+	must(t, err)
+	b.http = client
+	drips, ended := make(chan struct{}, 100), make(chan struct{}, 100)
+	feed := func(id string, h http.HandlerFunc) {
+		srv := httptest.NewServer(h)
+		t.Cleanup(srv.Close)
+		must(t, settings.Sources.Put(t.Context(), b.settings, "cli", id, 0,
+			settings.Source{ID: id, Name: id, Kind: "feed", Config: fmt.Appendf(nil, `{"url":%q}`, srv.URL)}))
+	}
+	feed("slow", func(w http.ResponseWriter, r *http.Request) {
+		drips <- struct{}{}
+		for r.Context().Err() == nil {
+			fmt.Fprint(w, " ")
+			w.(http.Flusher).Flush()
+			time.Sleep(50 * time.Millisecond)
+		}
+		ended <- struct{}{}
+	})
+	feed("good", func(w http.ResponseWriter, r *http.Request) {
+		<-drips // the other is asked first
+		fmt.Fprint(w, `<rss version="2.0"><channel><title>News</title><item><guid>urn:1</guid><title>kumo opens</title></item></channel></rss>`)
+	})
+	b.run()
+	if got := b.mentions(1); !slices.Equal(got, []string{"urn:1"}) {
+		t.Errorf("%q came", got)
+	}
+	if len(ended) > 0 {
+		t.Error("it came only after the slow one had ended")
+	}
+	eventually(t, "the slow one's failure is told", func() bool { return b.progress("slow").Error != "" })
+	if p := b.progress("slow"); p.Trouble.Reason != outbound.TimedOut || !strings.Contains(p.Error, "no complete answer for 3s") || p.Trouble.Host == "" || len(drips) > 0 {
+		t.Errorf("%+v after %d requests more", p, len(drips))
 	}
 }
 
