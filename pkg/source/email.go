@@ -244,9 +244,10 @@ func (b *mailbox) why(err error) error {
 	return ended(b.cfg.Host, err)
 }
 
-// within closes the connection if do takes longer than a step may.
-func (b *mailbox) within(do func() error) error {
-	b.meter.left.Store(maxMail + maxMailTalk)
+// within closes the connection if do takes longer than a step may, or if more
+// than so many bytes come.
+func (b *mailbox) within(bytes int64, do func() error) error {
+	b.meter.left.Store(bytes)
 	late := time.AfterFunc(b.step, func() { b.client.Close() })
 	err := do()
 	if !late.Stop() && err != nil {
@@ -372,7 +373,7 @@ func (b *mailbox) read(cur *emailCursor, yield func(Item, error) bool) error {
 		criteria.UID = []imap.UIDSet{after}
 	}
 	var uids []imap.UID
-	err := b.within(func() error {
+	err := b.within(maxMailTalk, func() error {
 		found, err := b.client.UIDSearch(criteria, nil).Wait()
 		if err == nil {
 			uids = found.AllUIDs()
@@ -388,7 +389,7 @@ func (b *mailbox) read(cur *emailCursor, yield func(Item, error) bool) error {
 			continue
 		}
 		item := Item{}
-		if err := b.within(func() (err error) { item, err = b.fetch(uid, cur); return err }); err != nil {
+		if err := b.within(maxMail+maxMailTalk, func() (err error) { item, err = b.fetch(uid, cur); return err }); err != nil {
 			return err
 		}
 		cur.uid = uid
@@ -415,9 +416,11 @@ func (b *mailbox) fetch(uid imap.UID, cur *emailCursor) (Item, error) {
 	var (
 		l       *letter
 		bad     error
-		over    bool // it is longer than we asked for
+		over    bool  // it is longer than we asked for
+		cut     error // the connection broke within it
 		arrived time.Time
 	)
+reading:
 	for data := cmd.Next(); data != nil; data = cmd.Next() {
 		for item := data.Next(); item != nil; item = data.Next() {
 			switch item := item.(type) {
@@ -427,17 +430,23 @@ func (b *mailbox) fetch(uid imap.UID, cur *emailCursor) (Item, error) {
 				if item.Literal == nil || l != nil {
 					continue
 				}
-				wanted := &io.LimitedReader{R: item.Literal, N: maxMail}
-				l, bad = readMail(wanted)
-				io.Copy(io.Discard, wanted)
-				over = wanted.N == 0 && item.Literal.Size() > maxMail
-				io.Copy(io.Discard, item.Literal) // keep in step with the server
+				text := &literal{r: item.Literal, left: item.Literal.Size()}
+				l, bad = readMail(io.LimitReader(text, maxMail))
+				io.Copy(io.Discard, text) // keep in step with the server
+				over = item.Literal.Size()-text.left > maxMail
+				if cut = text.cut(); cut != nil {
+					break reading // the client reads on by itself, and would with us
+				}
 			}
 		}
 	}
+	err := cut
+	if err == nil {
+		err = cmd.Close()
+	}
 	// A server that sends more of a mail than we want would send it again and
 	// again: what is known of it is taken, also where the connection breaks then.
-	if err := cmd.Close(); err != nil && !over {
+	if err != nil && !over {
 		return Item{}, fmt.Errorf("mail %d: %w", uid, mailRefused(err))
 	}
 	if !arrived.IsZero() {
@@ -456,6 +465,34 @@ func (b *mailbox) fetch(uid imap.UID, cur *emailCursor) (Item, error) {
 		return Item{Post: b.post(l, arrived)}, nil
 	}
 	return Item{}, nil
+}
+
+// literal is what a server announced with its length. It is not read again once
+// reading has failed.
+type literal struct {
+	r    io.Reader
+	left int64
+	err  error
+}
+
+func (l *literal) Read(p []byte) (n int, err error) {
+	if l.err != nil {
+		return 0, l.err
+	}
+	n, l.err = l.r.Read(p)
+	l.left -= int64(n)
+	return n, l.err
+}
+
+// cut is why it ended before its end, or nil.
+func (l *literal) cut() error {
+	switch {
+	case l.left == 0:
+		return nil
+	case l.err == io.EOF:
+		return outbound.Unreachable.Of(io.ErrUnexpectedEOF)
+	}
+	return l.err
 }
 
 // post dates l: by itself, unless that is later than it arrived, or much
@@ -479,7 +516,7 @@ func (b *mailbox) wait(ctx context.Context) error {
 	defer look.Stop()
 	var idle *imapclient.IdleCommand
 	if b.client.Caps().Has(imap.CapIdle) {
-		err := b.within(func() (err error) { idle, err = b.client.Idle(); return err })
+		err := b.within(maxMailTalk, func() (err error) { idle, err = b.client.Idle(); return err })
 		if err != nil {
 			return fmt.Errorf("idle: %w", mailRefused(err))
 		}
@@ -493,10 +530,10 @@ func (b *mailbox) wait(ctx context.Context) error {
 	case <-look.C:
 	}
 	if idle == nil {
-		return b.within(func() error { return mailRefused(b.client.Noop().Wait()) })
+		return b.within(maxMailTalk, func() error { return mailRefused(b.client.Noop().Wait()) })
 	}
 	// The timer also renews the IDLE, within the 29 minutes a server allows.
-	return b.within(func() error {
+	return b.within(maxMailTalk, func() error {
 		if err := idle.Close(); err != nil {
 			return mailRefused(err)
 		}

@@ -558,6 +558,9 @@ func TestMailServersThatBreak(t *testing.T) {
 				return true
 			})
 			src := openBad(t, port)
+			if c.want == outbound.TooLarge { // before it is too late
+				src.Source.(*email).connect, src.Source.(*email).step = time.Minute, time.Minute
+			}
 			start := time.Now()
 			items, err := src.fetch(t.Context(), "")
 			if got := outbound.Explain(err, testNow); got.Reason != c.want || got.Host != "127.0.0.1" || !strings.Contains(fmt.Sprint(err), c.said) || strings.Contains(fmt.Sprint(err), "hunter2") {

@@ -101,9 +101,10 @@ func TestApplyKeepsWhatIsInUse(t *testing.T) {
 	if s, err := cases.Get(ctx, approver.Viewer(), m.ID); err != nil || s.Owner() != "" {
 		t.Errorf("the case is of %q: %v", s.Owner(), err)
 	}
-	if c, _ := (settings.Directory{Store: env.Settings()}).Credential("ken"); c.Since.IsZero() {
-		t.Error("sessions of before go on")
-	}
+	eventually(t, "sessions of before are over", func() bool {
+		c, _ := (settings.Directory{Store: env.Settings()}).Credential("ken")
+		return !c.Since.IsZero()
+	})
 	want(gone, 0, "nothing to change", "!handed back")
 	want(fill(ken, "*"), 0)
 
