@@ -16,7 +16,7 @@ const (
 	folds   = 5     // see [training.judgeUnseen]
 	cost    = 120.0 // of an error, against large weights
 	passes  = 8     // over all texts
-	hasty   = 4     // passes of first steps that only judge what is unseen
+	hasty   = 6     // passes of first steps that only judge what is unseen
 	faint   = 12.0  // rows without a weight of this size, by what a feature counts, are left out: half, which verdicts don't miss
 	maxSkew = 30.0  // how much more the rarer side of an output may count
 )
