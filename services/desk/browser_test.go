@@ -513,7 +513,7 @@ func TestPlacesAreFilledInOneAfterAnother(t *testing.T) {
 	b := newBench(t)
 	b.put(settings.Templates.Put(t.Context(), b.Settings, "cli", "two", 0, casework.Template{
 		ID: "two", Name: "Two", Lang: "en",
-		Versions: []casework.TemplateVersion{{N: 1, Status: casework.TemplateApproved, Apology: casework.NoApology, Body: "The {{one}} and the {{other}}.", Slots: []casework.Slot{{Name: "one"}, {Name: "other"}}}},
+		Versions: []casework.TemplateVersion{{N: 1, Status: casework.TemplateApproved, Apology: casework.NoApology, Body: "The {{one}} and the {{other}}.", Slots: []casework.Slot{{Name: "one", Type: "choice", Choices: []string{"shelf", "dock"}, Required: true}, {Name: "other"}}}},
 	}))
 	m := b.question("1", "Does the Kumo dock fit the older stand?")
 	v := b.as("aya", everywhere, identity.Agent)
@@ -521,9 +521,12 @@ func TestPlacesAreFilledInOneAfterAnother(t *testing.T) {
 	w := b.window(t, v)
 	w.run(chromedp.Navigate(b.server.URL + "/cases/" + string(m.ID)))
 	w.until(`!!document.querySelector("#c-template")`)
-	w.eval(`{ const el = document.querySelector("#c-template"); el.value = "two"; el.dispatchEvent(new Event("change", { bubbles: true })); }; 1`)
-	w.until(`document.querySelectorAll(".slots input").length === 2`)
-	w.eval(`{ const [one, other] = document.querySelectorAll(".slots input"); one.value = "dock"; one.dispatchEvent(new Event("change", { bubbles: true }));
+	w.eval(`document.querySelector("[data-pick]").click()`)
+	w.until(`!!document.querySelector(".pick-one")`)
+	w.eval(`document.querySelector(".pick-one").click()`)
+	w.until(`document.activeElement.name === "slot.one"`) // the first that is open, also if it is chosen
+	w.until(`document.querySelectorAll(".slots :is(input, select)").length === 2`)
+	w.eval(`{ const [one, other] = document.querySelectorAll(".slots :is(input, select)"); one.value = "dock"; one.dispatchEvent(new Event("change", { bubbles: true }));
 		other.focus(); other.dispatchEvent(new Event("compositionstart", { bubbles: true })); other.value = "す"; window.was = other; }; 1`)
 	time.Sleep(time.Second)
 	if !w.eval(`was.isConnected && was.value === "す"`).(bool) {

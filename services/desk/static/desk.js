@@ -232,7 +232,7 @@
         swap(got.html, form.closest(parts.join()) ?? form);
         const asked = $("#composer:is(.ask, .labels) form");
         if (asked !== form && asked?.action === form.action) asked.parentElement.dataset.loses = "";
-        if (button?.classList.contains("pick-one")) ($$("#c-form .slots input").find((el) => !el.value) ?? $("#c-text"))?.focus();
+        if (button?.classList.contains("pick-one")) ($$("#c-form .slots :is(input, select)").find((el) => !el.value) ?? $("#c-text"))?.focus();
         if ($("#composer") !== was) $("#composer[data-focus]")?.querySelector("[autofocus], input:not([type=hidden]), textarea, select")?.focus();
       }
     } catch (err) { failed(err); } finally {
